@@ -1,0 +1,98 @@
+"""The pointwise steps of the integer contract on the host: float map to mask code to alpha."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from roi_accel.backends.plan import MASK_MAX
+from roi_accel.backends.tables import FIXED_BITS, FIXED_HALF, ONE, SLOPE_BITS, SLOPE_HALF
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from roi_accel.backends.tables import FadeTable
+
+SLACK = 1e-6
+"""How far outside [0, 1] a float map may stray: a sigmoid's rounding, nothing more."""
+
+
+def quantise(saliency: NDArray[np.float32]) -> NDArray[np.uint16]:
+    """Return floor(m * 65535 + 0.5) as uint16, so that a mask is an ordinary 16-bit gray image.
+
+    Parameters
+    ----------
+    saliency : float32[h, w]
+        Saliency in [0, 1]; values within 1e-6 of the interval are clamped into it.
+
+    Raises
+    ------
+    ValueError
+        A value is not finite, or further than 1e-6 outside [0, 1]; the message has its position.
+    """
+    # One comparison catches NaN, infinity and range alike: NaN compares false.
+    inside = (saliency >= -SLACK) & (saliency <= 1.0 + SLACK)
+    if not inside.all():
+        y, x = np.argwhere(~inside)[0]
+        msg = f"saliency {saliency[y, x]} at y={y}, x={x} is not in [0, 1]"
+        raise ValueError(msg)
+    # float64, in which m * 65535 + 0.5 is exact enough for every float32 m to round one way only.
+    scaled = np.clip(saliency, 0.0, 1.0).astype(np.float64) * MASK_MAX
+    return np.floor(scaled + 0.5).astype(np.uint16)
+
+
+def interpolate(
+    left: NDArray[np.uint32] | NDArray[np.uint16],
+    right: NDArray[np.uint32] | NDArray[np.uint16],
+    weight: NDArray[np.uint32],
+    out: NDArray[np.uint32],
+) -> None:
+    """Write (left * (65536 - weight) + right * weight + 32768) >> 16 into `out`.
+
+    As left * 65536 + (right - left) * weight + 32768 it takes one product less; the difference may
+    wrap, but the sum is in range, so arithmetic modulo 2**32 is exact.
+    """
+    base = left.astype(np.uint32)
+    np.subtract(right, base, out=out, dtype=np.uint32)
+    out *= weight
+    base <<= FIXED_BITS
+    out += base
+    out += np.uint32(FIXED_HALF)
+    out >>= FIXED_BITS
+
+
+def apply_fade(codes: NDArray[np.uint32], fade: FadeTable) -> None:
+    """Turn mask codes 0..65535 into alpha 0..65536, in place.
+
+    x = clamp(v - threshold, 0, fade); alpha is 65536 where x = fade, else
+    (x * slope + 16384) >> 15.
+    A fade of 0 is a step: 65536 where v >= threshold, else 0.
+    """
+    if fade.fade == 0:
+        np.multiply(codes >= fade.threshold, np.uint32(ONE), out=codes)
+        return
+    np.maximum(codes, fade.threshold, out=codes)
+    codes -= np.uint32(fade.threshold)
+    np.minimum(codes, fade.fade, out=codes)
+    whole = codes == fade.fade
+    codes *= np.uint32(fade.slope)
+    codes += np.uint32(SLOPE_HALF)
+    codes >>= SLOPE_BITS
+    # The rounded slope may end a code beside 65536; alpha 1 must leave the sample untouched.
+    np.copyto(codes, np.uint32(ONE), where=whole)
+
+
+def mean_saliency(mask: NDArray[np.uint16]) -> float:
+    """Return the mean of a mask on the saliency scale, in [0, 1]."""
+    return int(mask.sum(dtype=np.uint64)) / (mask.size * MASK_MAX)
+
+
+def mean_alpha(mask: NDArray[np.uint16], fade: FadeTable) -> float:
+    """Return the mean alpha of a mask at its own resolution, in [0, 1].
+
+    Taken before upsampling, so that it is the same number on every backend.
+    """
+    codes = mask.astype(np.uint32)
+    apply_fade(codes, fade)
+    return int(codes.sum(dtype=np.uint64)) / (mask.size * ONE)

@@ -1,0 +1,118 @@
+"""What a frame is: planar YUV samples with their format, as every backend and reader sees them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+from typing import Literal
+
+import numpy as np
+
+BIT_DEPTHS = (8, 10, 12, 16)
+SUBSAMPLINGS = ("420", "422", "444")
+
+Subsampling = Literal["420", "422", "444"]
+
+
+@dataclass(frozen=True)
+class PixelFormat:
+    """Planar YUV: how chroma is subsampled and how many bits a sample has.
+
+    Parameters
+    ----------
+    subsampling : {"420", "422", "444"}
+        libvmaf's name of the chroma subsampling.
+    bit_depth : {8, 10, 12, 16}
+        Bits per sample. 8 is stored in one byte, the others in two, little-endian.
+    """
+
+    subsampling: Subsampling
+    bit_depth: int
+
+    def __post_init__(self) -> None:
+        if self.subsampling not in SUBSAMPLINGS:
+            msg = f"subsampling must be one of {SUBSAMPLINGS}, not {self.subsampling!r}"
+            raise ValueError(msg)
+        if self.bit_depth not in BIT_DEPTHS:
+            msg = f"bit depth must be one of {BIT_DEPTHS}, not {self.bit_depth!r}"
+            raise ValueError(msg)
+
+    @classmethod
+    def from_name(cls, name: str) -> PixelFormat:
+        """Return the format that FFmpeg calls `name`, such as ``yuv420p10le``; else ValueError."""
+        for subsampling in SUBSAMPLINGS:
+            for bit_depth in BIT_DEPTHS:
+                candidate = cls(subsampling, bit_depth)  # type: ignore[arg-type]
+                if candidate.name == name:
+                    return candidate
+        known = ", ".join(cls(s, b).name for s in SUBSAMPLINGS for b in BIT_DEPTHS)  # type: ignore[arg-type]
+        msg = f"unknown pixel format {name!r}; known are {known}"
+        raise ValueError(msg)
+
+    @property
+    def name(self) -> str:
+        """FFmpeg's name, such as ``yuv420p`` or ``yuv422p10le``."""
+        suffix = "" if self.bit_depth == 8 else f"{self.bit_depth}le"  # noqa: PLR2004
+        return f"yuv{self.subsampling}p{suffix}"
+
+    @property
+    def dtype(self) -> np.dtype[np.uint8] | np.dtype[np.uint16]:
+        """The NumPy type of one sample: uint8, or little-endian uint16."""
+        return np.dtype("u1") if self.bit_depth == 8 else np.dtype("<u2")  # noqa: PLR2004
+
+    @property
+    def max_value(self) -> int:
+        """The largest sample, ``2**bit_depth - 1``."""
+        return (1 << self.bit_depth) - 1
+
+    def plane_shapes(self, width: int, height: int) -> tuple[tuple[int, int], ...]:
+        """Return (height, width) of Y, U and V, chroma rounded up at odd sizes."""
+        chroma_width = width if self.subsampling == "444" else (width + 1) // 2
+        chroma_height = (height + 1) // 2 if self.subsampling == "420" else height
+        return ((height, width), (chroma_height, chroma_width), (chroma_height, chroma_width))
+
+    def frame_bytes(self, width: int, height: int) -> int:
+        """Return the size in bytes of one frame without padding."""
+        samples = sum(h * w for h, w in self.plane_shapes(width, height))
+        return samples * self.dtype.itemsize
+
+
+class ColourMatrix(Enum):
+    """Which YUV to RGB matrix a stream declares (ITU-R BT.601, BT.709, BT.2020 non-constant)."""
+
+    BT601 = "bt601"
+    BT709 = "bt709"
+    BT2020 = "bt2020"
+
+
+class ColourRange(Enum):
+    """Whether luma spans 16..235 (limited) or 0..255 (full), scaled to the bit depth."""
+
+    LIMITED = "limited"
+    FULL = "full"
+
+
+@dataclass(frozen=True)
+class Frame:
+    """One picture: three planes of one pixel format.
+
+    Parameters
+    ----------
+    planes : tuple of three arrays
+        Y, U, V; uint8 or little-endian uint16, shapes as `PixelFormat.plane_shapes` gives them.
+        They may be read-only views with padded rows; nothing in this package writes to them.
+    pixel_format : PixelFormat
+    """
+
+    planes: tuple[np.ndarray, np.ndarray, np.ndarray]
+    pixel_format: PixelFormat
+
+    @property
+    def width(self) -> int:
+        """Luma width in pixels."""
+        return int(self.planes[0].shape[1])
+
+    @property
+    def height(self) -> int:
+        """Luma height in pixels."""
+        return int(self.planes[0].shape[0])

@@ -1,0 +1,283 @@
+"""The reference backend: the integer contract in plain NumPy, in blocks that stay in cache."""
+
+from __future__ import annotations
+
+import platform
+from typing import TYPE_CHECKING, ClassVar, Self
+
+import numpy as np
+
+from roi_accel.backends.arithmetic import apply_fade, interpolate
+from roi_accel.backends.frame import Frame
+from roi_accel.backends.protocol import Alpha, DeviceStatus, Mask, ModelInput
+from roi_accel.backends.tables import (
+    FIXED_BITS,
+    FIXED_HALF,
+    AxisTable,
+    BoxTable,
+    FadeTable,
+    axis_table,
+    box_table,
+    colour_table,
+    fade_table,
+    normalisation_table,
+)
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+    from numpy.typing import NDArray
+
+    from roi_accel.backends.plan import ModelSize, Plan
+
+_BLOCK_SAMPLES = 32 * 1024
+"""Samples per block: three uint32 arrays of this size stay in a 512 KiB second-level cache."""
+
+
+class NumpyBackend:
+    """NumPy on the host's processor."""
+
+    name: ClassVar[str] = "numpy"
+    device: str = "cpu"
+
+    @classmethod
+    def probe(cls) -> list[DeviceStatus]:
+        """Return the one device that is always there."""
+        processor = platform.processor() or platform.machine()
+        return [DeviceStatus("ready", "cpu", f"{processor}, NumPy {np.__version__}")]
+
+    def open(self, plan: Plan) -> NumpySession:
+        """Return a session for `plan`."""
+        return NumpySession(plan)
+
+
+class NumpySession:
+    """Tables and scratch buffers for one plan; not for use by two threads at once."""
+
+    def __init__(self, plan: Plan) -> None:
+        self._plan = plan
+        fade = fade_table(plan.threshold_code, plan.fade_code)
+        # Planes of one size share their alpha: U and V always, all three in 4:4:4.
+        self._grids = [
+            _Grid(shape, _planes_of(shape, plan), plan, fade)
+            for shape in dict.fromkeys(plan.plane_shapes)
+        ]
+        self._preprocessor = _Preprocessor(plan, plan.model) if plan.model else None
+
+    @property
+    def plan(self) -> Plan:
+        """What this session was opened for."""
+        return self._plan
+
+    def preprocess(self, reference: Frame) -> ModelInput:
+        """Return float32[1, 3, padded_height, padded_width], the network's input for `reference`.
+
+        Raises
+        ------
+        ValueError
+            The plan has no model size.
+        """
+        if self._preprocessor is None:
+            msg = "this plan has no model size, so there is no network input to make"
+            raise ValueError(msg)
+        return self._preprocessor.run(reference)
+
+    def upsample(self, mask: Mask) -> Alpha:
+        """Return uint32 alpha in 0..65536 on the grids of Y, U and V."""
+        planes = {grid.shape: grid.alpha(mask) for grid in self._grids}
+        luma, chroma_u, chroma_v = (planes[shape] for shape in self._plan.plane_shapes)
+        return luma, chroma_u, chroma_v
+
+    def substitute(self, reference: Frame, distorted: Frame, mask: Mask) -> Frame:
+        """Return a new frame: `distorted` where the mask is high, `reference` where it is low."""
+        dtype = self._plan.pixel_format.dtype
+        luma, chroma_u, chroma_v = (np.empty(s, dtype) for s in self._plan.plane_shapes)
+        masked = Frame((luma, chroma_u, chroma_v), self._plan.pixel_format)
+        for grid in self._grids:
+            grid.substitute(reference, distorted, mask, masked)
+        return masked
+
+    def close(self) -> None:
+        """Release nothing: the host's memory goes with the object."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        value: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+
+def _planes_of(shape: tuple[int, int], plan: Plan) -> tuple[int, ...]:
+    return tuple(i for i, other in enumerate(plan.plane_shapes) if other == shape)
+
+
+class _Grid:
+    """Upsampling and blending on one sample grid, for every plane that has it."""
+
+    def __init__(
+        self, shape: tuple[int, int], planes: tuple[int, ...], plan: Plan, fade: FadeTable
+    ) -> None:
+        height, width = shape
+        self.shape = shape
+        self._planes = planes
+        self._fade = fade
+        self._columns = axis_table(plan.mask_width, width)
+        self._rows = axis_table(plan.mask_height, height)
+        self._block_rows = max(1, min(height, _BLOCK_SAMPLES // width))
+        block = (self._block_rows, width)
+        self._wide = np.empty((plan.mask_height, width), np.uint32)
+        self._alpha = np.empty(block, np.uint32)
+        self._scratch = np.empty(block, np.uint32)
+        self._difference = np.empty(block, np.uint32)
+
+    def alpha(self, mask: Mask) -> NDArray[np.uint32]:
+        """Return alpha on the whole grid."""
+        self._widen(mask)
+        height, _ = self.shape
+        result = np.empty(self.shape, np.uint32)
+        for first in range(0, height, self._block_rows):
+            last = min(first + self._block_rows, height)
+            result[first:last] = self._alpha_block(first, last)
+        return result
+
+    def substitute(self, reference: Frame, distorted: Frame, mask: Mask, masked: Frame) -> None:
+        """Write this grid's planes of `masked`."""
+        self._widen(mask)
+        lowest, highest = mask.min(axis=1), mask.max(axis=1)
+        height, _ = self.shape
+        for first in range(0, height, self._block_rows):
+            last = min(first + self._block_rows, height)
+            block = slice(first, last)
+            # Interpolation never leaves the range of its sources, so a band of the mask that is
+            # all below or all above the fade needs no arithmetic.
+            sources = slice(self._rows.left[first], self._rows.right[last - 1] + 1)
+            if self._is_transparent(int(highest[sources].max())):
+                self._copy(reference, masked, block)
+            elif self._is_opaque(int(lowest[sources].min())):
+                self._copy(distorted, masked, block)
+            else:
+                alpha = self._alpha_block(first, last)
+                for plane in self._planes:
+                    self._blend(
+                        reference.planes[plane][block],
+                        distorted.planes[plane][block],
+                        alpha,
+                        masked.planes[plane][block],
+                    )
+
+    def _widen(self, mask: Mask) -> None:
+        """Interpolate horizontally, first because the mask has few rows."""
+        table = self._columns
+        interpolate(mask[:, table.left], mask[:, table.right], table.weight, self._wide)
+
+    def _alpha_block(self, first: int, last: int) -> NDArray[np.uint32]:
+        """Interpolate rows `first`..`last` - 1 vertically and turn mask codes into alpha."""
+        table = _slice_axis(self._rows, first, last)
+        codes = self._alpha[: last - first]
+        interpolate(self._wide[table.left], self._wide[table.right], table.weight[:, None], codes)
+        apply_fade(codes, self._fade)
+        return codes
+
+    def _is_transparent(self, highest: int) -> bool:
+        """Whether a mask code of at most `highest` has alpha 0."""
+        fade = self._fade
+        return highest < fade.threshold or (fade.fade > 0 and highest == fade.threshold)
+
+    def _is_opaque(self, lowest: int) -> bool:
+        """Whether a mask code of at least `lowest` has alpha 65536."""
+        return lowest >= self._fade.threshold + self._fade.fade
+
+    def _copy(self, source: Frame, masked: Frame, block: slice) -> None:
+        for plane in self._planes:
+            masked.planes[plane][block] = source.planes[plane][block]
+
+    def _blend(
+        self,
+        reference: NDArray[np.uint8] | NDArray[np.uint16],
+        distorted: NDArray[np.uint8] | NDArray[np.uint16],
+        alpha: NDArray[np.uint32],
+        out: NDArray[np.uint8] | NDArray[np.uint16],
+    ) -> None:
+        """Write (reference * (65536 - alpha) + distorted * alpha + 32768) >> 16.
+
+        As reference * 65536 + (distorted - reference) * alpha + 32768 it takes one product less;
+        the difference may wrap, but the sum is in range, so arithmetic modulo 2**32 is exact.
+        """
+        base = self._scratch[: len(alpha)]
+        total = self._difference[: len(alpha)]
+        np.copyto(base, reference)
+        np.subtract(distorted, base, out=total, dtype=np.uint32)
+        total *= alpha
+        base <<= FIXED_BITS
+        total += base
+        total += np.uint32(FIXED_HALF)
+        total >>= FIXED_BITS
+        np.copyto(out, total, casting="unsafe")
+
+
+def _slice_axis(table: AxisTable, first: int, last: int) -> AxisTable:
+    return AxisTable(table.left[first:last], table.right[first:last], table.weight[first:last])
+
+
+class _Preprocessor:
+    """From a YUV frame to the network's input: box average, 8 bits, RGB, normalisation."""
+
+    def __init__(self, plan: Plan, model: ModelSize) -> None:
+        self._bit_depth = plan.pixel_format.bit_depth
+        self._boxes = [
+            (
+                box_table(height, model.height, model.padded_height),
+                box_table(width, model.width, model.padded_width),
+            )
+            for height, width in plan.plane_shapes
+        ]
+        self._colour = colour_table(plan.colour_matrix, plan.colour_range)
+        self._normalised = normalisation_table()
+
+    def run(self, reference: Frame) -> ModelInput:
+        luma, chroma_u, chroma_v = (
+            _to_8_bits(_box_average(plane, rows, columns), self._bit_depth).astype(np.int32)
+            for plane, (rows, columns) in zip(reference.planes, self._boxes, strict=True)
+        )
+        colour = self._colour
+        base = colour.luma * (luma - colour.black) + FIXED_HALF
+        u, v = chroma_u - 128, chroma_v - 128
+        rgb = (
+            base + colour.v_to_r * v,
+            base - colour.u_to_g * u - colour.v_to_g * v,
+            base + colour.u_to_b * u,
+        )
+        levels = [np.clip(channel >> FIXED_BITS, 0, 255) for channel in rgb]
+        return np.stack(
+            [table[level] for table, level in zip(self._normalised, levels, strict=True)]
+        )[None]
+
+
+def _box_average(
+    plane: NDArray[np.uint8] | NDArray[np.uint16], rows: BoxTable, columns: BoxTable
+) -> NDArray[np.uint32]:
+    """Return the rounded mean over each box, in `plane`'s own depth."""
+    sums = np.empty((len(rows.start), plane.shape[1]), np.uint32)
+    for row, (start, stop) in enumerate(zip(rows.start, rows.stop, strict=True)):
+        np.add.reduce(plane[start:stop], axis=0, dtype=np.uint32, out=sums[row])
+    # Running sums may wrap; a difference of two is still exact, for every box sum fits in 32 bits.
+    running = np.zeros((len(sums), plane.shape[1] + 1), np.uint32)
+    np.cumsum(sums, axis=1, dtype=np.uint32, out=running[:, 1:])
+    totals = running[:, columns.stop] - running[:, columns.start]
+    counts = rows.counts[:, None] * columns.counts
+    means: NDArray[np.uint32] = (totals + counts // 2) // counts
+    return means
+
+
+def _to_8_bits(samples: NDArray[np.uint32], bit_depth: int) -> NDArray[np.uint32]:
+    """Return samples of `bit_depth` bits rounded to 8."""
+    shift = bit_depth - 8
+    if shift == 0:
+        return samples
+    reduced: NDArray[np.uint32] = np.minimum((samples + (1 << (shift - 1))) >> shift, 255)
+    return reduced

@@ -1,0 +1,100 @@
+"""What a backend promises: to name its devices, and to mask frames in one session per clip."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar, Literal, Protocol, Self, runtime_checkable
+
+import numpy as np
+from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+    from roi_accel.backends.frame import Frame
+    from roi_accel.backends.plan import Plan
+
+Mask = NDArray[np.uint16]
+"""[mask_height, mask_width], 0..65535 for saliency 0..1."""
+
+ModelInput = NDArray[np.float32]
+"""[1, 3, height, width], RGB normalised as the network was trained."""
+
+Alpha = tuple[NDArray[np.uint32], NDArray[np.uint32], NDArray[np.uint32]]
+"""Per plane [height, width], 0..65536: the share of the distorted sample in units of 1/65536."""
+
+
+@dataclass(frozen=True)
+class DeviceStatus:
+    """One device of a backend, or the reason why there is none.
+
+    Attributes
+    ----------
+    state : {"ready", "not installed", "broken", "no device"}
+    device : str
+        The id that ``--device`` takes, such as ``cpu`` or ``opencl:0.1``; empty without a device.
+    description : str
+        The device's own name, or why there is none.
+    remedy : str
+        The command that mends it, where there is one.
+    """
+
+    state: Literal["ready", "not installed", "broken", "no device"]
+    device: str = ""
+    description: str = ""
+    remedy: str = ""
+
+
+class Session(Protocol):
+    """One clip on one device: tables and buffers are made once; frames are never written to."""
+
+    @property
+    def plan(self) -> Plan:
+        """What this session was opened for."""
+        ...
+
+    def preprocess(self, reference: Frame) -> ModelInput:
+        """Return the network's input for `reference`; needs a plan with a model size."""
+        ...
+
+    def upsample(self, mask: Mask) -> Alpha:
+        """Return alpha on each plane's own grid."""
+        ...
+
+    def substitute(self, reference: Frame, distorted: Frame, mask: Mask) -> Frame:
+        """Return `distorted` with its pixels replaced by `reference`'s where the mask is low."""
+        ...
+
+    def close(self) -> None:
+        """Release the device's buffers."""
+        ...
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        value: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None: ...
+
+
+@runtime_checkable
+class Backend(Protocol):
+    """One way of computing, bound to one of its devices."""
+
+    name: ClassVar[str]
+
+    @property
+    def device(self) -> str:
+        """The device in use, as ``--device`` writes it."""
+        ...
+
+    @classmethod
+    def probe(cls) -> list[DeviceStatus]:
+        """Say what is there and what is missing; never raise."""
+        ...
+
+    def open(self, plan: Plan) -> Session:
+        """Return a session for `plan`."""
+        ...

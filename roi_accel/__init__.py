@@ -1,0 +1,55 @@
+"""How good a compressed video looks where people look, with the same answer on every device.
+
+Importing this package imports neither a GPU library, nor onnxruntime, nor PyAV: they load when a
+score or a backend is asked for, so that a machine without them can still use the rest.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+from roi_accel._version import __version__
+from roi_accel.errors import (
+    BackendUnavailable,
+    InputError,
+    ModelError,
+    OutputError,
+    ParityError,
+    RoiAccelError,
+    ScorerError,
+)
+
+if TYPE_CHECKING:
+    from roi_accel.api import score
+    from roi_accel.dispatch import get_backend
+    from roi_accel.result import FrameScore, Result
+
+__all__ = [
+    "BackendUnavailable",
+    "FrameScore",
+    "InputError",
+    "ModelError",
+    "OutputError",
+    "ParityError",
+    "Result",
+    "RoiAccelError",
+    "ScorerError",
+    "__version__",
+    "get_backend",
+    "score",
+]
+
+_LAZY = {
+    "FrameScore": "roi_accel.result",
+    "Result": "roi_accel.result",
+    "get_backend": "roi_accel.dispatch",
+    "score": "roi_accel.api",
+}
+
+
+def __getattr__(name: str) -> object:
+    if name in _LAZY:
+        return getattr(import_module(_LAZY[name]), name)
+    msg = f"module {__name__!r} has no attribute {name!r}"
+    raise AttributeError(msg)

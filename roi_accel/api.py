@@ -1,0 +1,175 @@
+"""The Python face of the main job: `score` takes what the command line takes."""
+
+from __future__ import annotations
+
+from os import PathLike
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypedDict, Unpack, overload
+
+from roi_accel.backends.frame import PixelFormat
+from roi_accel.errors import InputError
+from roi_accel.options import ScoreOptions
+from roi_accel.pipeline import score_all
+from roi_accel.saliency import SaliencySize
+from roi_accel.video import RawGeometry
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from roi_accel.result import Result
+
+AnyPath = str | PathLike[str]
+
+
+class ScoreKeywords(TypedDict, total=False):
+    """The keyword arguments of `score`; every one has the command line's default."""
+
+    width: int
+    height: int
+    pix_fmt: str
+    saliency_model: AnyPath
+    saliency_size: int | str
+    mask: AnyPath
+    roi: Sequence[str]
+    roi_track: AnyPath
+    synthetic_mask: float
+    threshold: float
+    fade: float
+    weight: float
+    backend: str
+    model: str | Sequence[str]
+    feature: str | Sequence[str]
+    vmaf: AnyPath
+    threads: int
+    subsample: int
+    frame_count: int
+    shortest: bool
+    progress: Callable[[int, int | None], None]
+
+
+@overload
+def score(reference: AnyPath, distorted: AnyPath, **keywords: Unpack[ScoreKeywords]) -> Result: ...
+@overload
+def score(
+    reference: AnyPath,
+    distorted: list[AnyPath] | tuple[AnyPath, ...],
+    **keywords: Unpack[ScoreKeywords],
+) -> list[Result]: ...
+def score(
+    reference: AnyPath,
+    distorted: AnyPath | list[AnyPath] | tuple[AnyPath, ...],
+    **keywords: Unpack[ScoreKeywords],
+) -> Result | list[Result]:
+    """Score a distorted video against its reference by where people look.
+
+    Parameters
+    ----------
+    reference, distorted : path
+        Raw YUV, Y4M, or anything FFmpeg decodes. A list of distorted videos shares one decode
+        of the reference and one pass of the network.
+    width, height, pix_fmt : int, int, str
+        Geometry of raw input, such as 1920, 1080 and ``yuv420p10le``.
+    saliency_model : str or path
+        A name that ``roi-accel models list`` shows, or an ONNX file. Default ``center-surround``.
+    saliency_size : int or str
+        The network's long side in pixels, or ``native``. Default 256.
+    mask, roi, roi_track, synthetic_mask
+        Other sources of the mask, one of them at a time: a gray picture or video; boxes
+        ``"X,Y,W,H"`` or ``"NAME=X,Y,W,H"``; a CSV or JSON file of boxes per frame; a constant in
+        [0, 1].
+    threshold, fade : float
+        Saliency in [0, 1] up to which a pixel counts as perfect, and the width of the ramp above
+        it. Defaults 0.3 and 0.1.
+    weight : float
+        The masked score's share in ``vmaf_roi``, in [0, 1]. Default 0.5.
+    backend : str
+        ``auto`` or a backend's name. Default: the variable ``ROI_ACCEL_BACKEND``, else ``auto``.
+    model, feature : str or sequence of str
+        libvmaf's models and additional features, in its own syntax. Default
+        ``version=vmaf_v0.6.1``.
+    vmaf : path
+        A `vmaf` or `ffmpeg` executable. Default: the first that is found.
+    threads, subsample, frame_count : int
+        Threads to use; score every n-th frame; stop after so many frames.
+    shortest : bool
+        Score the common part of videos of unequal length, which is an error otherwise.
+    progress : callable
+        Called with the number of frames done and of all frames, or None where that is unknown.
+
+    Returns
+    -------
+    Result, or a list of them if `distorted` is a list or tuple
+
+    Raises
+    ------
+    RoiAccelError
+        InputError, ModelError, BackendUnavailable, ScorerError or ParityError; each says what was
+        found, what was expected and what to do.
+
+    Examples
+    --------
+    >>> result = roi_accel.score("ref.mp4", "dist.mp4", weight=0.5)
+    >>> result.vmaf_roi
+    """
+    progress = keywords.pop("progress", None)
+    options = _options(dict(keywords))
+    single = isinstance(distorted, str | PathLike)
+    paths = [distorted] if isinstance(distorted, str | PathLike) else list(distorted)
+    results = score_all(Path(reference), [Path(path) for path in paths], options, progress=progress)
+    return results[0] if single else results
+
+
+def _options(keywords: dict[str, Any]) -> ScoreOptions:
+    raw = raw_geometry(
+        width=keywords.pop("width", None),
+        height=keywords.pop("height", None),
+        pix_fmt=keywords.pop("pix_fmt", None),
+    )
+    if "saliency_size" in keywords:
+        keywords["saliency_size"] = SaliencySize.parse(keywords["saliency_size"])
+    for name in ("mask", "roi_track"):
+        if name in keywords:
+            keywords[name] = Path(keywords[name])
+    for name in ("saliency_model", "vmaf"):
+        if name in keywords:
+            keywords[name] = str(keywords[name])
+    for name in ("model", "feature", "roi"):
+        if name in keywords:
+            value = keywords[name]
+            keywords[name] = (value,) if isinstance(value, str) else tuple(value)
+    return ScoreOptions(raw=raw, **keywords)
+
+
+def raw_geometry(
+    *,
+    width: int | None,
+    height: int | None,
+    pix_fmt: str | None = None,
+    pixel_format: str | None = None,
+    bitdepth: int | None = None,
+) -> RawGeometry | None:
+    """Return the geometry of raw input from its parts, None where no part is given.
+
+    The format is either `pix_fmt`, or `pixel_format` (420, 422, 444) with `bitdepth`.
+
+    Raises
+    ------
+    InputError
+        Parts are missing, contradict each other or are unknown.
+    """
+    parts = (width, height, pix_fmt, pixel_format, bitdepth)
+    if all(part is None for part in parts):
+        return None
+    remedy = "raw input needs --width, --height and either --pix-fmt yuv420p10le or -p 420 -b 10"
+    if pix_fmt is not None and (pixel_format is not None or bitdepth is not None):
+        msg = "--pix-fmt already says what --pixel-format and --bitdepth say"
+        raise InputError(msg, remedy="give one or the other")
+    if width is None or height is None or (pix_fmt is None and None in (pixel_format, bitdepth)):
+        msg = "the geometry of raw input is incomplete"
+        raise InputError(msg, remedy=remedy)
+    try:
+        if pix_fmt is not None:
+            return RawGeometry(width, height, PixelFormat.from_name(pix_fmt))
+        return RawGeometry(width, height, PixelFormat(pixel_format, bitdepth))  # type: ignore[arg-type]
+    except ValueError as error:
+        raise InputError(str(error), remedy=remedy) from error

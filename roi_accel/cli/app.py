@@ -1,0 +1,74 @@
+"""The commands and the last line of defence: every failure becomes one line and an exit code."""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated
+
+import typer
+
+from roi_accel._version import __version__
+from roi_accel.cli import models
+from roi_accel.cli.console import print_error
+from roi_accel.cli.demo import demo
+from roi_accel.cli.interrupt import Interrupted, interruptible
+from roi_accel.cli.score import score
+from roi_accel.errors import RoiAccelError
+
+INTERNAL_ERROR = 70
+"""A fault of this program itself (EX_SOFTWARE of sysexits.h), never of the input."""
+
+app = typer.Typer(
+    name="roi-accel",
+    help="How good a compressed video looks where people look.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.command()(score)
+app.command()(demo)
+app.add_typer(models.app, name="models")
+
+
+def _print_version(value: bool) -> None:
+    if value:
+        typer.echo(__version__)
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version", callback=_print_version, is_eager=True, help="Print the version and exit."
+        ),
+    ] = False,
+) -> None:
+    """How good a compressed video looks where people look."""
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the command line and return its exit code (see docs/interface.md)."""
+    arguments = sys.argv[1:] if arguments is None else arguments
+    debug = "--debug" in arguments
+    try:
+        with interruptible():
+            app(arguments, standalone_mode=True)
+    except SystemExit as stop:
+        return stop.code if isinstance(stop.code, int) else 1
+    except Interrupted as interrupt:
+        print_error("interrupted; nothing was written")
+        return interrupt.exit_code
+    except RoiAccelError as error:
+        if debug:
+            raise
+        print_error(str(error))
+        return error.exit_code
+    except Exception as error:
+        if debug:
+            raise
+        print_error(f"internal error: {type(error).__name__}: {error}; run again with --debug")
+        return INTERNAL_ERROR
+    return 0

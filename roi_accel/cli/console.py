@@ -1,0 +1,136 @@
+"""What people see on stderr: errors, warnings, the progress bar, and the summary after a run."""
+
+from __future__ import annotations
+
+import sys
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TaskProgressColumn,
+    TextColumn,
+    TimeRemainingColumn,
+)
+from rich.table import Table
+
+from roi_accel.errors import OutputError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from rich.progress import Task
+    from rich.text import Text
+
+    from roi_accel.result import Result
+
+
+def _console() -> Console:
+    """Return a console on the present stderr, which tests and callers may have replaced."""
+    return Console(stderr=True, highlight=False)
+
+
+def print_error(message: str) -> None:
+    """Print one line for a failure."""
+    _console().print(f"[bold red]roi-accel:[/] {escape(message)}", soft_wrap=True)
+
+
+def print_warning(message: str) -> None:
+    """Print one line for something that is no failure but should be known."""
+    _console().print(f"[yellow]warning:[/] {escape(message)}", soft_wrap=True)
+
+
+def print_note(message: str) -> None:
+    """Print one line for people that is neither data nor a warning."""
+    _console().print(escape(message), soft_wrap=True)
+
+
+class _Speed(TextColumn):
+    """Frames per second since the first frame."""
+
+    def __init__(self) -> None:
+        super().__init__("")
+
+    def render(self, task: Task) -> Text:
+        speed = task.finished_speed or task.speed
+        self.text_format = f"{speed:.1f} frames/s" if speed else "starting"
+        return super().render(task)
+
+
+@contextmanager
+def frame_progress(*, show: bool | None) -> Iterator[Callable[[int, int | None], None] | None]:
+    """Yield a callback that draws a bar of frames, or None where none is to be shown.
+
+    Parameters
+    ----------
+    show : bool or None
+        None shows it where stderr is a terminal.
+    """
+    console = _console()
+    if show is False or (show is None and not console.is_terminal):
+        yield None
+        return
+    columns = (
+        TextColumn("scoring"),
+        BarColumn(),
+        TaskProgressColumn(),
+        MofNCompleteColumn(),
+        _Speed(),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=console, transient=True) as bar:
+        task = bar.add_task("scoring", total=None)
+
+        def advance(done: int, total: int | None) -> None:
+            # A container's own count is an estimate; the bar never claims more than is done.
+            bar.update(task, completed=done, total=None if total is None else max(done, total))
+
+        yield advance
+
+
+def print_summary(results: Sequence[Result]) -> None:
+    """Print the scores of a run as a table on stderr."""
+    table = Table(title="VMAF where people look", title_justify="left")
+    table.add_column("distorted")
+    for heading in ("full frame", "salient part", "blended"):
+        table.add_column(heading, justify="right")
+    for result in results:
+        scores = (result.vmaf_full, result.vmaf_masked, result.vmaf_roi)
+        table.add_row(escape(result.distorted), *(f"{score:.2f}" for score in scores))
+        for name, region in result.regions.items():
+            row = (result.vmaf_full, region["vmaf_masked"], region["vmaf_roi"])
+            table.add_row(f"  {escape(name)}", *(f"{score:.2f}" for score in row))
+    first = results[0]
+    table.caption = escape(
+        f"{len(first.frames)} frames, mask {first.saliency_model}, model {first.model}, "
+        f"weight {first.weight:g}, {first.timing['frames_per_second']:.1f} frames/s"
+    )
+    table.caption_justify = "left"
+    _console().print(table)
+
+
+def write_stdout(text: str) -> None:
+    """Write data to stdout, as UTF-8 whatever the locale.
+
+    Raises
+    ------
+    OutputError
+        It cannot be written: a full disk, or a reader that has gone.
+    """
+    try:
+        sys.stdout.flush()
+        buffer = getattr(sys.stdout, "buffer", None)
+        if buffer is None:
+            sys.stdout.write(text)
+        else:
+            buffer.write(text.encode())
+            buffer.flush()
+    except OSError as error:
+        # Python flushes stdout once more at exit, and would complain a second time.
+        sys.stdout = None
+        msg = f"stdout cannot be written: {error.strerror or error}"
+        raise OutputError(msg, remedy="write the result to a file with --output") from error

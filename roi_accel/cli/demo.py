@@ -1,0 +1,59 @@
+"""`roi-accel demo`: the main job on a pair that is made on the spot."""
+
+from __future__ import annotations
+
+import tempfile
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from roi_accel.cli.console import frame_progress, print_note, print_summary, write_stdout
+from roi_accel.demo import make_pair
+from roi_accel.errors import OutputError
+from roi_accel.options import ScoreOptions
+from roi_accel.pipeline import score_all
+from roi_accel.result import to_json
+
+
+def demo(
+    keep: Annotated[
+        Path | None,
+        typer.Option(help="Keep the two videos in this folder.", show_default="a temporary one"),
+    ] = None,
+    quiet: Annotated[
+        bool, typer.Option("--quiet", help="No bar and no summary, only the JSON.")
+    ] = False,
+    debug: Annotated[  # noqa: ARG001 - read by main, which catches what commands raise
+        bool, typer.Option("--debug", help="Show the traceback of a failure.")
+    ] = False,
+) -> None:
+    """Make a short pair, score it and show the result: no file, no network, no GPU needed."""
+    with ExitStack() as resources:
+        if keep is None:
+            temporary = tempfile.TemporaryDirectory(prefix="roi-accel-demo-")
+            folder = Path(resources.enter_context(temporary))
+        else:
+            folder = keep
+            _make_folder(folder)
+        reference, distorted = make_pair(folder)
+        with frame_progress(show=False if quiet else None) as advance:
+            results = score_all(reference, [distorted], ScoreOptions(), progress=advance)
+    write_stdout(to_json(results[0]))
+    if quiet:
+        return
+    print_summary(results)
+    if keep is not None:
+        print_note(f"the two videos are in {folder}; score them again with other options:")
+        print_note(f"  roi-accel score -r {reference} -d {distorted} --threshold 0.5")
+    else:
+        print_note("your own videos: roi-accel score -r REFERENCE -d DISTORTED")
+
+
+def _make_folder(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        msg = f"the folder {folder} cannot be made: {error.strerror}"
+        raise OutputError(msg, remedy="name another with --keep") from error

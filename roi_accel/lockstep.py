@@ -1,0 +1,90 @@
+"""Several videos read side by side: one frame of each at a time, and none has more than another."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from roi_accel.errors import InputError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from roi_accel.backends.frame import Frame
+    from roi_accel.timing import Stopwatch
+    from roi_accel.video import VideoReader
+
+_REMEDY = "check that both are the same cut, or score the common part with --shortest"
+
+
+def check_known_counts(readers: Sequence[VideoReader]) -> None:
+    """Raise InputError if the files' sizes alone show that their lengths differ."""
+    reference = readers[0].info
+    for reader in readers[1:]:
+        counts = reference.frame_count, reader.info.frame_count
+        if None not in counts and counts[0] != counts[1]:
+            msg = _unequal(readers[0], counts[0] or 0, reader, counts[1] or 0)
+            raise InputError(msg, remedy=_REMEDY)
+
+
+def read_together(
+    readers: Sequence[VideoReader],
+    *,
+    frame_count: int | None,
+    shortest: bool,
+    stopwatch: Stopwatch,
+) -> Iterator[tuple[Frame, ...]]:
+    """Yield one frame of each reader at a time, the reference's first.
+
+    Parameters
+    ----------
+    readers : sequence of VideoReader
+        The reference, then the distorted videos.
+    frame_count : int or None
+        Stop after so many frames.
+    shortest : bool
+        Stop where the shortest video ends; otherwise unequal lengths are an error.
+    stopwatch : Stopwatch
+        Counts the stage ``decode``.
+
+    Raises
+    ------
+    InputError
+        One video has more frames than another; says how many each has.
+    """
+    iterators = [iter(reader) for reader in readers]
+    count = 0
+    while frame_count is None or count < frame_count:
+        with stopwatch.stage("decode"):
+            frames = [next(iterator, None) for iterator in iterators]
+        present = tuple(frame for frame in frames if frame is not None)
+        if len(present) < len(frames):
+            if present and not shortest:
+                _raise_unequal(readers, iterators, frames, count)
+            return
+        yield present
+        count += 1
+
+
+def _raise_unequal(
+    readers: Sequence[VideoReader],
+    iterators: Sequence[Iterator[Frame]],
+    frames: Sequence[Frame | None],
+    count: int,
+) -> None:
+    """Decode the longer videos to their ends, so that the error can name every length."""
+    totals = [
+        count if frame is None else count + 1 + sum(1 for _ in iterator)
+        for frame, iterator in zip(frames, iterators, strict=True)
+    ]
+    for reader, total in zip(readers[1:], totals[1:], strict=True):
+        if total != totals[0]:
+            raise InputError(_unequal(readers[0], totals[0], reader, total), remedy=_REMEDY)
+
+
+def _unequal(
+    reference: VideoReader, reference_count: int, distorted: VideoReader, distorted_count: int
+) -> str:
+    return (
+        f"the reference {reference.info.path} has {reference_count} frames, "
+        f"the distorted {distorted.info.path} has {distorted_count}"
+    )

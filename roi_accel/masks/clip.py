@@ -1,0 +1,90 @@
+"""A video of masks, one per frame, as ``roi-accel mask`` and segmentation tools write it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from roi_accel.errors import InputError
+from roi_accel.masks.files import path_text
+from roi_accel.masks.media import OPTION
+from roi_accel.masks.source import Mask, MaskSource
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from roi_accel.backends.frame import Frame
+    from roi_accel.backends.protocol import Session
+    from roi_accel.masks.media import MaskMedia
+
+
+class ClipSource(MaskSource):
+    """A gray video whose frame N is the mask of frame N (``--mask FILE``).
+
+    It is decoded as it is asked for: memory does not grow with its length.
+
+    Parameters
+    ----------
+    media : MaskMedia
+        The opened file, which this source closes.
+    path : Path
+        Its name, for messages and the result.
+    """
+
+    def __init__(self, media: MaskMedia, path: Path) -> None:
+        self.label = f"mask:{path_text(path)}"
+        self.size = media.size
+        self.region_names: tuple[str, ...] = ()
+        # Containers may state a count, but do not always tell the truth.
+        self.frame_count: int | None = None
+        self._media = media
+        self._where = f"{OPTION} {path_text(path)}"
+        self._path = path
+        self._stream = media.masks()
+        self._next = 0
+        self._digest: str | None = None
+
+    def masks(self, index: int, reference: Frame, session: Session) -> tuple[Mask, ...]:
+        """Return the mask of frame `index`.
+
+        Raises
+        ------
+        InputError
+            The clip ends before this frame, or the frame is no mask.
+        ValueError
+            `index` is not one more than in the last call: a mistake of the caller.
+        """
+        del reference, session
+        if index != self._next:
+            msg = f"masks are read in order: expected frame {self._next}, not {index}"
+            raise ValueError(msg)
+        mask = next(self._stream, None)
+        if mask is None:
+            msg = f"{self._where}: ends after {index} frames; frame {index} has no mask"
+            raise InputError(msg, remedy="give a mask clip as long as the video")
+        self._next += 1
+        return (mask,)
+
+    def provenance(self) -> dict[str, object]:
+        """Return the file's facts; the digest is taken at the first call, which reads the file."""
+        if self._digest is None:
+            self._digest = self._media.sha256()
+        return {
+            "kind": "clip",
+            "path": path_text(self._path),
+            "sha256": self._digest,
+            "codec": self._media.codec,
+            "width": self.size[1],
+            "height": self.size[0],
+        }
+
+    def finish(self, frame_count: int, *, whole: bool) -> None:
+        """Refuse a clip that goes on after the video, unless the run was cut short on purpose."""
+        if whole and next(self._stream, None) is not None:
+            msg = f"{self._where}: goes on after frame {frame_count - 1}, the video's last"
+            raise InputError(msg, remedy="give a mask clip as long as the video")
+        self._media.require_unchanged()
+
+    def close(self) -> None:
+        """Release decoder and file."""
+        self._stream.close()
+        self._media.close()

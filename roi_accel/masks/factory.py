@@ -1,0 +1,75 @@
+"""From the command line's options to one mask source: the only place that knows them all."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from roi_accel.errors import InputError
+from roi_accel.masks.boxes import BoxesSource
+from roi_accel.masks.clip import ClipSource
+from roi_accel.masks.constant import ConstantSource
+from roi_accel.masks.media import MaskMedia
+from roi_accel.masks.picture import PictureSource
+from roi_accel.masks.track import TrackSource
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from roi_accel.masks.source import MaskSource
+
+
+def open_mask_source(
+    *,
+    mask: Path | None = None,
+    roi: Sequence[str] = (),
+    roi_track: Path | None = None,
+    synthetic_mask: float | None = None,
+    width: int,
+    height: int,
+) -> MaskSource | None:
+    """Return the source that the options name, or None where the network is to find the mask.
+
+    Parameters
+    ----------
+    mask : Path, optional
+        A gray picture or a gray video (``--mask``).
+    roi : sequence of str
+        Boxes (``--roi``).
+    roi_track : Path, optional
+        A table of boxes per frame (``--roi-track``).
+    synthetic_mask : float, optional
+        A constant in [0, 1] (``--synthetic-mask``).
+    width, height : int
+        The frame's luma size in pixels.
+
+    Raises
+    ------
+    InputError
+        More than one option is given, or the one given cannot be used.
+    """
+    given = {
+        "--mask": mask is not None,
+        "--roi": bool(roi),
+        "--roi-track": roi_track is not None,
+        "--synthetic-mask": synthetic_mask is not None,
+    }
+    chosen = [option for option, present in given.items() if present]
+    if len(chosen) > 1:
+        msg = f"{' and '.join(chosen)} were given; a run has one source of masks"
+        raise InputError(msg, remedy=f"keep one of them, such as {chosen[0]}")
+    if mask is not None:
+        return _open_file(mask, width=width, height=height)
+    if roi:
+        return BoxesSource(roi, width=width, height=height)
+    if roi_track is not None:
+        return TrackSource(roi_track, width=width, height=height)
+    if synthetic_mask is not None:
+        return ConstantSource(synthetic_mask)
+    return None
+
+
+def _open_file(path: Path, *, width: int, height: int) -> MaskSource:
+    """Return the source for a mask file: a picture or a clip, as its format has it."""
+    media = MaskMedia(path, width=width, height=height)
+    return PictureSource(media, path) if media.is_picture else ClipSource(media, path)

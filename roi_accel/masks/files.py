@@ -1,0 +1,106 @@
+"""Opening what the user names as a file and nothing else: no pipe, no device, no protocol."""
+
+from __future__ import annotations
+
+import os
+import stat
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, BinaryIO
+
+from roi_accel.errors import InputError
+from roi_accel.files import sha256_of
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def path_text(path: Path) -> str:
+    """Return `path` as one line of text that any encoder takes, whatever bytes it is made of."""
+    text = str(path)
+    return text if text.isprintable() else ascii(text)[1:-1]
+
+
+@dataclass(frozen=True)
+class FileState:
+    """Which file was opened, and in what state, so that a change during the run is noticed."""
+
+    device: int
+    inode: int
+    size: int
+    modified_ns: int
+
+    @classmethod
+    def of(cls, status: os.stat_result) -> FileState:
+        """Return the state in `status`."""
+        return cls(status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns)
+
+
+def open_regular(path: Path, option: str) -> tuple[BinaryIO, FileState]:
+    """Open a regular file for reading.
+
+    Parameters
+    ----------
+    path : Path
+        The file; a link is followed.
+    option : str
+        The option that named it, for the message.
+
+    Returns
+    -------
+    (BinaryIO, FileState)
+        The file, whose `name` is a number: whoever sees only that cannot take the path for a
+        pattern or a protocol.
+
+    Raises
+    ------
+    InputError
+        It cannot be opened, or is a folder, pipe or device.
+    """
+    # O_NONBLOCK: opening a pipe that nobody writes to would wait forever.
+    flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
+    try:
+        descriptor = os.open(path, flags)
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        msg = f"{option} {path_text(path)}: {reason}"
+        raise InputError(msg, remedy="check the file name") from error
+    status = os.fstat(descriptor)
+    if not stat.S_ISREG(status.st_mode):
+        os.close(descriptor)
+        msg = f"{option} {path_text(path)}: not a regular file"
+        raise InputError(msg, remedy="save it to a file first")
+    return os.fdopen(descriptor, "rb"), FileState.of(status)
+
+
+def require_unchanged(path: Path, option: str, state: FileState) -> None:
+    """Raise InputError if the file at `path` is no longer the one that was opened."""
+    try:
+        now = FileState.of(path.stat())
+    except OSError:
+        now = None
+    if now != state:
+        msg = f"{option} {path_text(path)}: the file changed while it was read"
+        raise InputError(msg, remedy="run again once nothing writes to it")
+
+
+def read_bounded(path: Path, option: str, limit: int) -> bytes:
+    """Return the whole content of a regular file of at most `limit` bytes, else InputError."""
+    file, state = open_regular(path, option)
+    with file:
+        # The size is asked again by reading one byte more: the file may be growing.
+        data = file.read(limit + 1) if state.size <= limit else None
+    if data is None or len(data) > limit:
+        msg = f"{option} {path_text(path)}: larger than {limit >> 20} MiB"
+        raise InputError(msg)
+    return data
+
+
+def sha256_file(path: Path, option: str, state: FileState) -> str:
+    """Return the SHA-256 of the file that was opened in `state`; InputError if it changed."""
+    try:
+        return sha256_of(path)
+    except OSError as error:
+        msg = f"{option} {path_text(path)}: {error.strerror or error}"
+        raise InputError(msg, remedy="leave the file where it is during the run") from error
+    finally:
+        require_unchanged(path, option, state)

@@ -1,0 +1,92 @@
+"""The default source of masks: a saliency network that looks at the reference."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from roi_accel.backends.arithmetic import quantise
+from roi_accel.errors import ModelError
+from roi_accel.masks.source import MaskSource
+
+if TYPE_CHECKING:
+    from roi_accel.backends.frame import Frame
+    from roi_accel.backends.plan import ModelSize
+    from roi_accel.backends.protocol import Mask, Session
+    from roi_accel.saliency import SaliencyNetwork, SaliencySize
+    from roi_accel.timing import Stopwatch
+
+
+class NetworkSource(MaskSource):
+    """Masks at the network's own resolution, one per frame, from the reference alone.
+
+    Parameters
+    ----------
+    network : SaliencyNetwork
+    size : SaliencySize
+        As the user gave it.
+    width, height : int
+        The frames' size in luma pixels.
+    stopwatch : Stopwatch
+        Counts the stages ``preprocess`` and ``network``.
+
+    Raises
+    ------
+    ModelError
+        The network cannot take this input size.
+    """
+
+    def __init__(
+        self,
+        network: SaliencyNetwork,
+        size: SaliencySize,
+        *,
+        width: int,
+        height: int,
+        stopwatch: Stopwatch,
+    ) -> None:
+        self.region_names = ()
+        self.frame_count = None
+        self._network = network
+        self._asked_size = size
+        self._stopwatch = stopwatch
+        self.model_size: ModelSize = size.for_frame(width, height)
+        network.check_size(self.model_size)
+        self.label = network.model.name
+        self.size = (self.model_size.height, self.model_size.width)
+
+    def masks(self, index: int, reference: Frame, session: Session) -> tuple[Mask, ...]:
+        """Return the mask of frame `index`.
+
+        Raises
+        ------
+        ModelError
+            The network fails, or its map is not finite or not in [0, 1]; names the frame.
+        """
+        with self._stopwatch.stage("preprocess"):
+            model_input = session.preprocess(reference)
+        with self._stopwatch.stage("network"):
+            saliency = self._network.infer(model_input)
+        height, width = self.size
+        try:
+            return (quantise(saliency[:height, :width]),)
+        except ValueError as error:
+            msg = f"frame {index}: network {self.label} gave a map that is no mask: {error}"
+            raise ModelError(msg, remedy="use another network or --mask") from error
+
+    def provenance(self) -> dict[str, object]:
+        """Return what decides these masks: the network, its input size and where it runs."""
+        network, size, providers = self._network, self.model_size, self._network.providers
+        return {
+            "kind": "network",
+            "name": network.model.name,
+            "sha256": network.model.sha256,
+            "saliency_size": str(self._asked_size),
+            "input_width": size.width,
+            "input_height": size.height,
+            "padded_width": size.padded_width,
+            "padded_height": size.padded_height,
+            "onnxruntime": network.runtime_version,
+            "provider_requested": providers.requested,
+            "providers_attached": list(providers.attached),
+            "nodes_per_provider": dict(providers.nodes) if providers.nodes is not None else None,
+        }

@@ -1,0 +1,168 @@
+"""Boxes per frame, as object trackers and annotation tools write them."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from roi_accel.errors import InputError
+from roi_accel.masks.boxes import Box, draw_regions, region_names
+from roi_accel.masks.files import path_text, read_bounded
+from roi_accel.masks.source import Mask, MaskSource
+from roi_accel.masks.track_file import parse_track
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+    from roi_accel.backends.frame import Frame
+    from roi_accel.backends.protocol import Session
+    from roi_accel.masks.track_file import TrackTable
+
+MAX_BYTES = 64 << 20
+MAX_BOXES_PER_FRAME = 4096
+"""So that a malformed file cannot keep one frame busy for minutes."""
+
+_OPTION = "--roi-track"
+# Sums such as 10.1 + 19.9 miss the whole number by a rounding error; that is no further pixel.
+_SLACK = 1e-6
+
+
+class TrackSource(MaskSource):
+    """Boxes that change from frame to frame (``--roi-track FILE``).
+
+    Coordinates may be decimals; a box covers every pixel it touches by more than a millionth. A
+    frame without boxes has an empty mask: the object is out of view. Names mean what they mean to
+    `BoxesSource`.
+
+    Parameters
+    ----------
+    path : Path
+        CSV or JSON, at most 64 MiB; docs/masks.md has the format.
+    width, height : int
+        The frame's luma size in pixels, and the masks'.
+
+    Raises
+    ------
+    InputError
+        The file is no track, too large, or none of its boxes touches the frame.
+    """
+
+    def __init__(self, path: Path, *, width: int, height: int) -> None:
+        source = f"{_OPTION} {path_text(path)}"
+        data = read_bounded(path, _OPTION, MAX_BYTES)
+        table = parse_track(data, source)
+        self.label = f"roi-track:{path_text(path)}"
+        self.size = (height, width)
+        self.region_names = region_names(table.names, source)
+        self.frame_count: int | None = None
+        self._source = source
+        self._names = table.names
+        self._provenance: dict[str, object] = {
+            "kind": "track",
+            "path": path_text(path),
+            "sha256": hashlib.sha256(data).hexdigest(),
+            "boxes": len(table.frame),
+            "first_frame": int(table.frame.min()),
+            "last_frame": int(table.frame.max()),
+            "regions": list(self.region_names),
+        }
+        self._frame, self._rows = self._clip(table)
+        self._shown: bytes | None = None
+        self._masks: tuple[Mask, ...] = ()
+        self._empty = 0
+
+    def _clip(self, table: TrackTable) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Return the frame numbers in order, and per box left, top, right, bottom, name inside."""
+        height, width = self.size
+        x, y, w, h = table.boxes.T
+        outer = np.stack(
+            [
+                np.floor(x + _SLACK),
+                np.floor(y + _SLACK),
+                np.ceil(x + w - _SLACK),
+                np.ceil(y + h - _SLACK),
+            ],
+            axis=1,
+        ).astype(np.int64)
+        outer[:, 2:] = np.maximum(outer[:, 2:], outer[:, :2] + 1)
+        inner = np.clip(outer, 0, [width, height, width, height])
+        inside = (inner[:, 0] < inner[:, 2]) & (inner[:, 1] < inner[:, 3])
+        cut = inside & (inner != outer).any(axis=1)
+        self._warn_of_edges(table.frame, cut, ~inside)
+        rows = np.concatenate([inner, table.name[:, np.newaxis]], axis=1)[inside]
+        frame = table.frame[inside]
+        order = np.argsort(frame, kind="stable")
+        frame, rows = frame[order], np.ascontiguousarray(rows[order])
+        most, counts = np.unique(frame, return_counts=True)
+        if counts.max() > MAX_BOXES_PER_FRAME:
+            msg = (
+                f"{self._source}: frame {most[counts.argmax()]} has {counts.max()} boxes, "
+                f"more than {MAX_BOXES_PER_FRAME}"
+            )
+            raise InputError(msg, remedy="draw them into a mask clip and use --mask")
+        return frame, rows
+
+    def _warn_of_edges(
+        self, frame: NDArray[np.int64], cut: NDArray[np.bool_], outside: NDArray[np.bool_]
+    ) -> None:
+        height, width = self.size
+        if outside.all():
+            msg = f"{self._source}: every box lies outside the {width}x{height} frame"
+            raise InputError(msg, remedy="check that the boxes are in pixels of this video's size")
+        for which, text in ((cut, "reach beyond"), (outside, "lie wholly outside")):
+            if which.any():
+                self._warn(
+                    f"{int(which.sum())} of {len(frame)} boxes {text} the {width}x{height} frame, "
+                    f"the first in frame {frame[which].min()}; clipped"
+                )
+
+    def _warn(self, text: str) -> None:
+        self.warnings += (f"{self._source}: {text}",)
+
+    @property
+    def empty_frames(self) -> int:
+        """How many of the frames asked for so far have no box, and so an empty mask."""
+        return self._empty
+
+    def unused_boxes(self, frame_count: int) -> int:
+        """Return how many boxes that touch the frame belong to frame `frame_count` or later."""
+        return int(len(self._frame) - np.searchsorted(self._frame, frame_count, side="left"))
+
+    def masks(self, index: int, reference: Frame, session: Session) -> tuple[Mask, ...]:
+        """Return the masks of frame `index`; the same objects while the boxes stay the same."""
+        del reference, session
+        first, end = np.searchsorted(self._frame, [index, index + 1], side="left")
+        rows = self._rows[first:end]
+        self._empty += first == end
+        key = rows.tobytes()
+        if key != self._shown:
+            boxes = [
+                Box(left, top, right - left, bottom - top, self._names[name])
+                for left, top, right, bottom, name in rows.tolist()
+            ]
+            self._masks = draw_regions(boxes, self.region_names, self.size)
+            self._shown = key
+        return self._masks
+
+    def provenance(self) -> dict[str, object]:
+        """Return the file's facts and how many frames had no box so far."""
+        return {**self._provenance, "empty_frames": self._empty}
+
+    def finish(self, frame_count: int, *, whole: bool) -> None:
+        """Warn of frames without boxes, and of boxes without frames."""
+        if self._empty:
+            self._warn(
+                f"{self._empty} of {frame_count} frames have no box; nothing is salient in them"
+            )
+        unused = self.unused_boxes(frame_count)
+        if unused and whole:
+            hint = ""
+            if self._provenance["first_frame"] == 1:
+                hint = "; frames count from 0, and this file has none"
+            self._warn(
+                f"{unused} boxes belong to frames after the last one, {frame_count - 1}{hint}"
+            )

@@ -1,0 +1,75 @@
+"""Everything that a score depends on besides its two files, checked before anything is opened."""
+
+from __future__ import annotations
+
+import math
+import os
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from roi_accel.errors import InputError
+from roi_accel.saliency import DEFAULT_SIZE, SaliencySize
+from roi_accel.vmaf.options import DEFAULT_MODEL
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from roi_accel.video import RawGeometry
+
+DEFAULT_THRESHOLD = 0.3
+DEFAULT_FADE = 0.1
+DEFAULT_WEIGHT = 0.5
+DEFAULT_NETWORK = "center-surround"
+
+
+def available_cores() -> int:
+    """Return how many processor cores this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class ScoreOptions:
+    """The options of `score`; the command line's help says what each one means.
+
+    Raises
+    ------
+    InputError
+        A number is not finite or out of range.
+    """
+
+    raw: RawGeometry | None = None
+    saliency_model: str = DEFAULT_NETWORK
+    saliency_size: SaliencySize = field(default_factory=lambda: SaliencySize(DEFAULT_SIZE))
+    mask: Path | None = None
+    roi: tuple[str, ...] = ()
+    roi_track: Path | None = None
+    synthetic_mask: float | None = None
+    threshold: float = DEFAULT_THRESHOLD
+    fade: float = DEFAULT_FADE
+    weight: float = DEFAULT_WEIGHT
+    backend: str | None = None
+    model: tuple[str, ...] = (DEFAULT_MODEL,)
+    feature: tuple[str, ...] = ()
+    vmaf: str | None = None
+    threads: int = field(default_factory=available_cores)
+    subsample: int = 1
+    frame_count: int | None = None
+    shortest: bool = False
+
+    def __post_init__(self) -> None:
+        for name in ("threshold", "fade", "weight"):
+            value = getattr(self, name)
+            if not (math.isfinite(value) and 0.0 <= value <= 1.0):
+                msg = f"{name} must be a number from 0 to 1, not {value}"
+                raise InputError(msg, remedy=f"for example --{name} 0.3")
+        for name in ("threads", "subsample", "frame_count"):
+            value = getattr(self, name)
+            if value is not None and value < 1:
+                option = "--" + name.replace("_", "-")
+                msg = f"{option} must be at least 1, not {value}"
+                raise InputError(msg, remedy=f"leave {option} out for its default")
+        if not self.model:
+            msg = "no VMAF model is named"
+            raise InputError(msg, remedy=f"for example --model {DEFAULT_MODEL}")

@@ -1,0 +1,215 @@
+"""Everything FFmpeg decodes, as planar frames: repacked where that is exact, refused otherwise."""
+
+from __future__ import annotations
+
+import shlex
+from contextlib import closing
+from fractions import Fraction
+from typing import TYPE_CHECKING
+
+from roi_accel.backends.frame import ColourMatrix, ColourRange, Frame, PixelFormat
+from roi_accel.errors import InputError
+from roi_accel.video.colour import (
+    MATRICES,
+    OTHER_MATRICES,
+    RANGES,
+    TRANSFERS,
+    UNSPECIFIED_MATRICES,
+    assumed_matrix,
+)
+from roi_accel.video.decoding import Tally, decode, opened, prepare, translated
+from roi_accel.video.info import VideoInfo, check_dimensions, shown
+from roi_accel.video.layouts import LAYOUTS, neutral_chroma, repack
+from roi_accel.video.reader import CheckedReader
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
+    from pathlib import Path
+
+    from av.container import InputContainer
+    from av.video.frame import VideoFrame
+    from av.video.stream import VideoStream
+
+    from roi_accel.video.info import Origin
+    from roi_accel.video.source import SourceFile
+
+_SECOND = 1_000_000  # AV_TIME_BASE
+_DEPTHS = (8, 10, 12, 16)
+
+
+class ContainerReader(CheckedReader):
+    """Frames of the first video stream of a file that FFmpeg decodes."""
+
+    def __init__(
+        self, info: VideoInfo, source: SourceFile, suffix: str, format_name: str, *, threads: int
+    ) -> None:
+        super().__init__(info, source)
+        self._suffix = suffix
+        self._format_name = format_name
+        self._threads = threads
+
+    def _frames(self) -> Generator[Frame, None, None]:
+        info = self._info
+        layout = LAYOUTS[self._format_name]
+        neutral = None
+        if len(layout.components) == 1:
+            neutral = neutral_chroma(layout, info.width, info.height)
+        tally = Tally()
+        pictures = decode(self._source, self._suffix, "AUTO", self._threads, tally=tally)
+        with closing(pictures):
+            for index, picture in enumerate(pictures):
+                self._check_same_format(picture, index)
+                try:
+                    yield repack(picture.planes, layout, info.width, info.height, neutral)
+                except ValueError as error:
+                    msg = f"{shown(info.path)}: frame {index} ({self._format_name}): {error}"
+                    raise InputError(msg, remedy=_conversion(info.path)) from error
+        if tally.frames != tally.packets:
+            self._look_again(tally.frames)
+
+    def _check_same_format(self, picture: VideoFrame, index: int) -> None:
+        info = self._info
+        expected = (info.width, info.height, self._format_name)
+        found = (picture.width, picture.height, picture.format.name)
+        if found != expected:
+            before, after = ("{}x{} {}".format(*geometry) for geometry in (expected, found))
+            msg = f"{shown(info.path)}: changes from {before} to {after} at frame {index}"
+            raise InputError(
+                msg, remedy="split the file there, or convert it to one size and pixel format"
+            )
+
+    def _look_again(self, delivered: int) -> None:
+        """Decode once more without frame threads, to tell lost frames from hidden ones.
+
+        Some packets rightly show no frame, such as VP8's alternate references; see `decode` for
+        those that were lost.
+        """
+        tally = Tally()
+        for _ in decode(self._source, self._suffix, "SLICE", self._threads, tally=tally):
+            pass
+        if tally.frames != delivered:
+            msg = (
+                f"{shown(self._info.path)}: gave {delivered} frames at first and {tally.frames} "
+                "when decoded again"
+            )
+            raise InputError(msg, remedy="the file is damaged; copy or encode it again")
+
+
+def open_container(source: SourceFile, suffix: str, threads: int) -> ContainerReader:
+    """Return the reader of a file that FFmpeg is to decode.
+
+    The first frame is decoded here: what it says about itself is more certain than what the
+    container says about it, and a file that cannot be decoded is refused before anything starts.
+
+    Parameters
+    ----------
+    source : SourceFile
+    suffix : str
+        ``.mp4`` or the like, "" where the name has none that is known.
+    threads : int
+        Of the decoder; 0 for as many as FFmpeg finds right.
+
+    Raises
+    ------
+    InputError
+        If it is not a video, is cut off, or needs a conversion that is more than repacking.
+    """
+    path = source.path
+    with opened(source, suffix) as (container, stream), translated(path, Tally()):
+        prepare(stream.codec_context, "SLICE", threads)
+        pictures = (p for packet in container.demux(stream) for p in packet.decode())
+        with closing(pictures):
+            picture = next(pictures, None)
+            if picture is None:
+                msg = f"{shown(path)}: has a video stream without a single frame"
+                raise InputError(msg)
+            info = _describe(path, container, stream, picture)
+    return ContainerReader(info, source, suffix, picture.format.name, threads=threads)
+
+
+def _describe(
+    path: Path, container: InputContainer, stream: VideoStream, picture: VideoFrame
+) -> VideoInfo:
+    layout = LAYOUTS.get(picture.format.name)
+    if layout is None:
+        raise _not_repackable(path, picture)
+    width, height = picture.width, picture.height
+    check_dimensions(path, width, height, layout.pixel_format)
+    rotation = getattr(picture, "rotation", 0)
+    if rotation:
+        # ffmpeg turns such a video when it converts it, so one of a pair may be turned already.
+        msg = f"{shown(path)}: is stored turned by {rotation} degrees"
+        raise InputError(msg, remedy=_conversion(path))
+    matrix, matrix_source = _matrix(path, picture, gray=len(layout.components) == 1)
+    declared = ColourRange.FULL if layout.full_range else RANGES.get(picture.color_range)
+    rate = stream.average_rate or stream.guessed_rate
+    return VideoInfo(
+        path=path,
+        kind="container",
+        width=width,
+        height=height,
+        pixel_format=layout.pixel_format,
+        colour_matrix=matrix,
+        colour_matrix_source=matrix_source,
+        colour_range=declared or ColourRange.LIMITED,
+        colour_range_source="stream" if declared else "assumed",
+        estimated_frame_count=_estimate(container, stream, rate),
+        frame_rate=rate,
+        codec=stream.codec_context.codec.canonical_name,
+        transfer=TRANSFERS.get(stream.codec_context.color_trc),
+    )
+
+
+def _matrix(path: Path, picture: VideoFrame, *, gray: bool) -> tuple[ColourMatrix, Origin]:
+    code = picture.colorspace
+    found = MATRICES.get(code)
+    if found is not None:
+        return found, "stream"
+    # Gray has no use for a matrix, and PNG tags it with that of RGB.
+    if gray or code in UNSPECIFIED_MATRICES:
+        return assumed_matrix(picture.width, picture.height), "assumed"
+    name = OTHER_MATRICES.get(code, f"number {code}")
+    msg = (
+        f"{shown(path)}: declares the colour matrix {name}; "
+        "known are BT.601, BT.709 and BT.2020 (bt470bg, smpte170m, fcc, bt709, bt2020nc, bt2020c)"
+    )
+    raise InputError(msg, remedy=_conversion(path, "-vf", "scale=out_color_matrix=bt709"))
+
+
+def _estimate(container: InputContainer, stream: VideoStream, rate: Fraction | None) -> int | None:
+    if "mp4" in container.format.name.split(",") and stream.frames:
+        return stream.frames
+    if rate is None:
+        return None
+    if stream.duration is not None and stream.time_base is not None:
+        return round(stream.duration * stream.time_base * rate)
+    if container.duration is not None:
+        return round(Fraction(container.duration, _SECOND) * rate)
+    return None
+
+
+def _not_repackable(path: Path, picture: VideoFrame) -> InputError:
+    stored = picture.format
+    depth = max((component.bits for component in stored.components), default=8)
+    target = PixelFormat("444", next((bits for bits in _DEPTHS if bits >= depth), _DEPTHS[-1]))
+    options = ["-pix_fmt", target.name]
+    if stored.has_palette or stored.is_rgb or stored.is_bayer:
+        kind = "a palette" if stored.has_palette else "a mosaic" if stored.is_bayer else "RGB"
+        # The matrix is named because ffmpeg's default for RGB, BT.601, is not what players assume.
+        options = ["-vf", "scale=out_color_matrix=bt709:out_range=tv", *options]
+        options += ["-colorspace", "bt709", "-color_range", "tv"]
+    else:
+        kind = f"{depth}-bit YUV of another layout"
+    msg = (
+        f"{shown(path)}: is {stored.name} ({kind}); only what is 4:2:0, 4:2:2 or 4:4:4 YUV of 8, "
+        "10, 12 or 16 bits is scored, because roi-accel converts no colours"
+    )
+    return InputError(msg, remedy=_conversion(path, *options))
+
+
+def _conversion(path: Path, *options: str) -> str:
+    """Return an ffmpeg command that converts a file, and loses nothing else."""
+    name = shlex.quote(f"file:{path}")  # so that ffmpeg takes any name for a file's
+    return shlex.join(["ffmpeg", "-i", "INPUT", *options, "-c:v", "ffv1", "converted.mkv"]).replace(
+        "INPUT", name, 1
+    )

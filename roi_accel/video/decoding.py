@@ -1,0 +1,264 @@
+"""One pass of FFmpeg over a file, through PyAV, in which no damage goes unsaid.
+
+A player conceals what it cannot decode and ends where it loses its way; a scorer must do neither.
+"""
+
+from __future__ import annotations
+
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import TYPE_CHECKING, Any
+
+from roi_accel.errors import InputError
+from roi_accel.video.info import MAX_SIDE, shown
+from roi_accel.video.integrity import missing_bytes
+from roi_accel.video.source import SourceFile, unreadable
+
+if TYPE_CHECKING:
+    from collections.abc import Generator, Iterator
+    from pathlib import Path
+    from typing import Literal
+
+    from av.container import InputContainer
+    from av.video.codeccontext import VideoCodecContext
+    from av.video.frame import VideoFrame
+    from av.video.stream import VideoStream
+
+# These decoders mark every frame in which they concealed damage. The others are told to give up at
+# damage ("explode"), which these must not be: they would refuse sound files whose encoder merely
+# breaks a rule on reference counts.
+_MARK_DAMAGE = frozenset({"h264", "mpeg1video", "mpeg2video", "mpeg4"})
+
+# Not video but text, or lists of other files and patterns of names.
+_NOT_CONTAINERS = frozenset({"rawvideo", "tty", "image2", "concat", "hls", "dash"})
+
+_BUFFER_BYTES = 1 << 18  # one call from FFmpeg into Python per quarter megabyte
+_SECOND = 1_000_000  # AV_TIME_BASE
+_SHORTFALL_SECONDS = 0.5
+_SHORTFALL_SHARE = 0.05
+_AGAIN = "the file is damaged; copy or encode it again"
+_RAW_HINT = "for raw video add --width, --height and --pix-fmt"
+
+
+@dataclass
+class Tally:
+    """What one pass over a file has seen.
+
+    Parameters
+    ----------
+    packets : int
+        Read, without those that an edit list hides.
+    frames : int
+        Decoded.
+    end : fractions.Fraction
+        Where the last packet ends, in seconds.
+    """
+
+    packets: int = 0
+    frames: int = 0
+    end: Fraction = Fraction(0)
+
+
+class _NamelessFile:
+    """A file as FFmpeg sees it: bytes without a name.
+
+    FFmpeg reads meaning into names (``http:``, ``concat:``, ``%03d``), so it is given none but the
+    suffix, which helps it to tell elementary streams apart.
+    """
+
+    def __init__(self, path: Path, suffix: str) -> None:
+        self._stream = path.open("rb", buffering=0)
+        self.name = f"video{suffix}"
+        self.read = self._stream.read
+        self.seek = self._stream.seek
+        self.tell = self._stream.tell
+
+    def missing_bytes(self, size: int) -> int:
+        missing = missing_bytes(self._stream, size)
+        self._stream.seek(0)
+        return missing
+
+    def close(self) -> None:
+        self._stream.close()
+
+
+@contextmanager
+def opened(source: SourceFile, suffix: str) -> Iterator[tuple[InputContainer, VideoStream]]:
+    """Open a file as a container, and find its first video stream.
+
+    Parameters
+    ----------
+    source : SourceFile
+    suffix : str
+        ``.mp4`` or the like, "" where the name has none that is known.
+
+    Raises
+    ------
+    InputError
+        If PyAV is missing, the file is cut off, or it holds no video that can be decoded.
+    """
+    try:
+        import av  # noqa: PLC0415  (heavy, and needed for nothing but containers)
+    except ImportError as error:
+        msg = f"{shown(source.path)}: PyAV is needed to decode it, and cannot be imported ({error})"
+        raise InputError(msg, remedy='pip install "roi-accel[cpu]"') from error
+    path = source.path
+    try:
+        file = _NamelessFile(source.location, suffix)
+    except OSError as error:
+        raise unreadable(path, error) from error
+    with closing(file):
+        missing = file.missing_bytes(source.size)
+        if missing:
+            msg = f"{shown(path)}: is cut off: {missing} bytes are missing at its end"
+            raise InputError(msg, remedy="copy or encode the file again")
+        try:
+            container = av.open(
+                file,
+                "r",
+                # No file or address that is named inside the file is ever opened, and no frame
+                # beyond our limit is allocated, not even while the streams are examined.
+                options={"protocol_whitelist": "none", "max_pixels": str(MAX_SIDE**2)},
+                metadata_errors="replace",
+                buffer_size=_BUFFER_BYTES,
+            )
+        except (av.FFmpegError, OSError) as error:
+            msg = f"{shown(path)}: is not a video that FFmpeg can open ({_reason(error)})"
+            raise InputError(msg, remedy=_RAW_HINT) from error
+        with closing(container):
+            yield container, _first_video(container, path)
+
+
+def decode(
+    source: SourceFile,
+    suffix: str,
+    thread_type: Literal["AUTO", "SLICE"],
+    threads: int,
+    *,
+    tally: Tally,
+) -> Generator[VideoFrame, None, None]:
+    """Give the pictures of a file's first video stream, in order of display.
+
+    Parameters
+    ----------
+    source, suffix
+        As for `opened`.
+    thread_type : {"AUTO", "SLICE"}
+        With frame threads (AUTO) an error may be lost, and its frame with it, which shows in the
+        tally only: PyAV drops an error that follows a frame in the same call. SLICE reports all.
+    threads : int
+        0 for as many as FFmpeg finds right.
+    tally : Tally
+        Is counted up.
+
+    Raises
+    ------
+    InputError
+        At the first damaged packet or frame, and at an end that comes too soon.
+    """
+    path = source.path
+    with opened(source, suffix) as (container, stream), translated(path, tally):
+        prepare(stream.codec_context, thread_type, threads)
+        for packet in container.demux(stream):
+            if packet.is_corrupt:
+                raise _damaged(path, tally.frames, "a packet is incomplete")
+            if packet.size and not packet.is_discard:
+                tally.packets += 1
+            if packet.pts is not None and stream.time_base is not None:
+                until = (packet.pts + (packet.duration or 0)) * stream.time_base
+                tally.end = max(tally.end, until)
+            for picture in packet.decode():
+                if picture.is_corrupt:
+                    raise _damaged(path, tally.frames, "the decoder had to conceal damage")
+                tally.frames += 1
+                yield picture
+        _check_reaches_end(container, stream, path, tally)
+
+
+def prepare(
+    context: VideoCodecContext, thread_type: Literal["AUTO", "SLICE"], threads: int
+) -> None:
+    """Set a decoder up to report damage instead of hiding it."""
+    from av.codec.context import Flags  # noqa: PLC0415  (see opened)
+
+    recognition = "crccheck" if context.name in _MARK_DAMAGE else "crccheck+explode"
+    context.options = {"err_detect": recognition, "max_pixels": str(MAX_SIDE**2)}
+    # Damaged frames are asked for because without it some are left out unsaid.
+    context.flags |= int(Flags.output_corrupt)
+    context.thread_type = thread_type
+    context.thread_count = threads
+
+
+@contextmanager
+def translated(path: Path, tally: Tally) -> Iterator[None]:
+    """Turn what FFmpeg raises into an InputError that says how far decoding had come."""
+    import av  # noqa: PLC0415  (see opened)
+
+    try:
+        yield
+    except (av.FFmpegError, OSError) as error:
+        raise _damaged(path, tally.frames, _reason(error)) from error
+
+
+def _first_video(container: InputContainer, path: Path) -> VideoStream:
+    name = container.format.name
+    if _NOT_CONTAINERS.intersection(name.split(",")):
+        msg = f"{shown(path)}: is taken by FFmpeg for {name}, which is not a video file"
+        raise InputError(msg, remedy=_RAW_HINT)
+    videos = [stream for stream in container.streams.video if not _is_cover_art(stream)]
+    if not videos:
+        kinds = sorted({str(stream.type) for stream in container.streams}) or ["nothing"]
+        msg = f"{shown(path)}: has no video stream; it holds {', '.join(kinds)} only"
+        raise InputError(msg)
+    # PyAV's annotations do not say so, but a stream without a decoder has no context.
+    context: VideoCodecContext | None = videos[0].codec_context
+    if context is None:
+        msg = f"{shown(path)}: this build of FFmpeg has no decoder for its video stream"
+        raise InputError(msg, remedy="convert it with an ffmpeg that decodes it")
+    return videos[0]
+
+
+def _is_cover_art(stream: VideoStream) -> bool:
+    """Tell the picture of an album, which is a video stream in FFmpeg's eyes, from video."""
+    from av.stream import Disposition  # noqa: PLC0415  (see opened)
+
+    flags: Any = stream.disposition
+    return bool(flags & Disposition.attached_pic)
+
+
+def _damaged(path: Path, index: int, reason: str) -> InputError:
+    return InputError(f"{shown(path)}: cannot be decoded at frame {index}: {reason}", remedy=_AGAIN)
+
+
+def _reason(error: Exception) -> str:
+    return str(getattr(error, "strerror", None) or error).split("\n", 1)[0].lower()
+
+
+def _check_reaches_end(
+    container: InputContainer, stream: VideoStream, path: Path, tally: Tally
+) -> None:
+    """Refuse a file in which FFmpeg lost its way in the middle and took that for the end.
+
+    Matroska and FLV declare how long they are. The last frame's own duration is often unknown, so
+    half a second or a twentieth may lack.
+    """
+    if not {"matroska", "flv"}.intersection(container.format.name.split(",")):
+        return
+    declared = _declared_seconds(container, stream)
+    reached = float(tally.end)
+    if declared - reached > max(_SHORTFALL_SECONDS, _SHORTFALL_SHARE * declared):
+        msg = f"ends after {reached:.2f} s, but the file declares {declared:.2f} s"
+        raise _damaged(path, tally.frames, msg)
+
+
+def _declared_seconds(container: InputContainer, stream: VideoStream) -> float:
+    """Return the declared end of a stream, 0 if there is none."""
+    tag = stream.metadata.get("DURATION", "")  # of FFmpeg and mkvmerge, as 00:01:02.500000000
+    try:
+        hours, minutes, seconds = (float(part) for part in tag.split(":"))
+    except ValueError:
+        # The container's own duration is the longest stream's, so it speaks for a lone one only.
+        alone = len(container.streams) == 1
+        return (container.duration or 0) / _SECOND if alone else 0.0
+    return hours * 3600 + minutes * 60 + seconds

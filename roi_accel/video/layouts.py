@@ -1,0 +1,210 @@
+"""Which FFmpeg pixel formats are planar YUV in another packing, and their exact repacking.
+
+Only the place, byte order and alignment of samples differ between these formats; no sample is
+computed. A format that is absent here would need arithmetic, and is refused.
+"""
+
+from __future__ import annotations
+
+from types import MappingProxyType
+from typing import TYPE_CHECKING, NamedTuple, Protocol
+
+import numpy as np
+
+from roi_accel.backends.frame import Frame, PixelFormat
+from roi_accel.video.info import PIXEL_FORMATS
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+
+class Component(NamedTuple):
+    """Where one component's samples are: plane, first sample in a row, distance to the next."""
+
+    plane: int
+    offset: int = 0
+    step: int = 1
+
+
+class Layout(NamedTuple):
+    """How FFmpeg stores a format, and the planar format that holds the same samples.
+
+    Parameters
+    ----------
+    pixel_format : PixelFormat
+        What it is repacked to.
+    components : tuple of Component
+        Y, U and V; or Y alone for gray, whose chroma is then neutral (half the range).
+    shift : int
+        Unused low bits below each sample.
+    big_endian : bool
+    full_range : bool
+        Whether the format's name itself says full range (``yuvj``).
+    """
+
+    pixel_format: PixelFormat
+    components: tuple[Component, ...]
+    shift: int = 0
+    big_endian: bool = False
+    full_range: bool = False
+
+
+class PlaneLike(Protocol):
+    """What is used of PyAV's `VideoPlane`."""
+
+    @property
+    def line_size(self) -> int:
+        """Bytes from one row to the next; negative if the picture is stored bottom-up."""
+
+    def __buffer__(self, flags: int, /) -> memoryview: ...
+
+
+def _packed(order: str) -> tuple[Component, ...]:
+    """Return Y, U and V of a packed 4:4:4 format, from its sample order such as ``AYUV``."""
+    return tuple(Component(0, order.index(c), len(order)) for c in "YUV")
+
+
+_BYTE = 8
+_ENDS = (("le", False), ("be", True))
+_PLANAR = (Component(0), Component(1), Component(2))
+_SEMI = (Component(0), Component(1, 0, 2), Component(1, 1, 2))
+_SEMI_SWAPPED = (_SEMI[0], _SEMI[2], _SEMI[1])
+_GRAY = (Component(0),)
+_GRAY_ALPHA = (Component(0, 0, 2),)
+# Of a packed 4:2:2 pair, four samples are two of luma and one of each chroma.
+_YUYV = (Component(0, 0, 2), Component(0, 1, 4), Component(0, 3, 4))
+_YVYU = (_YUYV[0], _YUYV[2], _YUYV[1])
+_UYVY = (Component(0, 1, 2), Component(0, 0, 4), Component(0, 2, 4))
+
+_IRREGULAR = (
+    ("nv12", "yuv420p", _SEMI, 0),
+    ("nv21", "yuv420p", _SEMI_SWAPPED, 0),
+    ("nv16", "yuv422p", _SEMI, 0),
+    ("nv20", "yuv422p10le", _SEMI, 0),
+    ("nv24", "yuv444p", _SEMI, 0),
+    ("nv42", "yuv444p", _SEMI_SWAPPED, 0),
+    ("yuyv422", "yuv422p", _YUYV, 0),
+    ("yvyu422", "yuv422p", _YVYU, 0),
+    ("uyvy422", "yuv422p", _UYVY, 0),
+    ("y210", "yuv422p10le", _YUYV, 6),
+    ("y212", "yuv422p12le", _YUYV, 4),
+    ("y216", "yuv422p16le", _YUYV, 0),
+    ("ayuv", "yuv444p", _packed("AYUV"), 0),
+    ("vuya", "yuv444p", _packed("VUYA"), 0),
+    ("vuyx", "yuv444p", _packed("VUYX"), 0),
+    ("uyva", "yuv444p", _packed("UYVA"), 0),
+    ("vyu444", "yuv444p", _packed("VYU"), 0),
+    ("xv36", "yuv444p12le", _packed("UYVX"), 4),
+    ("xv48", "yuv444p16le", _packed("UYVX"), 0),
+    ("ayuv64", "yuv444p16le", _packed("AYUV"), 0),
+    ("yuv444p10msb", "yuv444p10le", _PLANAR, 6),
+    ("yuv444p12msb", "yuv444p12le", _PLANAR, 4),
+    ("ya8", "yuv420p", _GRAY_ALPHA, 0),
+    ("ya16", "yuv420p16le", _GRAY_ALPHA, 0),
+)
+
+
+def _entries() -> Iterator[tuple[str, PixelFormat, tuple[Component, ...], int]]:
+    """Yield name without byte order, planar format, components and shift of every layout."""
+    for pixel_format in PIXEL_FORMATS:
+        subsampling, bits = pixel_format.subsampling, pixel_format.bit_depth
+        deep = "" if bits == _BYTE else str(bits)
+        yield f"yuv{subsampling}p{deep}", pixel_format, _PLANAR, 0
+        yield f"yuva{subsampling}p{deep}", pixel_format, _PLANAR, 0  # alpha is dropped
+        if bits == _BYTE:
+            yield f"yuvj{subsampling}p", pixel_format, _PLANAR, 0
+        else:
+            # Two planes, the second of interleaved chroma; samples in the high bits of a word.
+            digit = {"420": 0, "422": 2, "444": 4}[subsampling]
+            yield f"p{digit}{bits}", pixel_format, _SEMI, 16 - bits
+        if subsampling == "420":
+            yield f"gray{deep}", pixel_format, _GRAY, 0
+    for name, planar_name, components, shift in _IRREGULAR:
+        yield name, PixelFormat.from_name(planar_name), components, shift
+
+
+def _build() -> dict[str, Layout]:
+    table: dict[str, Layout] = {}
+    for name, pixel_format, components, shift in _entries():
+        ends = _ENDS if pixel_format.bit_depth > _BYTE else (("", False),)
+        for end, big_endian in ends:
+            full_range = name.startswith("yuvj")
+            table[name + end] = Layout(pixel_format, components, shift, big_endian, full_range)
+    return table
+
+
+LAYOUTS: Mapping[str, Layout] = MappingProxyType(_build())
+"""FFmpeg's name of a pixel format to its layout."""
+
+
+def neutral_chroma(layout: Layout, width: int, height: int) -> np.ndarray:
+    """Return a read-only chroma plane of half the range, which adds no colour to gray."""
+    pixel_format = layout.pixel_format
+    shape = pixel_format.plane_shapes(width, height)[1]
+    plane = np.full(shape, 1 << (pixel_format.bit_depth - 1), pixel_format.dtype)
+    plane.flags.writeable = False
+    return plane
+
+
+def repack(
+    planes: Sequence[PlaneLike],
+    layout: Layout,
+    width: int,
+    height: int,
+    neutral: np.ndarray | None = None,
+) -> Frame:
+    """Return the planar frame that holds the samples of `planes`.
+
+    Where the layout is planar already the result is a read-only view, with padded rows, that keeps
+    `planes` alive; otherwise it is a copy.
+
+    Parameters
+    ----------
+    planes : sequence of PlaneLike
+    layout : Layout
+    width, height : int
+        Luma size.
+    neutral : array, optional
+        What `neutral_chroma` returns; needed for gray.
+
+    Raises
+    ------
+    ValueError
+        If the picture is stored bottom-up, or has bits set below its samples, which a repacking
+        would lose.
+    """
+    pixel_format = layout.pixel_format
+    shapes = pixel_format.plane_shapes(width, height)
+    out = [
+        _component(planes[component.plane], component, shape, layout)
+        for component, shape in zip(layout.components, shapes, strict=False)
+    ]
+    if len(out) == 1:
+        chroma = neutral_chroma(layout, width, height) if neutral is None else neutral
+        out += [chroma, chroma]
+    return Frame((out[0], out[1], out[2]), pixel_format)
+
+
+def _component(
+    plane: PlaneLike, component: Component, shape: tuple[int, int], layout: Layout
+) -> np.ndarray:
+    rows, columns = shape
+    dtype = layout.pixel_format.dtype
+    stored = dtype.newbyteorder(">") if layout.big_endian else dtype
+    stride = plane.line_size
+    if stride < 0:
+        msg = "the picture is stored bottom-up"
+        raise ValueError(msg)
+    lines = np.frombuffer(memoryview(plane), np.uint8, rows * stride).reshape(rows, stride)
+    samples: np.ndarray = lines[:, : stride - stride % stored.itemsize].view(stored)
+    start, step = component.offset, component.step
+    samples = samples[:, start : start + (columns - 1) * step + 1 : step]
+    if layout.shift:
+        if int(np.bitwise_or.reduce(samples, axis=None)) & ((1 << layout.shift) - 1):
+            msg = f"bits are set below the {layout.pixel_format.bit_depth} bits of a sample"
+            raise ValueError(msg)
+        samples = samples >> layout.shift
+    if samples.dtype != dtype or step != 1:
+        samples = np.ascontiguousarray(samples, dtype)
+    samples.flags.writeable = False
+    return samples

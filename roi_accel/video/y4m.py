@@ -1,0 +1,269 @@
+"""Y4M files: raw planar YUV with a text header, read without FFmpeg so that nothing is guessed.
+
+The format is that of mjpegtools' yuv4mpeg(5), with the high bit depths as FFmpeg writes them.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from fractions import Fraction
+from types import MappingProxyType
+from typing import TYPE_CHECKING, BinaryIO
+
+from roi_accel.backends.frame import ColourRange, PixelFormat
+from roi_accel.errors import InputError
+from roi_accel.video.colour import assumed_matrix
+from roi_accel.video.info import PIXEL_FORMATS, VideoInfo, check_dimensions, shown
+from roi_accel.video.planes import read_planar
+from roi_accel.video.reader import CheckedReader
+from roi_accel.video.source import HEAD_BYTES, SourceFile, unreadable
+
+if TYPE_CHECKING:
+    from collections.abc import Generator, Mapping
+    from pathlib import Path
+
+    from roi_accel.backends.frame import Frame
+
+MAGIC = b"YUV4MPEG2"
+_MARKER = b"FRAME"
+_BYTE = 8
+_EXCERPT = 20  # bytes of a bad line that a message shows
+
+
+def _colour_spaces() -> dict[str, PixelFormat]:
+    table = {
+        # The four 8-bit 4:2:0 names differ in where chroma is sited, which no sample depends on.
+        name: PixelFormat("420", 8)
+        for name in ("420", "420jpeg", "420mpeg2", "420paldv")
+    }
+    for pixel_format in PIXEL_FORMATS:
+        suffix = "" if pixel_format.bit_depth == _BYTE else f"p{pixel_format.bit_depth}"
+        table[pixel_format.subsampling + suffix] = pixel_format
+    return table
+
+
+COLOUR_SPACES: Mapping[str, PixelFormat] = MappingProxyType(_colour_spaces())
+"""The values of the C parameter that are read."""
+
+
+@dataclass(frozen=True)
+class Y4mHeader:
+    """The parameters of a Y4M stream.
+
+    Parameters
+    ----------
+    length : int
+        Bytes of the header, its newline included; the first FRAME marker follows.
+    width, height : int
+    pixel_format : PixelFormat
+    frame_rate : fractions.Fraction or None
+        None if the stream says that it is unknown.
+    colour_range : ColourRange or None
+        From FFmpeg's ``XCOLORRANGE``; None if absent.
+    """
+
+    length: int
+    width: int
+    height: int
+    pixel_format: PixelFormat
+    frame_rate: Fraction | None
+    colour_range: ColourRange | None
+
+
+class Y4mReader(CheckedReader):
+    """Frames of a Y4M file."""
+
+    def __init__(self, info: VideoInfo, source: SourceFile, header_length: int) -> None:
+        super().__init__(info, source)
+        self._header_length = header_length
+
+    def _frames(self) -> Generator[Frame, None, None]:
+        info = self._info
+        try:
+            stream = self._source.location.open("rb")
+        except OSError as error:
+            raise unreadable(info.path, error) from error
+        with stream:
+            stream.seek(self._header_length)
+            index = 0
+            while _read_marker(stream, info.path, index):
+                yield read_planar(stream, info, index)
+                index += 1
+
+
+def open_y4m(source: SourceFile, head: bytes) -> Y4mReader:
+    """Return the reader of a Y4M file whose first bytes are `head`.
+
+    Raises
+    ------
+    InputError
+        If the header is malformed or asks for what is not read, or no frame follows it.
+    """
+    header = parse_header(head, source.path)
+    width, height, pixel_format = header.width, header.height, header.pixel_format
+    if source.size == header.length:
+        msg = f"{shown(source.path)}: holds a Y4M header but no frame"
+        raise InputError(msg)
+    frame_bytes = len(_MARKER) + 1 + pixel_format.frame_bytes(width, height)
+    info = VideoInfo(
+        path=source.path,
+        kind="y4m",
+        width=width,
+        height=height,
+        pixel_format=pixel_format,
+        colour_matrix=assumed_matrix(width, height),
+        colour_matrix_source="assumed",
+        colour_range=header.colour_range or ColourRange.LIMITED,
+        colour_range_source="stream" if header.colour_range else "assumed",
+        estimated_frame_count=(source.size - header.length) // frame_bytes,
+        frame_rate=header.frame_rate,
+    )
+    return Y4mReader(info, source, header.length)
+
+
+def parse_header(head: bytes, path: Path) -> Y4mHeader:
+    """Parse the header line at the start of `head`.
+
+    Parameters
+    ----------
+    head : bytes
+        The first `HEAD_BYTES` of the file, or all of a shorter one.
+    path : pathlib.Path
+        For messages.
+
+    Raises
+    ------
+    InputError
+        For anything but a complete header of a progressive video in a known colour space.
+    """
+    end = head.find(b"\n", 0, HEAD_BYTES)
+    if end < 0:
+        raise _refusal(path, f"has no newline in its first {min(len(head), HEAD_BYTES)} bytes")
+    magic, *tokens = head[:end].decode("latin-1").split(" ")
+    if magic.encode("latin-1") != MAGIC:
+        raise _refusal(path, f"begins with {head[:_EXCERPT]!r}, not {MAGIC!r}")
+    values: dict[str, str] = {}
+    extensions: list[str] = []
+    for token in filter(None, tokens):
+        key, value = token[0], token[1:]
+        if key == "X":
+            extensions.append(value)
+        elif key not in "WHFIAC":
+            raise _refusal(path, f"has an unknown parameter {_quoted(token)}")
+        elif key in values:
+            raise _refusal(path, f"repeats the parameter {key}")
+        else:
+            values[key] = value
+    _check_progressive(values.get("I"), path)
+    width, height = _side(values, "W", path), _side(values, "H", path)
+    pixel_format = _pixel_format(values.get("C"), extensions, path)
+    check_dimensions(path, width, height, pixel_format)
+    return Y4mHeader(
+        length=end + 1,
+        width=width,
+        height=height,
+        pixel_format=pixel_format,
+        frame_rate=_rate(values.get("F"), path),
+        colour_range=_range(extensions, path),
+    )
+
+
+def _refusal(path: Path, what: str, remedy: str = "") -> InputError:
+    return InputError(f"{shown(path)}: the Y4M header {what}", remedy=remedy)
+
+
+def _quoted(text: str) -> str:
+    return ascii(text[:_EXCERPT])
+
+
+def _side(values: dict[str, str], key: str, path: Path) -> int:
+    name = {"W": "width", "H": "height"}[key]
+    text = values.get(key)
+    if text is None:
+        raise _refusal(path, f"lacks the {name} ({key})")
+    if not re.fullmatch(r"[0-9]{1,9}", text) or int(text) == 0:
+        raise _refusal(path, f"gives {_quoted(text)} as {name}; a positive number was expected")
+    return int(text)
+
+
+def _rate(text: str | None, path: Path) -> Fraction | None:
+    if text is None:
+        return None
+    match = re.fullmatch(r"([0-9]{1,12}):([0-9]{1,12})", text)
+    if match is None:
+        raise _refusal(path, f"gives {_quoted(text)} as frame rate; F25:1 is how one is written")
+    numerator, denominator = int(match[1]), int(match[2])
+    # 0:0 is the format's own "unknown"; a zero on one side only says no more than that.
+    return Fraction(numerator, denominator) if numerator and denominator else None
+
+
+def _check_progressive(text: str | None, path: Path) -> None:
+    if text in {None, "p", "?"}:
+        return
+    if text in {"t", "b", "m"}:
+        raise _refusal(
+            path,
+            f"says interlaced (I{text}); only progressive video is scored",
+            remedy="deinterlace both videos first, for example with ffmpeg -vf bwdif",
+        )
+    raise _refusal(path, f"gives {_quoted(text or '')} as interlacing; p, t, b, m or ? is valid")
+
+
+def _pixel_format(text: str | None, extensions: list[str], path: Path) -> PixelFormat:
+    if text is None:
+        # Without C, files of old mjpegtools name it in an extension, and 4:2:0 is the default.
+        named = [e.removeprefix("YSCSS=").lower() for e in extensions if e.startswith("YSCSS=")]
+        text = named[0] if named else "420jpeg"
+    found = COLOUR_SPACES.get(text)
+    if found is not None:
+        return found
+    if text.startswith("mono"):
+        raise _refusal(
+            path,
+            f"says luma only (C{text}), which holds no chroma planes",
+            remedy="convert it, for example with ffmpeg -pix_fmt yuv420p",
+        )
+    raise _refusal(
+        path,
+        f"names the colour space {_quoted(text)}; read are {', '.join(COLOUR_SPACES)}",
+        remedy="convert it, for example with ffmpeg -pix_fmt yuv420p",
+    )
+
+
+def _range(extensions: list[str], path: Path) -> ColourRange | None:
+    named = {e.removeprefix("COLORRANGE=") for e in extensions if e.startswith("COLORRANGE=")}
+    if not named:
+        return None
+    if named == {"FULL"}:
+        return ColourRange.FULL
+    if named == {"LIMITED"}:
+        return ColourRange.LIMITED
+    given = ", ".join(sorted(named))
+    raise _refusal(path, f"gives {_quoted(given)} as colour range; FULL or LIMITED is valid")
+
+
+def _read_marker(stream: BinaryIO, path: Path, index: int) -> bool:
+    """Read the line before a frame; return False at the end of the file."""
+    offset = stream.tell()
+    try:
+        line = stream.readline(HEAD_BYTES)
+    except OSError as error:
+        raise unreadable(path, error) from error
+    if not line:
+        return False
+    marker, *parameters = line.rstrip(b"\n").split(b" ")
+    if marker != _MARKER or not line.endswith(b"\n"):
+        msg = (
+            f"{shown(path)}: frame {index} begins with {line[:_EXCERPT]!r} at byte {offset}; "
+            f"{_MARKER!r} and a newline were expected"
+        )
+        raise InputError(msg, remedy="the file is damaged; write it again")
+    for parameter in filter(None, parameters):
+        if not parameter.startswith(b"X"):
+            msg = (
+                f"{shown(path)}: the FRAME marker at byte {offset} (frame {index}) has the "
+                f"parameter {parameter[:_EXCERPT]!r}, which is for interlaced video"
+            )
+            raise InputError(msg, remedy="deinterlace both videos first")
+    return True

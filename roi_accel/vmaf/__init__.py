@@ -1,0 +1,27 @@
+"""VMAF, unmodified: finding a program that has it, feeding it through pipes, trusting its log."""
+
+from roi_accel.vmaf.commands import ScoringRequest
+from roi_accel.vmaf.find import Scorer, find_all_scorers, find_scorer
+from roi_accel.vmaf.log import VmafLog
+from roi_accel.vmaf.options import (
+    DEFAULT_MODEL,
+    VmafFeature,
+    VmafModel,
+    parse_features,
+    parse_models,
+)
+from roi_accel.vmaf.scoring import Scoring
+
+__all__ = [
+    "DEFAULT_MODEL",
+    "Scorer",
+    "Scoring",
+    "ScoringRequest",
+    "VmafFeature",
+    "VmafLog",
+    "VmafModel",
+    "find_all_scorers",
+    "find_scorer",
+    "parse_features",
+    "parse_models",
+]

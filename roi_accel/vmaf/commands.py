@@ -1,0 +1,166 @@
+"""The scorers' command lines: how each kind is told to read its streams and where to log.
+
+Streams are numbered: 0 is the reference, 1 and up are the variants of the distorted video that are
+scored against it. Every stream reaches its program through an inherited pipe.
+"""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from roi_accel.errors import InputError
+from roi_accel.vmaf.options import (
+    VmafFeature,
+    VmafModel,
+    filter_features,
+    filter_models,
+    tool_feature,
+    tool_model,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from pathlib import Path
+
+    from roi_accel.backends.frame import PixelFormat
+    from roi_accel.vmaf.find import Scorer
+
+
+@dataclass(frozen=True, kw_only=True)
+class ScoringRequest:
+    """What is to be scored, apart from the frames themselves.
+
+    Attributes
+    ----------
+    pixel_format, width, height
+        Geometry of every stream.
+    variants : int
+        How many streams are scored against the reference.
+    models, features
+        What to compute; the first model is the one that is blended.
+    threads : int
+        libvmaf's threads, all variants together; at least one each.
+    subsample : int
+        Score every n-th frame.
+    """
+
+    pixel_format: PixelFormat
+    width: int
+    height: int
+    variants: int
+    models: tuple[VmafModel, ...]
+    features: tuple[VmafFeature, ...] = ()
+    threads: int = 1
+    subsample: int = 1
+
+
+@dataclass(frozen=True)
+class Launch:
+    """One scorer process: which streams it reads, and its arguments once their pipes are known."""
+
+    streams: tuple[int, ...]
+    arguments: Callable[[Sequence[int]], list[str]]
+
+
+def log_name(variant: int) -> str:
+    """Return the file in the working folder to which the scores of `variant` (from 1) go."""
+    return f"variant{variant}.json"
+
+
+def plan_launches(scorer: Scorer, request: ScoringRequest, folder: Path) -> list[Launch]:
+    """Return the processes that score `request`, to be run in `folder`.
+
+    Raises
+    ------
+    InputError
+        The `vmaf` tool cannot be given this geometry reliably.
+    """
+    files = tuple(_copy_model(model, n, folder) for n, model in enumerate(request.models))
+    if scorer.kind == "ffmpeg":
+        return [_ffmpeg_launch(scorer, request, files)]
+    _check_tool_geometry(request)
+    return [_tool_launch(scorer, request, files, v + 1) for v in range(request.variants)]
+
+
+def _copy_model(model: VmafModel, number: int, folder: Path) -> str:
+    """Copy a model file to a name that needs no quoting anywhere, and return that name."""
+    if model.path is None:
+        return ""
+    name = f"model{number}.json"
+    shutil.copyfile(model.path, folder / name)
+    return name
+
+
+def _threads_per_variant(request: ScoringRequest) -> int:
+    return max(1, request.threads // request.variants)
+
+
+def _ffmpeg_launch(scorer: Scorer, request: ScoringRequest, model_files: tuple[str, ...]) -> Launch:
+    """One ffmpeg reads all streams; one libvmaf filter scores each variant."""
+    options = {
+        "log_fmt": "json",
+        "n_threads": str(_threads_per_variant(request)),
+        "n_subsample": str(request.subsample),
+        "model": f"'{filter_models(request.models, model_files)}'",
+    }
+    if request.features:
+        options["feature"] = f"'{filter_features(request.features)}'"
+    # All streams have the same frame rate, so equal frames have equal times; a stream that ends
+    # early ends the comparison instead of repeating its last frame, and the count then tells.
+    options |= {"shortest": "1", "repeatlast": "0"}
+    common = ":".join(f"{key}={value}" for key, value in options.items())
+
+    variants = range(1, request.variants + 1)
+    references = "".join(f"[ref{v}]" for v in variants)
+    graphs = [f"[0:v]split={request.variants}{references}"]
+    graphs += [f"[{v}:v][ref{v}]libvmaf=log_path={log_name(v)}:{common}[out{v}]" for v in variants]
+
+    def arguments(pipes: Sequence[int]) -> list[str]:
+        command = [str(scorer.path), "-hide_banner", "-nostdin", "-loglevel", "error"]
+        for pipe in pipes:
+            command += ["-f", "rawvideo", "-framerate", "25"]
+            command += ["-pixel_format", request.pixel_format.name]
+            command += ["-video_size", f"{request.width}x{request.height}"]
+            command += ["-i", f"pipe:{pipe}"]
+        command += ["-filter_complex", ";".join(graphs)]
+        for variant in variants:
+            command += ["-map", f"[out{variant}]", "-fps_mode", "passthrough", "-f", "null", "-"]
+        return command
+
+    return Launch(tuple(range(request.variants + 1)), arguments)
+
+
+def _check_tool_geometry(request: ScoringRequest) -> None:
+    """Refuse odd sizes: vmaf 3.2 reads chroma planes rounded down, older ones rounded up."""
+    shapes = request.pixel_format.plane_shapes(request.width, request.height)
+    (luma_height, luma_width), (chroma_height, chroma_width), _ = shapes
+    if chroma_width * 2 == luma_width + 1 or chroma_height * 2 == luma_height + 1:
+        msg = (
+            f"the vmaf tool's versions disagree on the chroma planes of {request.width}x"
+            f"{request.height} {request.pixel_format.name} frames"
+        )
+        raise InputError(msg, remedy="score odd sizes with an ffmpeg: --vmaf ffmpeg")
+
+
+def _tool_launch(
+    scorer: Scorer, request: ScoringRequest, model_files: tuple[str, ...], variant: int
+) -> Launch:
+    """One `vmaf` process scores one variant; each gets its own copy of the reference's stream."""
+
+    def arguments(pipes: Sequence[int]) -> list[str]:
+        reference, distorted = (f"/dev/fd/{pipe}" for pipe in pipes)
+        command = [str(scorer.path), "--reference", reference, "--distorted", distorted]
+        command += ["--width", str(request.width), "--height", str(request.height)]
+        command += ["--pixel_format", request.pixel_format.subsampling]
+        command += ["--bitdepth", str(request.pixel_format.bit_depth)]
+        for model, file in zip(request.models, model_files, strict=True):
+            command += ["--model", tool_model(model, file)]
+        for feature in request.features:
+            command += ["--feature", tool_feature(feature)]
+        command += ["--threads", str(_threads_per_variant(request))]
+        command += ["--subsample", str(request.subsample)]
+        return [*command, "--json", "--output", log_name(variant), "--quiet"]
+
+    return Launch((0, variant), arguments)

@@ -1,0 +1,200 @@
+"""Raw planar YUV: exact bytes, whole frames, and geometries that fit."""
+
+from __future__ import annotations
+
+import os
+import tracemalloc
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+from roi_accel.backends.frame import ColourMatrix, ColourRange, PixelFormat
+from roi_accel.errors import InputError
+from roi_accel.video import MAX_SIDE, RawGeometry, open_video
+from video_files import (
+    ALL_FORMATS,
+    FORMAT_IDS,
+    P8,
+    SIZES,
+    assert_same,
+    random_frames,
+    smooth_frames,
+    write_raw,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+
+@pytest.mark.parametrize("size", SIZES, ids=str)
+@pytest.mark.parametrize("pixel_format", ALL_FORMATS, ids=FORMAT_IDS)
+def test_every_format_and_odd_size_reads_back(
+    tmp_path: Path, pixel_format: PixelFormat, size: tuple[int, int]
+) -> None:
+    frames = random_frames(pixel_format, *size)
+    path = write_raw(tmp_path / "clip.yuv", frames)
+    with open_video(path, raw=RawGeometry(*size, pixel_format)) as reader:
+        assert reader.info.kind == "raw"
+        assert reader.info.frame_count == len(frames)
+        assert_same(reader, frames)
+        assert_same(reader, frames)  # from the first frame again
+
+
+def test_colour_is_assumed_by_size(tmp_path: Path) -> None:
+    for width, height, matrix in (
+        (1280, 64, ColourMatrix.BT709),
+        (64, 720, ColourMatrix.BT709),
+        (1278, 718, ColourMatrix.BT601),
+    ):
+        path = write_raw(tmp_path / "clip.yuv", random_frames(P8, width, height, 1))
+        info = open_video(path, raw=RawGeometry(width, height, P8)).info
+        assert (info.colour_matrix, info.colour_matrix_source) == (matrix, "assumed")
+        assert (info.colour_range, info.colour_range_source) == (ColourRange.LIMITED, "assumed")
+
+
+def test_frames_are_read_only_and_outlive_the_reader(tmp_path: Path) -> None:
+    frames = random_frames(P8, 64, 48, 4)
+    path = write_raw(tmp_path / "clip.yuv", frames)
+    with open_video(path, raw=RawGeometry(64, 48, P8)) as reader:
+        kept = list(reader)
+    path.unlink()
+    assert_same(kept, frames)
+    assert not any(plane.flags.writeable for frame in kept for plane in frame.planes)
+
+
+def test_a_size_of_no_whole_frames_is_refused_before_reading(tmp_path: Path) -> None:
+    path = tmp_path / "clip.yuv"
+    path.write_bytes(bytes(P8.frame_bytes(176, 144) * 3 - 100))
+    with pytest.raises(InputError, match=r"frame 2 lacks 100 bytes"):
+        open_video(path, raw=RawGeometry(176, 144, P8))
+
+
+def test_a_wrong_geometry_names_those_that_fit(tmp_path: Path) -> None:
+    path = tmp_path / "clip.yuv"
+    path.write_bytes(bytes(P8.frame_bytes(176, 144) * 7))
+    with pytest.raises(InputError) as caught:
+        open_video(path, raw=RawGeometry(352, 288, PixelFormat("444", 16)))
+    assert "176x144 yuv420p (7 frames)" in caught.value.remedy
+
+
+def test_missing_geometry_names_the_options_and_what_fits(tmp_path: Path) -> None:
+    ten = PixelFormat("420", 10)
+    path = tmp_path / "src01_576x324.yuv420p10le.yuv"
+    path.write_bytes(bytes(ten.frame_bytes(576, 324) * 3))
+    with pytest.raises(InputError, match="does not say its size") as caught:
+        open_video(path)
+    assert "--width, --height and --pix-fmt" in caught.value.remedy
+    assert "fits 576x324 yuv420p10le (3 frames)" in caught.value.remedy
+    assert caught.value.exit_code == 2
+
+
+def test_a_size_in_the_name_is_suggested_even_if_uncommon(tmp_path: Path) -> None:
+    path = tmp_path / "odd_101x67_25fps.yuv"
+    path.write_bytes(bytes(P8.frame_bytes(101, 67) * 2))
+    with pytest.raises(InputError, match=r"101x67 yuv420p \(2 frames\)"):
+        open_video(path)
+
+
+@pytest.mark.parametrize("size", [(70_000, 70_000), (MAX_SIDE + 1, 32)], ids=str)
+def test_huge_frames_are_refused_with_their_memory(tmp_path: Path, size: tuple[int, int]) -> None:
+    path = tmp_path / "clip.yuv"
+    path.write_bytes(b"x")
+    tracemalloc.start()
+    try:
+        with pytest.raises(InputError, match=r"would take \d+\.\d GB each"):
+            open_video(path, raw=RawGeometry(*size, P8))
+        assert tracemalloc.get_traced_memory()[1] < 1_000_000
+    finally:
+        tracemalloc.stop()
+
+
+@pytest.mark.parametrize("size", [(0, 64), (64, -2)], ids=str)
+def test_empty_frames_are_refused(tmp_path: Path, size: tuple[int, int]) -> None:
+    path = tmp_path / "clip.yuv"
+    path.write_bytes(b"x")
+    with pytest.raises(InputError, match="start at 1"):
+        open_video(path, raw=RawGeometry(*size, P8))
+
+
+@pytest.mark.parametrize("bit_depth", [10, 12])
+@pytest.mark.parametrize("plane", [0, 1, 2])
+def test_a_sample_above_the_depth_is_refused_with_its_place(
+    tmp_path: Path, bit_depth: int, plane: int
+) -> None:
+    pixel_format = PixelFormat("422", bit_depth)
+    frames = random_frames(pixel_format, 64, 48)
+    frames[1].planes[plane][7, 5] = 1 << bit_depth
+    path = write_raw(tmp_path / "clip.yuv", frames)
+    reader = iter(open_video(path, raw=RawGeometry(64, 48, pixel_format)))
+    next(reader)
+    wanted = f"frame 1 holds {1 << bit_depth} in plane {'YUV'[plane]} at x=5, y=7"
+    with pytest.raises(InputError, match=wanted):
+        next(reader)
+
+
+def test_memory_stays_flat_over_300_frames(tmp_path: Path) -> None:
+    size = P8.frame_bytes(320, 240)
+    path = tmp_path / "long.yuv"
+    path.write_bytes(bytes(size * 300))
+    tracemalloc.start()
+    try:
+        with open_video(path, raw=RawGeometry(320, 240, P8)) as reader:
+            assert sum(1 for _ in reader) == 300
+        assert tracemalloc.get_traced_memory()[1] < 4 * size
+    finally:
+        tracemalloc.stop()
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda path: path.write_bytes(path.read_bytes() + b"more"), "changed while"),
+        (lambda path: os.truncate(path, 100), "changed while"),
+        (lambda path: os.utime(path, ns=(0, 0)), "changed while"),
+        (lambda path: path.unlink(), "no such file"),
+    ],
+    ids=["appended", "cut", "touched", "removed"],
+)
+def test_a_change_during_the_run_is_found_at_the_next_frame(
+    tmp_path: Path, change: Callable[[Path], object], message: str
+) -> None:
+    path = write_raw(tmp_path / "clip.yuv", smooth_frames(64, 48, 5))
+    frames = iter(open_video(path, raw=RawGeometry(64, 48, P8)))
+    next(frames)
+    change(path)
+    with pytest.raises(InputError, match=message):
+        next(frames)
+
+
+def test_a_change_of_directory_does_not_lose_the_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    frames = smooth_frames(64, 48, 2)
+    write_raw(tmp_path / "clip.yuv", frames)
+    monkeypatch.chdir(tmp_path)
+    reader = open_video("clip.yuv", raw=RawGeometry(64, 48, P8))
+    monkeypatch.chdir("/")
+    assert_same(reader, frames)
+
+
+def test_a_closed_reader_gives_no_frames(tmp_path: Path) -> None:
+    path = write_raw(tmp_path / "clip.yuv", smooth_frames(64, 48, 3))
+    reader = open_video(path, raw=RawGeometry(64, 48, P8))
+    frames = iter(reader)
+    next(frames)
+    reader.close()
+    reader.close()
+    assert list(frames) == []
+    with pytest.raises(ValueError, match="closed"):
+        iter(reader)
+
+
+def test_the_real_10_bit_clip_reads_as_numpy_reads_it(real_file: Callable[[str], Path]) -> None:
+    path = real_file("clips/src01_hrc00_576x324.yuv420p10le.yuv")
+    ten = PixelFormat("420", 10)
+    samples = np.fromfile(path, "<u2").reshape(3, -1)
+    with open_video(path, raw=RawGeometry(576, 324, ten)) as reader:
+        for frame, wanted in zip(reader, samples, strict=True):
+            found = np.concatenate([plane.ravel() for plane in frame.planes])
+            np.testing.assert_array_equal(found, wanted)
