@@ -50,7 +50,15 @@ def pool(values: Sequence[float], saliency: Sequence[float]) -> dict[str, float]
         n / sum(1 / (v + 1)) - 1, absent where a value is -1 or less and it means nothing; and
         ``saliency_weighted_mean``, sum(s * v) / sum(s), which is the mean where no frame has any
         saliency.
+
+    Raises
+    ------
+    ValueError
+        A value or a saliency is not finite, or there are not as many of one as of the other.
     """
+    if not all(map(math.isfinite, (*values, *saliency))):
+        msg = "values and saliency must be finite"
+        raise ValueError(msg)
     count = len(values)
     mean = math.fsum(values) / count
     pools = {"min": min(values), "max": max(values), "mean": mean}

@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 
 WIDTH, HEIGHT, FRAMES, FRAMES_PER_SECOND = 640, 360, 48, 24
 
+PAIR = ("reference.mp4", "distorted.mp4")
+"""The names of the two videos."""
+
 _LOSSLESS = ("-preset", "ultrafast", "-qp", "0")
 _BAD = ("-preset", "veryfast", "-crf", "40")
 
@@ -32,7 +35,7 @@ def make_pair(folder: Path) -> tuple[Path, Path]:
     ScorerError
         There is no ffmpeg from imageio-ffmpeg, or it cannot encode.
     """
-    reference, distorted = folder / "reference.mp4", folder / "distorted.mp4"
+    reference, distorted = (folder / name for name in PAIR)
     frames = b"".join(frame.tobytes() for frame in _frames())
     _encode(frames, reference, _LOSSLESS)
     _encode(frames, distorted, _BAD)

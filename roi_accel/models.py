@@ -284,10 +284,7 @@ def _looks_like_path(text: str) -> bool:
     separators = [os.sep, os.altsep] if os.altsep else [os.sep]
     if any(separator in text for separator in separators) or text.lower().endswith(_SUFFIX):
         return True
-    try:
-        return os.path.lexists(text)
-    except ValueError:  # A NUL character.
-        return False
+    return os.path.lexists(text)
 
 
 def _resolve_path(text: str, registry: Sequence[KnownModel]) -> ResolvedModel:

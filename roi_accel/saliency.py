@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -173,13 +174,28 @@ def _open_session(model: ResolvedModel, plan: ProviderPlan, threads: int) -> Any
     # Spinning threads would take the processor from VMAF, which runs at the same time.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     options.add_session_config_entry("session.record_ep_graph_assignment_info", "1")
+    # The very bytes whose hash the result records, whatever happens to the file meanwhile; and a
+    # network given as bytes cannot read further files.
+    content = _read_model(model)
     try:
         return onnxruntime.InferenceSession(
-            str(model.path), options, providers=[(plan.provider, dict(plan.options))]
+            content, options, providers=[(plan.provider, dict(plan.options))]
         )
     except Exception as error:  # ONNX Runtime's errors share no base class.
         msg = f"{model.path} cannot be loaded as an ONNX network: {_first_line(error)}"
         raise ModelError(msg, remedy=_CONTRACT_REMEDY) from error
+
+
+def _read_model(model: ResolvedModel) -> bytes:
+    try:
+        content = model.path.read_bytes()
+    except OSError as error:
+        msg = f"{model.path} cannot be read: {error.strerror}"
+        raise ModelError(msg, remedy="check the file") from error
+    if hashlib.sha256(content).hexdigest() != model.sha256:
+        msg = f"{model.path} changed while it was being opened"
+        raise ModelError(msg, remedy="try again")
+    return content
 
 
 def _first_line(error: Exception) -> str:

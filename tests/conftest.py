@@ -8,25 +8,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from support import ROOT
 
-from roi_accel.backends.frame import Frame, PixelFormat
 from roi_accel.dispatch import BACKENDS, get_backend
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    import numpy as np
-
     from roi_accel.backends.protocol import Backend
 
-ROOT = Path(__file__).resolve().parent.parent
 DATA_VARIABLE = "ROI_ACCEL_TEST_DATA"
-
-ALL_FORMATS = [
-    PixelFormat(subsampling, depth)
-    for subsampling in ("420", "422", "444")
-    for depth in (8, 10, 12, 16)
-]
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -75,14 +66,3 @@ def own_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     for name in ("ROI_ACCEL_BACKEND", "ROI_ACCEL_VMAF", "ROI_ACCEL_MODEL_URL"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("ROI_ACCEL_CACHE", str(tmp_path / "roi-accel-cache"))
-
-
-def random_frame(
-    rng: np.random.Generator, pixel_format: PixelFormat, width: int, height: int
-) -> Frame:
-    """Return a frame of noise over the whole range of its format."""
-    y, u, v = (
-        rng.integers(0, pixel_format.max_value + 1, shape, dtype=pixel_format.dtype)
-        for shape in pixel_format.plane_shapes(width, height)
-    )
-    return Frame((y, u, v), pixel_format)

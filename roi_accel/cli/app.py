@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import traceback
 from typing import Annotated
 
 import typer
@@ -63,12 +64,12 @@ def main(arguments: list[str] | None = None) -> int:
         return interrupt.exit_code
     except RoiAccelError as error:
         if debug:
-            raise
+            traceback.print_exc()
         print_error(str(error))
         return error.exit_code
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001 - the last line of defence
         if debug:
-            raise
+            traceback.print_exc()
         print_error(f"internal error: {type(error).__name__}: {error}; run again with --debug")
         return INTERNAL_ERROR
     return 0

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
 from rich.console import Console
@@ -23,6 +23,7 @@ from roi_accel.errors import OutputError
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
+    from rich.console import RenderableType
     from rich.progress import Task
     from rich.text import Text
 
@@ -34,19 +35,31 @@ def _console() -> Console:
     return Console(stderr=True, highlight=False)
 
 
+def _print(content: RenderableType) -> None:
+    """Print on stderr; that nobody can read there changes neither the result nor the exit code."""
+    with suppress(OSError):
+        _console().print(content, soft_wrap=isinstance(content, str))
+
+
+def _one_line(message: str) -> str:
+    """Return `message` with its control characters shown, so that no file name draws or moves."""
+    shown = (char if char.isprintable() else ascii(char)[1:-1] for char in message)
+    return escape("".join(shown))
+
+
 def print_error(message: str) -> None:
     """Print one line for a failure."""
-    _console().print(f"[bold red]roi-accel:[/] {escape(message)}", soft_wrap=True)
+    _print(f"[bold red]roi-accel:[/] {_one_line(message)}")
 
 
 def print_warning(message: str) -> None:
     """Print one line for something that is no failure but should be known."""
-    _console().print(f"[yellow]warning:[/] {escape(message)}", soft_wrap=True)
+    _print(f"[yellow]warning:[/] {_one_line(message)}")
 
 
 def print_note(message: str) -> None:
     """Print one line for people that is neither data nor a warning."""
-    _console().print(escape(message), soft_wrap=True)
+    _print(_one_line(message))
 
 
 class _Speed(TextColumn):
@@ -71,7 +84,9 @@ def frame_progress(*, show: bool | None) -> Iterator[Callable[[int, int | None],
         None shows it where stderr is a terminal.
     """
     console = _console()
-    if show is False or (show is None and not console.is_terminal):
+    # Rich's own is_terminal is also true where FORCE_COLOR is set, as many CI services do.
+    is_terminal = sys.stderr is not None and sys.stderr.isatty()
+    if show is False or (show is None and not is_terminal):
         yield None
         return
     columns = (
@@ -100,17 +115,17 @@ def print_summary(results: Sequence[Result]) -> None:
         table.add_column(heading, justify="right")
     for result in results:
         scores = (result.vmaf_full, result.vmaf_masked, result.vmaf_roi)
-        table.add_row(escape(result.distorted), *(f"{score:.2f}" for score in scores))
+        table.add_row(_one_line(result.distorted), *(f"{score:.2f}" for score in scores))
         for name, region in result.regions.items():
             row = (result.vmaf_full, region["vmaf_masked"], region["vmaf_roi"])
-            table.add_row(f"  {escape(name)}", *(f"{score:.2f}" for score in row))
+            table.add_row(f"  {_one_line(name)}", *(f"{score:.2f}" for score in row))
     first = results[0]
-    table.caption = escape(
+    table.caption = _one_line(
         f"{len(first.frames)} frames, mask {first.saliency_model}, model {first.model}, "
         f"weight {first.weight:g}, {first.timing['frames_per_second']:.1f} frames/s"
     )
     table.caption_justify = "left"
-    _console().print(table)
+    _print(table)
 
 
 def write_stdout(text: str) -> None:
@@ -121,6 +136,10 @@ def write_stdout(text: str) -> None:
     OutputError
         It cannot be written: a full disk, or a reader that has gone.
     """
+    remedy = "write the result to a file with --output"
+    if sys.stdout is None:
+        msg = "stdout is closed"
+        raise OutputError(msg, remedy=remedy)
     try:
         sys.stdout.flush()
         buffer = getattr(sys.stdout, "buffer", None)
@@ -133,4 +152,4 @@ def write_stdout(text: str) -> None:
         # Python flushes stdout once more at exit, and would complain a second time.
         sys.stdout = None
         msg = f"stdout cannot be written: {error.strerror or error}"
-        raise OutputError(msg, remedy="write the result to a file with --output") from error
+        raise OutputError(msg, remedy=remedy) from error

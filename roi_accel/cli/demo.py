@@ -10,8 +10,9 @@ from typing import Annotated
 import typer
 
 from roi_accel.cli.console import frame_progress, print_note, print_summary, write_stdout
-from roi_accel.demo import make_pair
+from roi_accel.demo import PAIR, make_pair
 from roi_accel.errors import OutputError
+from roi_accel.files import check_output
 from roi_accel.options import ScoreOptions
 from roi_accel.pipeline import score_all
 from roi_accel.result import to_json
@@ -37,6 +38,8 @@ def demo(
         else:
             folder = keep
             _make_folder(folder)
+            for name in PAIR:
+                check_output(folder / name, overwrite=False)
         reference, distorted = make_pair(folder)
         with frame_progress(show=False if quiet else None) as advance:
             results = score_all(reference, [distorted], ScoreOptions(), progress=advance)

@@ -30,11 +30,13 @@ def interruptible() -> Iterator[None]:
         return
 
     def handle(number: int, _frame: FrameType | None) -> Never:
-        for each in _SIGNALS:
+        for each in heeded:
             signal.signal(each, signal.SIG_DFL)
         raise Interrupted(number)
 
-    previous = {each: signal.signal(each, handle) for each in _SIGNALS}
+    # A signal that whoever started us told us to ignore stays ignored: `nohup`, or a script's `&`.
+    heeded = [each for each in _SIGNALS if signal.getsignal(each) != signal.SIG_IGN]
+    previous = {each: signal.signal(each, handle) for each in heeded}
     try:
         yield
     finally:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pathlib import Path  # noqa: TC003 - Typer reads the annotations when it runs
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -23,7 +23,7 @@ from roi_accel.options import (
 from roi_accel.pipeline import score_all
 from roi_accel.result import to_csv, to_json
 from roi_accel.saliency import DEFAULT_SIZE, SaliencySize
-from roi_accel.vmaf import DEFAULT_MODEL
+from roi_accel.vmaf import DEFAULT_MODEL, parse_models
 
 _INPUT = "Input"
 _RAW = "Raw input"
@@ -228,7 +228,10 @@ def score(
     if len(set(outputs)) < len(outputs):
         msg = f"--output and --csv both name {output}"
         raise InputError(msg, remedy="give each its own file")
-    inputs = [reference, *distorted, *(path for path in (mask, roi_track) if path)]
+    models = tuple(model or (DEFAULT_MODEL,))
+    inputs = [reference, *distorted, Path(saliency_model)]
+    inputs += [path for path in (mask, roi_track) if path]
+    inputs += [each.path for each in parse_models(models) if each.path]
     for path in outputs:
         check_output(path, overwrite=overwrite, inputs=inputs)
     options = ScoreOptions(
@@ -249,7 +252,7 @@ def score(
         fade=fade,
         weight=weight,
         backend=backend,
-        model=tuple(model or (DEFAULT_MODEL,)),
+        model=models,
         feature=tuple(feature or ()),
         vmaf=vmaf,
         threads=available_cores() if threads is None else threads,

@@ -1,4 +1,4 @@
-"""A video of masks, one per frame, as ``roi-accel mask`` and segmentation tools write it."""
+"""A video of masks, one per frame, as segmentation tools write it."""
 
 from __future__ import annotations
 

@@ -17,7 +17,7 @@ from roi_accel.video.colour import (
     UNSPECIFIED_MATRICES,
     assumed_matrix,
 )
-from roi_accel.video.decoding import Tally, decode, opened, prepare, translated
+from roi_accel.video.decoding import decode, opened
 from roi_accel.video.info import VideoInfo, check_dimensions, shown
 from roi_accel.video.layouts import LAYOUTS, neutral_chroma, repack
 from roi_accel.video.reader import CheckedReader
@@ -54,9 +54,10 @@ class ContainerReader(CheckedReader):
         neutral = None
         if len(layout.components) == 1:
             neutral = neutral_chroma(layout, info.width, info.height)
-        tally = Tally()
-        pictures = decode(self._source, self._suffix, "AUTO", self._threads, tally=tally)
-        with closing(pictures):
+        with (
+            opened(self._source, self._suffix) as (container, stream),
+            closing(decode(container, stream, info.path, self._threads)) as pictures,
+        ):
             for index, picture in enumerate(pictures):
                 self._check_same_format(picture, index)
                 try:
@@ -64,8 +65,6 @@ class ContainerReader(CheckedReader):
                 except ValueError as error:
                     msg = f"{shown(info.path)}: frame {index} ({self._format_name}): {error}"
                     raise InputError(msg, remedy=_conversion(info.path)) from error
-        if tally.frames != tally.packets:
-            self._look_again(tally.frames)
 
     def _check_same_format(self, picture: VideoFrame, index: int) -> None:
         info = self._info
@@ -77,22 +76,6 @@ class ContainerReader(CheckedReader):
             raise InputError(
                 msg, remedy="split the file there, or convert it to one size and pixel format"
             )
-
-    def _look_again(self, delivered: int) -> None:
-        """Decode once more without frame threads, to tell lost frames from hidden ones.
-
-        Some packets rightly show no frame, such as VP8's alternate references; see `decode` for
-        those that were lost.
-        """
-        tally = Tally()
-        for _ in decode(self._source, self._suffix, "SLICE", self._threads, tally=tally):
-            pass
-        if tally.frames != delivered:
-            msg = (
-                f"{shown(self._info.path)}: gave {delivered} frames at first and {tally.frames} "
-                "when decoded again"
-            )
-            raise InputError(msg, remedy="the file is damaged; copy or encode it again")
 
 
 def open_container(source: SourceFile, suffix: str, threads: int) -> ContainerReader:
@@ -115,15 +98,15 @@ def open_container(source: SourceFile, suffix: str, threads: int) -> ContainerRe
         If it is not a video, is cut off, or needs a conversion that is more than repacking.
     """
     path = source.path
-    with opened(source, suffix) as (container, stream), translated(path, Tally()):
-        prepare(stream.codec_context, "SLICE", threads)
-        pictures = (p for packet in container.demux(stream) for p in packet.decode())
-        with closing(pictures):
-            picture = next(pictures, None)
-            if picture is None:
-                msg = f"{shown(path)}: has a video stream without a single frame"
-                raise InputError(msg)
-            info = _describe(path, container, stream, picture)
+    with (
+        opened(source, suffix) as (container, stream),
+        closing(decode(container, stream, path, threads)) as pictures,
+    ):
+        picture = next(pictures, None)
+        if picture is None:
+            msg = f"{shown(path)}: has a video stream without a single frame"
+            raise InputError(msg)
+        info = _describe(path, container, stream, picture)
     return ContainerReader(info, source, suffix, picture.format.name, threads=threads)
 
 
@@ -155,7 +138,8 @@ def _describe(
         colour_range_source="stream" if declared else "assumed",
         estimated_frame_count=_estimate(container, stream, rate),
         frame_rate=rate,
-        codec=stream.codec_context.codec.canonical_name,
+        # The decoder's name, where PyAV is too old to know the codec's: libdav1d for av1.
+        codec=getattr(stream.codec_context.codec, "canonical_name", stream.codec_context.name),
         transfer=TRANSFERS.get(stream.codec_context.color_trc),
     )
 
@@ -193,8 +177,9 @@ def _not_repackable(path: Path, picture: VideoFrame) -> InputError:
     depth = max((component.bits for component in stored.components), default=8)
     target = PixelFormat("444", next((bits for bits in _DEPTHS if bits >= depth), _DEPTHS[-1]))
     options = ["-pix_fmt", target.name]
-    if stored.has_palette or stored.is_rgb or stored.is_bayer:
-        kind = "a palette" if stored.has_palette else "a mosaic" if stored.is_bayer else "RGB"
+    mosaic = stored.name.startswith("bayer")
+    if stored.has_palette or stored.is_rgb or mosaic:
+        kind = "a palette" if stored.has_palette else "a mosaic" if mosaic else "RGB"
         # The matrix is named because ffmpeg's default for RGB, BT.601, is not what players assume.
         options = ["-vf", "scale=out_color_matrix=bt709:out_range=tv", *options]
         options += ["-colorspace", "bt709", "-color_range", "tv"]

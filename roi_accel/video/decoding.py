@@ -18,21 +18,31 @@ from roi_accel.video.source import SourceFile, unreadable
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator
     from pathlib import Path
-    from typing import Literal
 
     from av.container import InputContainer
     from av.video.codeccontext import VideoCodecContext
     from av.video.frame import VideoFrame
     from av.video.stream import VideoStream
 
-# These decoders mark every frame in which they concealed damage. The others are told to give up at
-# damage ("explode"), which these must not be: they would refuse sound files whose encoder merely
-# breaks a rule on reference counts.
+# How a decoder can be made to report damage was measured, by flipping bytes of short clips.
+#
+# These mark every frame in which they concealed damage, but on a single thread only: with more,
+# H.264 leaves the concealing out, and the mark with it. The others are told to give up at damage
+# ("explode"), which these need not be, and must not: they would refuse sound files whose encoder
+# merely breaks a rule on reference counts.
 _MARK_DAMAGE = frozenset({"h264", "mpeg1video", "mpeg2video", "mpeg4"})
+
+# These make exactly one frame of each packet, as do those that FFmpeg calls intra-only, so that a
+# frame they lost shows in the count. Only these may decode several frames at once: then PyAV drops
+# an error that comes in one call with a frame, and where frames are reordered such a frame may
+# itself be the damaged one. On two cores that costs H.264 and HEVC a seventh of their speed and
+# VP9, MPEG-2 and MPEG-4 nothing; and decoding is not what scoring waits for.
+_ONE_TO_ONE = frozenset({"ffv1", "png", "libdav1d", "libaom-av1", "av1"})
 
 # Not video but text, or lists of other files and patterns of names.
 _NOT_CONTAINERS = frozenset({"rawvideo", "tty", "image2", "concat", "hls", "dash"})
 
+_ATTACHED_PICTURE = 1 << 10  # AV_DISPOSITION_ATTACHED_PIC
 _BUFFER_BYTES = 1 << 18  # one call from FFmpeg into Python per quarter megabyte
 _SECOND = 1_000_000  # AV_TIME_BASE
 _SHORTFALL_SECONDS = 0.5
@@ -42,7 +52,7 @@ _RAW_HINT = "for raw video add --width, --height and --pix-fmt"
 
 
 @dataclass
-class Tally:
+class _Tally:
     """What one pass over a file has seen.
 
     Parameters
@@ -117,9 +127,9 @@ def opened(source: SourceFile, suffix: str) -> Iterator[tuple[InputContainer, Vi
             container = av.open(
                 file,
                 "r",
-                # No file or address that is named inside the file is ever opened, and no frame
-                # beyond our limit is allocated, not even while the streams are examined.
-                options={"protocol_whitelist": "none", "max_pixels": str(MAX_SIDE**2)},
+                # No file or address that is named inside the file is ever opened. (Not `options`:
+                # PyAV 14 crashes with those on formats whose streams show up late, such as FLV.)
+                container_options={"protocol_whitelist": "none"},
                 metadata_errors="replace",
                 buffer_size=_BUFFER_BYTES,
             )
@@ -131,35 +141,27 @@ def opened(source: SourceFile, suffix: str) -> Iterator[tuple[InputContainer, Vi
 
 
 def decode(
-    source: SourceFile,
-    suffix: str,
-    thread_type: Literal["AUTO", "SLICE"],
-    threads: int,
-    *,
-    tally: Tally,
+    container: InputContainer, stream: VideoStream, path: Path, threads: int
 ) -> Generator[VideoFrame, None, None]:
-    """Give the pictures of a file's first video stream, in order of display.
+    """Give the pictures of a stream that `opened` gave, in order of display.
 
     Parameters
     ----------
-    source, suffix
-        As for `opened`.
-    thread_type : {"AUTO", "SLICE"}
-        With frame threads (AUTO) an error may be lost, and its frame with it, which shows in the
-        tally only: PyAV drops an error that follows a frame in the same call. SLICE reports all.
+    container, stream
+        As `opened` gives them.
+    path : pathlib.Path
+        For messages.
     threads : int
         0 for as many as FFmpeg finds right.
-    tally : Tally
-        Is counted up.
 
     Raises
     ------
     InputError
         At the first damaged packet or frame, and at an end that comes too soon.
     """
-    path = source.path
-    with opened(source, suffix) as (container, stream), translated(path, tally):
-        prepare(stream.codec_context, thread_type, threads)
+    tally = _Tally()
+    with _translated(path, tally):
+        one_to_one = _prepare(stream.codec_context, threads)
         for packet in container.demux(stream):
             if packet.is_corrupt:
                 raise _damaged(path, tally.frames, "a packet is incomplete")
@@ -173,25 +175,29 @@ def decode(
                     raise _damaged(path, tally.frames, "the decoder had to conceal damage")
                 tally.frames += 1
                 yield picture
+        if one_to_one and tally.frames < tally.packets:
+            msg = f"{shown(path)}: only {tally.frames} of {tally.packets} frames can be decoded"
+            raise InputError(msg, remedy=_AGAIN)
         _check_reaches_end(container, stream, path, tally)
 
 
-def prepare(
-    context: VideoCodecContext, thread_type: Literal["AUTO", "SLICE"], threads: int
-) -> None:
-    """Set a decoder up to report damage instead of hiding it."""
+def _prepare(context: VideoCodecContext, threads: int) -> bool:
+    """Set a decoder up to report damage; return whether each packet must give a frame."""
     from av.codec.context import Flags  # noqa: PLC0415  (see opened)
 
-    recognition = "crccheck" if context.name in _MARK_DAMAGE else "crccheck+explode"
+    marks = context.name in _MARK_DAMAGE
+    one_to_one = bool(context.codec.intra_only) or context.name in _ONE_TO_ONE
+    recognition = "crccheck" if marks else "crccheck+explode"
     context.options = {"err_detect": recognition, "max_pixels": str(MAX_SIDE**2)}
     # Damaged frames are asked for because without it some are left out unsaid.
     context.flags |= int(Flags.output_corrupt)
-    context.thread_type = thread_type
-    context.thread_count = threads
+    context.thread_type = "AUTO" if one_to_one else "SLICE"
+    context.thread_count = 1 if marks else threads
+    return one_to_one
 
 
 @contextmanager
-def translated(path: Path, tally: Tally) -> Iterator[None]:
+def _translated(path: Path, tally: _Tally) -> Iterator[None]:
     """Turn what FFmpeg raises into an InputError that says how far decoding had come."""
     import av  # noqa: PLC0415  (see opened)
 
@@ -221,10 +227,9 @@ def _first_video(container: InputContainer, path: Path) -> VideoStream:
 
 def _is_cover_art(stream: VideoStream) -> bool:
     """Tell the picture of an album, which is a video stream in FFmpeg's eyes, from video."""
-    from av.stream import Disposition  # noqa: PLC0415  (see opened)
-
-    flags: Any = stream.disposition
-    return bool(flags & Disposition.attached_pic)
+    # An IntFlag, a Flag, or (before PyAV 14.1) absent.
+    flags: Any = getattr(stream, "disposition", 0)
+    return bool(int(getattr(flags, "value", flags)) & _ATTACHED_PICTURE)
 
 
 def _damaged(path: Path, index: int, reason: str) -> InputError:
@@ -236,7 +241,7 @@ def _reason(error: Exception) -> str:
 
 
 def _check_reaches_end(
-    container: InputContainer, stream: VideoStream, path: Path, tally: Tally
+    container: InputContainer, stream: VideoStream, path: Path, tally: _Tally
 ) -> None:
     """Refuse a file in which FFmpeg lost its way in the middle and took that for the end.
 

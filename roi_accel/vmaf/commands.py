@@ -89,7 +89,11 @@ def _copy_model(model: VmafModel, number: int, folder: Path) -> str:
     if model.path is None:
         return ""
     name = f"model{number}.json"
-    shutil.copyfile(model.path, folder / name)
+    try:
+        shutil.copyfile(model.path, folder / name)
+    except OSError as error:
+        msg = f"the VMAF model {model.path} cannot be read: {error.strerror or error}"
+        raise InputError(msg, remedy="check the file that --model names") from error
     return name
 
 

@@ -7,6 +7,7 @@ import re
 import shutil
 import subprocess
 from dataclasses import dataclass
+from importlib import resources
 from pathlib import Path
 from typing import Literal
 
@@ -72,7 +73,7 @@ def find_all_scorers() -> list[Scorer]:
         if path is None:
             continue
         try:
-            found.append(identify(Path(path), source))
+            found.append(identify(Path(path).absolute(), source))
         except ScorerError:
             continue  # An ffmpeg without libvmaf on PATH is common, and no fault of anyone's.
     return found
@@ -80,13 +81,13 @@ def find_all_scorers() -> list[Scorer]:
 
 def bundled_ffmpeg() -> str | None:
     """Return the path of imageio-ffmpeg's binary, None where it is not installed."""
+    # Its own get_ffmpeg_exe() may answer with one from a variable, from conda or from PATH.
     try:
-        import imageio_ffmpeg  # noqa: PLC0415 - an optional dependency
-
-        # Its environment variable would return another binary than the bundled one.
-        return str(imageio_ffmpeg.get_ffmpeg_exe())
-    except (ImportError, RuntimeError):
+        folder = resources.files("imageio_ffmpeg.binaries")
+    except ImportError:
         return None
+    names = sorted(entry.name for entry in folder.iterdir() if entry.name.startswith("ffmpeg-"))
+    return str(folder.joinpath(names[-1])) if names else None
 
 
 def identify(path: Path, source: str) -> Scorer:
@@ -99,12 +100,14 @@ def identify(path: Path, source: str) -> Scorer:
     """
     if "ffmpeg" in path.name.lower():
         return _identify_ffmpeg(path, source)
-    text = _run(path, "--version")
-    version = re.search(r"v?\d+\.\d+\S*", text)
-    if version is None:
-        msg = f"{path} does not answer like vmaf: --version printed {text.strip()[:80]!r}"
+    # The version alone proves nothing: every program has one, and a vmaf built from a shallow clone
+    # has a bare commit hash.
+    usage = _run(path, "--help")
+    if not ("--reference" in usage and "--distorted" in usage and "--json" in usage):
+        msg = f"{path} does not answer like vmaf: --help printed {usage.strip()[:80]!r}"
         raise ScorerError(msg, remedy="name a vmaf or ffmpeg executable; " + _REMEDY)
-    return Scorer("vmaf", path, version.group(), source)
+    words = _run(path, "--version").split()
+    return Scorer("vmaf", path, words[-1] if words else "unknown", source)
 
 
 def _identify_ffmpeg(path: Path, source: str) -> Scorer:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-import math
+import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -60,7 +60,7 @@ def read_log(path: Path, *, frames_fed: int, subsample: int, scores: tuple[str, 
         names = tuple(frames[0]["metrics"]) if frames else ()
         metrics = {name: tuple(frame["metrics"][name] for frame in frames) for name in names}
         version = str(content["version"])
-    except (OSError, ValueError, KeyError, TypeError, IndexError) as error:
+    except (OSError, ValueError, LookupError, TypeError, RecursionError) as error:
         msg = f"VMAF left no usable log ({type(error).__name__}: {error})"
         raise ScorerError(msg, remedy=_REMEDY) from error
     expected = tuple(range(0, frames_fed, subsample))
@@ -72,7 +72,7 @@ def read_log(path: Path, *, frames_fed: int, subsample: int, scores: tuple[str, 
         raise ScorerError(msg, remedy=_REMEDY)
     for name in scores:
         if name not in metrics:
-            msg = f"VMAF's log has no score {name!r}; it has {', '.join(sorted(metrics))}"
+            msg = f"VMAF's log has no score {name!r}; it has {', '.join(map(str, metrics))}"
             raise ScorerError(msg, remedy=_REMEDY)
     for name, values in metrics.items():
         _check_finite(name, values)
@@ -85,6 +85,7 @@ _REMEDY = "try another VMAF with --vmaf, and report this with --debug's output"
 def _check_finite(name: str, values: tuple[Any, ...]) -> None:
     for number, value in enumerate(values):
         is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
-        if not (is_number and math.isfinite(value)):
+        # JSON's whole numbers may be too large for a float; a NaN compares false.
+        if not (is_number and abs(value) <= sys.float_info.max):
             msg = f"VMAF's {name} of scored frame {number} is {value!r}, not a number"
             raise ScorerError(msg, remedy=_REMEDY)

@@ -14,8 +14,11 @@ from pathlib import Path
 from roi_accel.errors import InputError
 
 DEFAULT_MODEL = "version=vmaf_v0.6.1"
+FIRST_NAME = "vmaf"
+"""What the scores of the first model are called."""
 
 # What may stand in a filter graph and in libvmaf's lists without any quoting.
+_PAIRS_REMEDY = r"options are written key=value and joined by ':'; a ':' in a path is written '\:'"
 _PLAIN = re.compile(r"[A-Za-z0-9_.+-]+")
 
 
@@ -65,6 +68,10 @@ def parse_models(texts: tuple[str, ...]) -> tuple[VmafModel, ...]:
     """
     models = tuple(_parse_model(text, first=number == 0) for number, text in enumerate(texts))
     names = [model.name for model in models]
+    if FIRST_NAME in names[1:]:
+        # The first model's scores have this name in the result, whatever it is called in the log.
+        msg = f"only the first model can be called {FIRST_NAME!r}"
+        raise InputError(msg, remedy="give the other one another name with name=...")
     for name in names:
         if names.count(name) > 1:
             msg = f"two models are called {name!r}"
@@ -83,7 +90,7 @@ def _parse_model(text: str, *, first: bool) -> VmafModel:
     if path is not None and not path.is_file():
         msg = f"{what}: there is no file {path}"
         raise InputError(msg, remedy="check the path, or use version= for a built-in model")
-    default_name = "vmaf" if first else version or (path.stem if path else "")
+    default_name = FIRST_NAME if first else version or (path.stem if path else "")
     name = options.pop("name", default_name)
     for value in (name, version, *options, *options.values()):
         if value and not _PLAIN.fullmatch(value):
@@ -114,15 +121,18 @@ def parse_features(texts: tuple[str, ...]) -> tuple[VmafFeature, ...]:
 
 
 def _pairs(text: str, what: str, *, bare_keys: tuple[str, ...] = ()) -> dict[str, str]:
-    """Return ``key=value:key=value`` as a dictionary; `bare_keys` may stand alone for true."""
+    r"""Return ``key=value:key=value`` as a dictionary; `bare_keys` may stand alone for true.
+
+    ``\:`` is a colon within a value, as a path may have one.
+    """
     pairs: dict[str, str] = {}
-    for part in text.split(":"):
-        key, separator, value = part.partition("=")
+    for part in re.split(r"(?<!\\):", text):
+        key, separator, value = part.replace(r"\:", ":").partition("=")
         if not separator and key in bare_keys:
             value = "true"
         if not key or not value:
             msg = f"{what}: {part!r} is not key=value"
-            raise InputError(msg, remedy="options are written key=value and joined by ':'")
+            raise InputError(msg, remedy=_PAIRS_REMEDY)
         if key in pairs:
             msg = f"{what} gives {key!r} twice"
             raise InputError(msg, remedy="give it once")

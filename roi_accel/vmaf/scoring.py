@@ -13,7 +13,7 @@ from collections import deque
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
-from roi_accel.errors import ScorerError
+from roi_accel.errors import OutputError, ScorerError
 from roi_accel.vmaf.commands import Launch, ScoringRequest, log_name, plan_launches
 from roi_accel.vmaf.log import VmafLog, read_log
 from roi_accel.vmaf.streams import StreamWriter
@@ -34,6 +34,7 @@ STALL_SECONDS = 300.0
 
 _POLL_SECONDS = 0.1
 _EXIT_SECONDS = 5.0
+_RELEASE_SECONDS = 1.0
 _TAIL_LINES = 12
 
 
@@ -63,8 +64,7 @@ class Scoring:
         self._frames_fed = 0
         self._resources = contextlib.ExitStack()
         with contextlib.ExitStack() as guard:
-            folder = tempfile.TemporaryDirectory(prefix="roi-accel-", ignore_cleanup_errors=True)
-            self._folder = Path(guard.enter_context(folder))
+            self._folder = Path(guard.enter_context(_temporary_folder()))
             self._processes = [
                 guard.enter_context(_Process(launch, self._folder))
                 for launch in plan_launches(scorer, request, self._folder)
@@ -159,7 +159,7 @@ class _Process:
             )
         except OSError as error:
             for writer in self.writers.values():
-                writer.close()
+                writer.close(_RELEASE_SECONDS)
             msg = f"{command[0]} cannot be started: {error}"
             raise ScorerError(msg, remedy="check --vmaf") from error
         self._tail: deque[str] = deque(maxlen=_TAIL_LINES)
@@ -201,11 +201,8 @@ class _Process:
 
     def failure(self, *, what: str) -> ScorerError:
         """Return the error that says how this process ended, in its own last words."""
-        if not self.wait(_EXIT_SECONDS):
-            self.kill()
+        how = _ending(self.status) if self.wait(_EXIT_SECONDS) else "but went on running"
         self._listener.join(_EXIT_SECONDS)
-        status = self.status or 0
-        how = signal.Signals(-status).name if status < 0 else f"exit status {status}"
         said = " | ".join(line for line in self._tail if line.strip())
         msg = f"{self._name} {what} ({how})" + (f": {said}" if said else ", saying nothing")
         return ScorerError(msg, remedy="check --model and --feature, or try another --vmaf")
@@ -227,14 +224,42 @@ class _Process:
     ) -> None:
         if not self.has_exited():
             self.kill()
-        for writer in self.writers.values():
-            writer.close()
-        self._listener.join(_EXIT_SECONDS)
+        if not self._release():
+            # A wrapper script has died, and the program it started still holds our pipes.
+            self.kill()
+            self._release()
+
+    def _release(self) -> bool:
+        """Close every pipe; return whether the threads that serve them have all ended."""
+        closed = [writer.close(_RELEASE_SECONDS) for writer in self.writers.values()]
+        self._listener.join(_RELEASE_SECONDS)
+        if self._listener.is_alive():
+            return False  # Closing a stream that is being read would wait for its reader.
         if self._process.stderr:
             self._process.stderr.close()
+        return all(closed)
 
     def _listen(self) -> None:
         stream: IO[bytes] | None = self._process.stderr
         if stream is not None:
             for line in stream:
                 self._tail.append(line.decode(errors="replace").rstrip())
+
+
+def _temporary_folder() -> tempfile.TemporaryDirectory[str]:
+    try:
+        return tempfile.TemporaryDirectory(prefix="roi-accel-", ignore_cleanup_errors=True)
+    except OSError as error:
+        msg = f"no temporary folder can be made for VMAF's logs: {error}"
+        raise OutputError(
+            msg, remedy="make room, or set TMPDIR to a folder that can be written"
+        ) from error
+
+
+def _ending(status: int | None) -> str:
+    """Return how a process ended, in words, from its exit status."""
+    if status is None or status >= 0:
+        return f"exit status {status}"
+    with contextlib.suppress(ValueError):  # Real-time signals have numbers only.
+        return signal.Signals(-status).name
+    return f"signal {-status}"

@@ -7,6 +7,7 @@ import fcntl
 import os
 import queue
 import threading
+import time
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -54,17 +55,23 @@ class StreamWriter:
         """Whether everything is written, or the scorer has closed its end."""
         return not self._thread.is_alive()
 
-    def close(self) -> None:
-        """Give up: the scorer must be gone, so that a write under way fails instead of waiting."""
+    def close(self, seconds: float) -> bool:
+        """Give up, and return whether the writing ended in time.
+
+        The scorer must be gone, so that a write under way fails instead of waiting.
+        """
         if self.read_end >= 0:
             os.close(self.read_end)
             os.close(self._write_end)
-            return
+            self.read_end = -1
+            return True
         self.broken.set()
-        while self._thread.is_alive():
+        deadline = time.monotonic() + seconds
+        while self._thread.is_alive() and time.monotonic() < deadline:
             with contextlib.suppress(queue.Full):
                 self._frames.put_nowait(None)
             self._thread.join(0.05)
+        return not self._thread.is_alive()
 
     def _write_all(self) -> None:
         try:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import plain
 import pytest
-from conftest import ALL_FORMATS, random_frame
+from support import ALL_FORMATS, random_frame
 
 from roi_accel.backends.frame import ColourMatrix, ColourRange, Frame, PixelFormat
 from roi_accel.backends.plan import ModelSize, Plan

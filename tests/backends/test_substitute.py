@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import plain
 import pytest
-from conftest import ALL_FORMATS, random_frame
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from support import ALL_FORMATS, random_frame
 
 from roi_accel.backends.arithmetic import interpolate
 from roi_accel.backends.frame import Frame, PixelFormat
@@ -207,8 +207,9 @@ def test_results_are_new_frames_that_a_later_call_leaves_alone(backend: Backend)
 def test_blocks_copied_whole_hold_what_the_arithmetic_gives(backend: Backend, fade: float) -> None:
     # Bands of 0 and 65535 and of codes right at the fade's ends: shortcuts must not move an edge.
     rng = np.random.default_rng(4)
+    # At 16 bits, so that an alpha of one code shows.
     plan_codes = Plan(
-        pixel_format=PixelFormat("420", 10),
+        pixel_format=PixelFormat("420", 16),
         width=640,
         height=480,
         mask_width=8,

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any, Protocol, cast
 
 import numpy as np
 import pytest
-from roi_accel.backends.frame import Frame, PixelFormat
 
+from roi_accel.backends.frame import Frame, PixelFormat
 from roi_accel.masks import open_mask_source
 
 if TYPE_CHECKING:
@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from roi_accel.backends.protocol import Session
-
     from roi_accel.masks import Mask, MaskSource
 
 # PyAV's formats for ndarrays have both byte orders; encoders want one of them.

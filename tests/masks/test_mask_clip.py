@@ -150,6 +150,25 @@ def test_colour_video_is_refused_at_its_frame(
         ask(source, 1)
 
 
+@pytest.mark.parametrize("seed", range(4))
+def test_damaged_video_is_refused_not_concealed(
+    tmp_path: Path, ffmpeg: str, open_source: Any, ask: Any, seed: int
+) -> None:
+    path = tmp_path / "a.h264"
+    lavfi = "testsrc2=size=128x72:rate=5:duration=2,hue=s=0"
+    command = f"{ffmpeg} -v error -f lavfi -i {lavfi} -c:v libx264 -pix_fmt yuv420p {path}"
+    subprocess.run(command.split(), check=True)
+    content = bytearray(path.read_bytes())
+    random = np.random.default_rng(seed)
+    for at in random.integers(len(content) // 5, len(content) * 4 // 5, 30):
+        content[at] ^= 0x55
+    path.write_bytes(content)
+    source = open_source(mask=path)
+    asked = (ask(source, index) for index in range(10))
+    with pytest.raises(InputError, match=r"damaged|cannot be decoded"):
+        list(asked)
+
+
 def test_size_that_changes_mid_stream_is_refused_at_its_frame(
     tmp_path: Path, ffmpeg: str, open_source: Any, ask: Any
 ) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from fractions import Fraction
 from typing import Any
@@ -55,7 +56,8 @@ def samples_of(depth: int, order: str = "<", seed: int = 0) -> np.ndarray[Any, A
 
 
 def rounded(value: Fraction) -> int:
-    return int(value + Fraction(1, 2) // 1) if value < 0 else int((value + Fraction(1, 2)) // 1)
+    """To the nearest whole number, ties up."""
+    return math.floor(value + Fraction(1, 2))
 
 
 @pytest.mark.parametrize("depth", [1, 8, 9, 10, 12, 14, 16])

@@ -9,7 +9,7 @@ import struct
 import subprocess
 import sys
 import zlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 import pytest
@@ -21,7 +21,11 @@ from roi_accel.masks.media import MAX_SAMPLES, check_shape
 from roi_accel.masks.picture import PictureSource
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
+
+    from roi_accel.masks import Mask
+    from roi_accel.masks.media import MaskMedia
 
 pytestmark = pytest.mark.usefixtures("no_python_warnings")
 
@@ -338,7 +342,10 @@ def test_what_is_neither_picture_nor_video_is_refused_and_raw_gray_is_named(
     assert "ffmpeg -f rawvideo" in caught.value.remedy
 
 
-def test_playlists_open_no_other_file(tmp_path: Path, encode: Any, open_source: Any) -> None:
+def test_playlists_open_no_other_file(
+    tmp_path: Path, encode: Any, open_source: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)  # where FFmpeg, which does not know the playlist's name, looks
     encode(tmp_path / "a.mkv", [noise(np.uint8)], codec="ffv1", pix_fmt="gray")
     path = tmp_path / "list.ffconcat"
     path.write_text("ffconcat version 1.0\nfile 'a.mkv'\n")
@@ -377,6 +384,42 @@ def test_two_pictures_in_one_file_are_refused(
     path.write_bytes(path.read_bytes() * 2)
     with pytest.raises(InputError, match="more than one picture"):
         open_source(mask=path)
+
+
+def test_avif_is_a_picture_although_its_container_is_a_videos(
+    tmp_path: Path, ffmpeg: str, open_source: Any, ask: Any
+) -> None:
+    lavfi = "color=0x404040:size=64x36"
+    command = f"{ffmpeg} -v error -f lavfi -i {lavfi} -c:v libaom-av1 -still-picture 1 -frames:v 1"
+    subprocess.run([*command.split(), "a.avif"], check=True, cwd=tmp_path)
+    source = open_source(mask=tmp_path / "a.avif")
+    assert isinstance(source, PictureSource)
+    assert np.abs(ask(source, 5)[0].astype(int) - 0x4040).max() <= 257
+
+
+def test_format_without_a_decoder_is_refused(tmp_path: Path, open_source: Any) -> None:
+    path = tmp_path / "a.jxl"
+    path.write_bytes(b"\xff\x0aQ\x07\x00\x13\x88\x02\x00M\x15\xb5\x9f \x00\x00")
+    # An FFmpeg that has one finds these bytes too few.
+    with pytest.raises(InputError, match=r"no decoder|damaged"):
+        open_source(mask=path)
+
+
+def test_file_that_decodes_to_nothing_is_refused(tmp_path: Path) -> None:
+    class Nothing:
+        size = (36, 64)
+        closed = False
+
+        def masks(self) -> Iterator[Mask]:
+            return iter(())
+
+        def close(self) -> None:
+            self.closed = True
+
+    media = Nothing()
+    with pytest.raises(InputError, match="holds no picture"):
+        PictureSource(cast("MaskMedia", media), tmp_path / "a.png")
+    assert media.closed
 
 
 def test_sound_without_picture_is_refused(tmp_path: Path, av: Any, open_source: Any) -> None:

@@ -130,7 +130,7 @@ def test_duplicate_boxes_are_fine(track_of: Any, ask: Any) -> None:
     ("row", "columns"),
     [
         ("0,1.2,0,2.2,1", (1, 4)),  # 1.2..3.4 touches pixels 1, 2 and 3
-        ("0,10.1,0,19.9,1", (10, 30)),  # a sum that floats make a little more than 30
+        ("0,1.1000000238,0,2.9000000954,1", (1, 4)),  # 1.1 and 2.9 as float32 has them
         ("0,2.5,0,0.1,1", (2, 3)),
         ("0,0.9999999,0,1,1", (1, 2)),  # less than a millionth of pixel 0 is no touch
         ("0,5.9999999,0,0.0000001,1", (6, 7)),  # too thin for that rule, but never nothing
@@ -244,6 +244,13 @@ def test_more_regions_than_anyone_scores_are_refused(track_of: Any) -> None:
         track_of("frame,x,y,w,h,name\n" + rows)
 
 
+def test_error_stays_on_one_line_whatever_the_file_is_called(tmp_path: Path) -> None:
+    with pytest.raises(InputError) as caught:
+        TrackSource(tmp_path / "a\nb\udcff.csv", width=64, height=36)
+    assert r"a\nb\udcff.csv" in str(caught.value)
+    str(caught.value).encode("utf-8")
+
+
 def test_missing_file_folder_and_pipe_are_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="No such file"):
         TrackSource(tmp_path / "none.csv", width=64, height=36)
@@ -256,8 +263,9 @@ def test_missing_file_folder_and_pipe_are_refused(tmp_path: Path) -> None:
         TrackSource(Path("a\0b"), width=64, height=36)
 
 
-def test_provenance_is_strict_json(track_of: Any) -> None:
+def test_provenance_is_strict_json(track_of: Any, ask: Any) -> None:
     source = track_of("frame,x,y,w,h,name\n3,0,0,4,4,face\n9,0,0,4,4,\n")
+    ask(source, 0)
     facts = json.loads(json.dumps(source.provenance(), allow_nan=False))
     assert source.label.startswith("roi-track:")
     assert source.label.endswith("boxes.csv")
@@ -269,7 +277,7 @@ def test_provenance_is_strict_json(track_of: Any) -> None:
         "first_frame": 3,
         "last_frame": 9,
         "regions": ["face"],
-        "empty_frames": 0,
+        "empty_frames": 1,
     }
 
 

@@ -9,9 +9,6 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
-from roi_accel.backends.frame import PixelFormat
-from roi_accel.errors import InputError
-from roi_accel.video import RawGeometry, check_same_geometry, check_scorable, open_video
 from video_files import (
     P8,
     assert_same,
@@ -22,6 +19,10 @@ from video_files import (
     write_raw,
     write_y4m,
 )
+
+from roi_accel.backends.frame import PixelFormat
+from roi_accel.errors import InputError
+from roi_accel.video import RawGeometry, check_same_geometry, check_scorable, open_video
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -8,9 +8,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
-from roi_accel.backends.frame import ColourMatrix, ColourRange, PixelFormat
-from roi_accel.errors import InputError
-from roi_accel.video import MAX_SIDE, RawGeometry, open_video
 from video_files import (
     ALL_FORMATS,
     FORMAT_IDS,
@@ -21,6 +18,10 @@ from video_files import (
     smooth_frames,
     write_raw,
 )
+
+from roi_accel.backends.frame import ColourMatrix, ColourRange, PixelFormat
+from roi_accel.errors import InputError
+from roi_accel.video import MAX_SIDE, RawGeometry, open_video
 
 if TYPE_CHECKING:
     from collections.abc import Callable

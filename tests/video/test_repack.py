@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING
 import av
 import numpy as np
 import pytest
+from video_files import assert_same, encode, fill, picture_of, random_frames
+
 from roi_accel.backends.frame import Frame
 from roi_accel.errors import InputError
 from roi_accel.video import open_video
 from roi_accel.video.layouts import LAYOUTS, repack
-from video_files import assert_same, encode, fill, picture_of, random_frames
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -19,6 +20,11 @@ if TYPE_CHECKING:
     from roi_accel.video.layouts import Layout
 
 SIZES = [(64, 48), (37, 41)]
+
+
+# Formats that the scaler of older PyAVs cannot write, and does not refuse.
+SCALER_CRASHES = {"nv20le", "nv20be", "y210be", "y212be", "y216be", "xv36be", "ayuv64be"}
+SCALER_FIXED = 18
 
 
 def known_formats() -> list[str]:
@@ -82,6 +88,8 @@ def test_every_layout_repacks_exactly(name: str, size: tuple[int, int]) -> None:
 )
 def test_the_layout_is_the_one_ffmpeg_means(name: str) -> None:
     """FFmpeg's own scaler packs the samples; those whose range it would convert are left out."""
+    if name in SCALER_CRASHES and int(av.__version__.split(".")[0]) < SCALER_FIXED:
+        pytest.skip(f"the scaler of PyAV {av.__version__} crashes when it is asked for {name}")
     layout = LAYOUTS[name]
     frame = random_frames(layout.pixel_format, 64, 48, count=1)[0]
     picture = picture_of(frame)

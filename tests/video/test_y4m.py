@@ -9,10 +9,6 @@ from typing import TYPE_CHECKING
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
-from roi_accel.backends.frame import ColourRange, PixelFormat
-from roi_accel.errors import InputError
-from roi_accel.video import RawGeometry, open_video
-from roi_accel.video.y4m import COLOUR_SPACES, parse_header
 from video_files import (
     ALL_FORMATS,
     FORMAT_IDS,
@@ -25,6 +21,11 @@ from video_files import (
     write_raw,
     write_y4m,
 )
+
+from roi_accel.backends.frame import ColourRange, PixelFormat
+from roi_accel.errors import InputError
+from roi_accel.video import RawGeometry, open_video
+from roi_accel.video.y4m import COLOUR_SPACES, parse_header
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -102,6 +103,7 @@ def test_frame_markers_may_carry_extensions(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
+        ("W64 H48" + " " * 4096, "no newline in its first 4096 bytes"),
         ("H48", "lacks the width"),
         ("W64", "lacks the height"),
         ("W0 H48", "'0' as width"),
@@ -147,19 +149,24 @@ def test_a_header_without_newline_is_not_searched_to_the_end(tmp_path: Path) -> 
         open_video(path)
 
 
+def refusal_or_length(head: bytes) -> InputError | int:
+    """Parse a header; any other exception is a failure of the test."""
+    try:
+        return parse_header(head, ANY_PATH).length
+    except InputError as error:
+        return error
+
+
 @given(st.binary(max_size=5000))
 @example(b"YUV4MPEG2")
 @example(b"YUV4MPEG2 W H C X F I A\n")
 @example(b"YUV4MPEG2 W" + b"9" * 4500)
 @example(b"YUV4MPEG2 W" + b"9" * 4000 + b" H1\n")
-def test_arbitrary_bytes_are_refused_or_parsed(head: bytes) -> None:
-    try:
-        parsed = parse_header(head, ANY_PATH)
-    except InputError as error:
-        assert "\n" not in str(error)
-        assert len(str(error)) < 500
-    else:
-        assert parsed.width > 0
+def test_arbitrary_bytes_are_refused_in_one_short_line(head: bytes) -> None:
+    outcome = refusal_or_length(head)
+    assert isinstance(outcome, InputError)
+    assert str(outcome).isprintable()
+    assert len(str(outcome)) < 500
 
 
 @given(
@@ -171,14 +178,14 @@ def test_arbitrary_bytes_are_refused_or_parsed(head: bytes) -> None:
         max_size=9,
     )
 )
+@example(["W64", "H48"])
 def test_any_parameters_are_refused_or_parsed(tokens: list[str]) -> None:
     head = b"YUV4MPEG2 " + " ".join(tokens).encode("latin-1") + b"\n"
-    try:
-        parsed = parse_header(head, ANY_PATH)
-    except InputError as error:
-        assert "\n" not in str(error)
+    outcome = refusal_or_length(head)
+    if isinstance(outcome, InputError):
+        assert str(outcome).isprintable()
     else:
-        assert parsed.length == len(head)
+        assert outcome == len(head)
 
 
 def test_a_bad_frame_marker_is_refused_with_its_offset(tmp_path: Path) -> None:

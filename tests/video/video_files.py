@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import av
 import imageio_ffmpeg
 import numpy as np
+
 from roi_accel.backends.frame import BIT_DEPTHS, Frame, PixelFormat
 
 if TYPE_CHECKING:
@@ -105,6 +106,7 @@ def encode(
     """Encode pictures with PyAV; `context` sets attributes of the codec context."""
     with av.open(str(path), "w", format=container_format, container_options=muxer) as container:
         stream = container.add_stream(codec, rate=rate, options=options or {})
+        assert isinstance(stream, av.VideoStream)
         first = pictures[0]
         stream.width, stream.height, stream.pix_fmt = first.width, first.height, first.format.name
         for name, value in (context or {}).items():

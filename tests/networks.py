@@ -1,0 +1,75 @@
+"""Tiny ONNX networks: one that keeps the saliency contract, and ways to break it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import numpy as np
+import onnx
+from onnx import TensorProto, helper, numpy_helper
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+Shape = list[int | str]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Contract:
+    """What a network says of itself and does; the defaults keep the contract.
+
+    Its map is the sigmoid of `gain` times the mean of the channels.
+    """
+
+    input_name: str = "input"
+    output_name: str = "saliency_map"
+    input_shape: Shape = field(default_factory=lambda: [1, 3, "H", "W"])
+    output_shape: Shape | None = field(default_factory=lambda: [1, 1, "H", "W"])
+    element: int = TensorProto.FLOAT
+    channels_in: int = 3
+    channels_out: int = 1
+    second_input: bool = False
+    gain: float = 1.0
+    stride: int = 1
+    last: str = "Sigmoid"
+
+
+def write_network(path: Path, contract: Contract | None = None) -> Path:
+    c = contract or Contract()
+    element = helper.tensor_dtype_to_np_dtype(c.element)
+    weights = np.full((c.channels_out, c.channels_in, 1, 1), c.gain / c.channels_in, element)
+    nodes = [
+        helper.make_node("Conv", [c.input_name, "weights"], ["mean"], strides=[c.stride] * 2),
+        helper.make_node(c.last, ["mean"], [c.output_name]),
+    ]
+    inputs = [helper.make_tensor_value_info(c.input_name, c.element, c.input_shape)]
+    if c.second_input:
+        inputs.append(helper.make_tensor_value_info("second", c.element, c.input_shape))
+    graph = helper.make_graph(
+        nodes,
+        "saliency",
+        inputs,
+        [helper.make_tensor_value_info(c.output_name, c.element, c.output_shape)],
+        [numpy_helper.from_array(weights, "weights")],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+    path.write_bytes(model.SerializeToString())
+    return path
+
+
+def write_network_of_nan(path: Path) -> Path:
+    """Write a network whose map is the square root of a negative number."""
+    return write_network(path, Contract(gain=0.0, last="Reciprocal"))
+
+
+def external_data_network(path: Path, data: str) -> Path:
+    """Write a network whose weights are said to lie in the file `data`."""
+    model = onnx.load(write_network(path))
+    tensor = model.graph.initializer[0]
+    tensor.ClearField("raw_data")
+    tensor.data_location = TensorProto.EXTERNAL
+    for key, value in (("location", data), ("offset", "0"), ("length", "12")):
+        tensor.external_data.add(key=key, value=value)
+    path.write_bytes(model.SerializeToString())
+    return path

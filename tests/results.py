@@ -1,0 +1,87 @@
+"""A result made by hand, for tests of what is done with results."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from roi_accel.combine import blend, pool
+from roi_accel.result import FrameScore, Result
+
+
+def make_result(*, frames: int = 3, regions: tuple[str, ...] = (), **changes: Any) -> Result:
+    """Return a whole result; `changes` replace its fields."""
+    full = [60.0 + number for number in range(frames)]
+    masked = [80.5 + number for number in range(frames)]
+    saliency = [0.25 + number / 100 for number in range(frames)]
+    series = {
+        "vmaf_full": full,
+        "vmaf_masked": masked,
+        "vmaf_roi": [blend(f, m, 0.5) for f, m in zip(full, masked, strict=True)],
+    }
+    pooled = {name: pool(values, saliency) for name, values in series.items()}
+    region = {
+        name: {key: values["mean"] for key, values in pooled.items() if key != "vmaf_full"}
+        | {
+            "pooled_metrics": {
+                key: {k: v for k, v in pooled[key].items() if k != "saliency_weighted_mean"}
+                for key in ("vmaf_masked", "vmaf_roi")
+            }
+        }
+        for name in regions
+    }
+    video = {
+        "width": 96,
+        "height": 64,
+        "pixel_format": "yuv420p",
+        "colour_matrix": "bt601",
+        "colour_range": "limited",
+    }
+    fields: dict[str, Any] = {
+        "vmaf_full": pooled["vmaf_full"]["mean"],
+        "vmaf_masked": pooled["vmaf_masked"]["mean"],
+        "vmaf_roi": pooled["vmaf_roi"]["mean"],
+        "weight": 0.5,
+        "model": "vmaf_v0.6.1",
+        "saliency_model": "synthetic",
+        "reference": "ref.mp4",
+        "distorted": "dist.mp4",
+        "frames": tuple(
+            FrameScore(
+                frame_number=number,
+                metrics={name: values[number] for name, values in series.items()},
+                saliency_mean=saliency[number],
+                alpha_mean=0.125,
+                regions={
+                    name: {key: series[key][number] for key in ("vmaf_masked", "vmaf_roi")}
+                    for name in regions
+                },
+            )
+            for number in range(frames)
+        ),
+        "pooled_metrics": pooled,
+        "regions": region,
+        "provenance": {
+            "roi_accel": "0",
+            "python": "3.11",
+            "numpy": "2",
+            "system": "Linux",
+            "backend": {"name": "numpy", "device": "cpu"},
+            "mask": {"kind": "constant", "fill": 1.0},
+            "parameters": {
+                "threshold": 0.3,
+                "fade": 0.1,
+                "weight": 0.5,
+                "models": ["version=vmaf_v0.6.1"],
+                "features": [],
+                "subsample": 1,
+                "frame_count": None,
+                "shortest": False,
+            },
+            "vmaf": {"scorer": "vmaf", "scorer_version": "3", "found": "PATH", "libvmaf": "3"},
+            "reference": video,
+            "distorted": video,
+        },
+        "warnings": (),
+        "timing": {"seconds": 1.0, "frames_per_second": 3.0, "stages": {"other": 1.0}},
+    }
+    return Result(**(fields | changes))

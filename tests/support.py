@@ -1,0 +1,39 @@
+"""What tests of several folders import by name: formats, frames of noise, the command."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from roi_accel.backends.frame import Frame, PixelFormat
+
+if TYPE_CHECKING:
+    import numpy as np
+
+ROOT = Path(__file__).resolve().parent.parent
+
+ALL_FORMATS = [
+    PixelFormat(subsampling, depth)
+    for subsampling in ("420", "422", "444")
+    for depth in (8, 10, 12, 16)
+]
+
+
+def console_script() -> str:
+    """Return the path of the installed `roi-accel`, the one beside this Python."""
+    path = shutil.which("roi-accel", path=str(Path(sys.executable).parent))
+    assert path, "roi-accel is not installed beside this Python"
+    return path
+
+
+def random_frame(
+    rng: np.random.Generator, pixel_format: PixelFormat, width: int, height: int
+) -> Frame:
+    """Return a frame of noise over the whole range of its format."""
+    y, u, v = (
+        rng.integers(0, pixel_format.max_value + 1, shape, dtype=pixel_format.dtype)
+        for shape in pixel_format.plane_shapes(width, height)
+    )
+    return Frame((y, u, v), pixel_format)

@@ -1,0 +1,146 @@
+"""Every command and every piece of Python in README and docs/ does what it is shown doing."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+from typing import TYPE_CHECKING
+
+import av
+import numpy as np
+import pytest
+from support import ROOT, console_script
+
+from roi_accel.demo import make_pair
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+INLINE = re.compile(r"`((?:roi-accel) [^`\n]+)`")
+LINK = re.compile(r"\]\((?!https?:)([^)#]+)")
+
+# What only works with a network: here it must fail as documented, not as a mistake in the command.
+NEEDS_NETWORK = ("roi-accel models fetch", "roi-accel models path student")
+
+
+def blocks(language: str) -> list[tuple[str, str]]:
+    found = []
+    for page in PAGES:
+        for kind, text in FENCE.findall(page.read_text("utf-8")):
+            if kind in language.split():
+                found.append((str(page.relative_to(ROOT)), text))
+    return found
+
+
+def commands() -> list[tuple[str, str]]:
+    """Return (page, command) for every roi-accel line of every shell block."""
+    lines = []
+    for page, text in blocks("bash sh"):
+        joined = text.replace("\\\n", " ")
+        for line in joined.splitlines():
+            command = re.sub(r"\s+#.*$", "", line).strip()
+            if command.startswith("roi-accel "):
+                lines.append((page, command))
+    return lines
+
+
+def placeholders() -> list[tuple[str, str]]:
+    """Return (page, command) for every inline mention of a command."""
+    return [
+        (str(page.relative_to(ROOT)), command)
+        for page in PAGES
+        for command in INLINE.findall(page.read_text("utf-8"))
+    ]
+
+
+def with_ids(pairs: list[tuple[str, str]]) -> list[object]:
+    return [pytest.param(*pair, id=f"{pair[0]}: {pair[1][:50]}") for pair in pairs]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a folder with every file that the documents name."""
+    folder = tmp_path_factory.mktemp("docs")
+    reference, distorted = make_pair(folder)
+    reference.rename(folder / "ref.mp4")
+    distorted.rename(folder / "dist.mp4")
+    for name in ("dist2.mp4", "dist3.mp4"):
+        shutil.copy(folder / "dist.mp4", folder / name)
+    for name in ("ref", "dist"):
+        with av.open(str(folder / f"{name}.mp4")) as container:
+            planes = [
+                np.concatenate([np.asarray(p).reshape(-1, p.line_size)[:, : p.width].ravel()
+                                for p in frame.planes])
+                for frame in container.decode(video=0)
+            ]  # fmt: skip
+        (folder / f"{name}.yuv").write_bytes(np.concatenate(planes).tobytes())
+    face = np.zeros((360, 640), np.uint8)
+    face[100:260, 240:400] = 255
+    write_pictures(folder / "face.png", "png", "gray", [face])
+    write_pictures(folder / "masks.mkv", "ffv1", "gray", [face] * 48)
+    rows = [f"{n},240,100,160,160,face" for n in range(48)]
+    (folder / "boxes.csv").write_text("frame,x,y,w,h,name\n" + "\n".join(rows) + "\n")
+    return folder
+
+
+def write_pictures(path: Path, codec: str, layout: str, pictures: list[np.ndarray]) -> None:
+    with av.open(str(path), "w", format="image2" if codec == "png" else None) as container:
+        stream = container.add_stream(codec, rate=24)
+        stream.height, stream.width = pictures[0].shape
+        stream.pix_fmt = layout
+        for picture in pictures:
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(picture, format=layout)))
+        container.mux(stream.encode())
+
+
+@pytest.mark.parametrize(("page", "command"), with_ids(commands()))
+def test_every_command_of_a_block_runs(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, page: str, command: str
+) -> None:
+    monkeypatch.setenv("ROI_ACCEL_MODEL_URL", "http://127.0.0.1:9/")
+    arguments = shlex.split(command)[1:]
+    done = subprocess.run(
+        [console_script(), *arguments], cwd=folder, capture_output=True, text=True, check=False
+    )
+    expected = 3 if command.startswith(NEEDS_NETWORK) else 0
+    assert done.returncode == expected, f"{page}: {command}\n{done.stderr}"
+
+
+@pytest.mark.parametrize(("page", "command"), with_ids(placeholders()))
+def test_every_mentioned_command_and_option_exists(page: str, command: str) -> None:
+    words = command.split()[1:]
+    path = [w for w in words[:2] if re.fullmatch(r"[a-z]+", w)]
+    for length in range(len(path), -1, -1):
+        help_text = subprocess.run(
+            [console_script(), *path[:length], "--help"],
+            capture_output=True,
+            text=True,
+            check=False,
+            env={"COLUMNS": "200", "NO_COLOR": "1"},
+        )
+        if help_text.returncode == 0:
+            break
+    else:
+        pytest.fail(f"{page}: {command}: no such command")
+    assert length or not path, f"{page}: {command}: no such command"
+    for option in re.findall(r"(?<=\s)--?[a-z][a-z-]*", command):
+        assert option in help_text.stdout, f"{page}: {command}: {option} is no option"
+
+
+@pytest.mark.parametrize(("page", "code"), with_ids(blocks("python")))
+def test_every_piece_of_python_runs(folder: Path, page: str, code: str) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=folder, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, f"{page}:\n{code}\n{done.stderr}"
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_every_link_inside_the_repository_leads_somewhere(page: Path) -> None:
+    for target in LINK.findall(page.read_text("utf-8")):
+        assert (page.parent / target).exists(), f"{page.name} links to {target}"
