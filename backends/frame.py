@@ -8,10 +8,10 @@ from typing import Literal
 
 import numpy as np
 
-BIT_DEPTHS = (8, 10, 12, 16)
-SUBSAMPLINGS = ("420", "422", "444")
-
 Subsampling = Literal["420", "422", "444"]
+
+BIT_DEPTHS = (8, 10, 12, 16)
+SUBSAMPLINGS: tuple[Subsampling, ...] = ("420", "422", "444")
 
 
 @dataclass(frozen=True)
@@ -42,10 +42,10 @@ class PixelFormat:
         """Return the format that FFmpeg calls `name`, such as ``yuv420p10le``; else ValueError."""
         for subsampling in SUBSAMPLINGS:
             for bit_depth in BIT_DEPTHS:
-                candidate = cls(subsampling, bit_depth)  # type: ignore[arg-type]
+                candidate = cls(subsampling, bit_depth)
                 if candidate.name == name:
                     return candidate
-        known = ", ".join(cls(s, b).name for s in SUBSAMPLINGS for b in BIT_DEPTHS)  # type: ignore[arg-type]
+        known = ", ".join(cls(s, b).name for s in SUBSAMPLINGS for b in BIT_DEPTHS)
         msg = f"unknown pixel format {name!r}; known are {known}"
         raise ValueError(msg)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -131,7 +132,7 @@ class SaliencyNetwork:
         asked = (size.padded_height, size.padded_width)
         for fixed, wanted in zip(self._fixed_size, asked, strict=True):
             if fixed is not None and fixed != wanted:
-                height, width = self._fixed_size
+                height, width = ("any" if side is None else side for side in self._fixed_size)
                 msg = (
                     f"network {self.model.name} takes only inputs of {width}x{height} "
                     f"(width x height), this clip's would be {asked[1]}x{asked[0]}"
@@ -163,6 +164,8 @@ class SaliencyNetwork:
 
 
 def _open_session(model: ResolvedModel, plan: ProviderPlan, threads: int) -> Any:  # noqa: ANN401
+    # Its builds report every use to their maker, from the import on, unless told not to before it.
+    os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
     try:
         import onnxruntime  # noqa: PLC0415 - heavy, and not needed for masks from elsewhere
     except ImportError as error:

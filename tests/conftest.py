@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import os
 import shutil
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from support import ROOT
+from clips import P8, damaged, smooth_frames, write_y4m
+from support import DATA_VARIABLE, data_folder
 
 from roi_accel.dispatch import BACKENDS, get_backend
 
@@ -16,8 +17,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from roi_accel.backends.protocol import Backend
-
-DATA_VARIABLE = "ROI_ACCEL_TEST_DATA"
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -31,10 +30,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 @pytest.fixture
 def real_file(request: pytest.FixtureRequest) -> Callable[[str], Path]:
     """Return the path of a real clip or network such as ``clips/bigbuckbunny.mp4``, or skip."""
-    folder = Path(os.environ.get(DATA_VARIABLE, ROOT.parent / "shared"))
 
     def find(name: str) -> Path:
-        path = folder / name
+        path = data_folder() / name
         if not path.is_file():
             message = f"{path} is absent; set {DATA_VARIABLE} to the folder that has {name}"
             if request.config.getoption("--require-data"):
@@ -66,3 +64,32 @@ def own_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     for name in ("ROI_ACCEL_BACKEND", "ROI_ACCEL_VMAF", "ROI_ACCEL_MODEL_URL"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("ROI_ACCEL_CACHE", str(tmp_path / "roi-accel-cache"))
+
+
+@dataclass(frozen=True)
+class Pair:
+    """A reference, and the same badly compressed."""
+
+    reference: Path
+    distorted: Path
+    frames: int
+
+
+@pytest.fixture(scope="session")
+def tiny_pair(tmp_path_factory: pytest.TempPathFactory) -> Pair:
+    """Return two Y4M files of 96x64, 8 frames, which score in a tenth of a second."""
+    folder = tmp_path_factory.mktemp("tiny-pair")
+    frames = smooth_frames(P8, 96, 64, 8)
+    return Pair(
+        write_y4m(folder / "reference.y4m", frames),
+        write_y4m(folder / "distorted.y4m", damaged(frames, step=30)),
+        len(frames),
+    )
+
+
+@pytest.fixture(scope="session")
+def tiny_network(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return an ONNX network that keeps the contract: bright is salient."""
+    onnx = pytest.importorskip("networks", reason="writing a network needs onnx")
+    path: Path = onnx.write_network(tmp_path_factory.mktemp("tiny-network") / "bright.onnx")
+    return path

@@ -24,7 +24,7 @@ class Contract:
 
     input_name: str = "input"
     output_name: str = "saliency_map"
-    input_shape: Shape = field(default_factory=lambda: [1, 3, "H", "W"])
+    input_shape: Shape | None = field(default_factory=lambda: [1, 3, "H", "W"])
     output_shape: Shape | None = field(default_factory=lambda: [1, 1, "H", "W"])
     element: int = TensorProto.FLOAT
     channels_in: int = 3
@@ -33,6 +33,7 @@ class Contract:
     gain: float = 1.0
     stride: int = 1
     last: str = "Sigmoid"
+    only_last: bool = False
 
 
 def write_network(path: Path, contract: Contract | None = None) -> Path:
@@ -41,8 +42,8 @@ def write_network(path: Path, contract: Contract | None = None) -> Path:
     weights = np.full((c.channels_out, c.channels_in, 1, 1), c.gain / c.channels_in, element)
     nodes = [
         helper.make_node("Conv", [c.input_name, "weights"], ["mean"], strides=[c.stride] * 2),
-        helper.make_node(c.last, ["mean"], [c.output_name]),
-    ]
+        helper.make_node(c.last, [c.input_name if c.only_last else "mean"], [c.output_name]),
+    ][1 if c.only_last else 0 :]
     inputs = [helper.make_tensor_value_info(c.input_name, c.element, c.input_shape)]
     if c.second_input:
         inputs.append(helper.make_tensor_value_info("second", c.element, c.input_shape))
@@ -51,7 +52,7 @@ def write_network(path: Path, contract: Contract | None = None) -> Path:
         "saliency",
         inputs,
         [helper.make_tensor_value_info(c.output_name, c.element, c.output_shape)],
-        [numpy_helper.from_array(weights, "weights")],
+        [] if c.only_last else [numpy_helper.from_array(weights, "weights")],
     )
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
     path.write_bytes(model.SerializeToString())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import sys
 from pathlib import Path
@@ -13,12 +14,18 @@ if TYPE_CHECKING:
     import numpy as np
 
 ROOT = Path(__file__).resolve().parent.parent
+DATA_VARIABLE = "ROI_ACCEL_TEST_DATA"
 
 ALL_FORMATS = [
     PixelFormat(subsampling, depth)
     for subsampling in ("420", "422", "444")
     for depth in (8, 10, 12, 16)
 ]
+
+
+def data_folder() -> Path:
+    """Return the folder of real clips and networks, which need not exist."""
+    return Path(os.environ.get(DATA_VARIABLE, ROOT.parent / "shared"))
 
 
 def console_script() -> str:

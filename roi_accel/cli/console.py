@@ -83,12 +83,13 @@ def frame_progress(*, show: bool | None) -> Iterator[Callable[[int, int | None],
     show : bool or None
         None shows it where stderr is a terminal.
     """
-    console = _console()
     # Rich's own is_terminal is also true where FORCE_COLOR is set, as many CI services do.
     is_terminal = sys.stderr is not None and sys.stderr.isatty()
     if show is False or (show is None and not is_terminal):
         yield None
         return
+    # It draws nothing where it sees no terminal, unless it is forced to.
+    console = Console(stderr=True, highlight=False, force_terminal=show)
     columns = (
         TextColumn("scoring"),
         BarColumn(),

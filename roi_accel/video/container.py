@@ -166,9 +166,9 @@ def _estimate(container: InputContainer, stream: VideoStream, rate: Fraction | N
     if rate is None:
         return None
     if stream.duration is not None and stream.time_base is not None:
-        return round(stream.duration * stream.time_base * rate)
+        return round(stream.duration * stream.time_base * rate) or None
     if container.duration is not None:
-        return round(Fraction(container.duration, _SECOND) * rate)
+        return round(Fraction(container.duration, _SECOND) * rate) or None
     return None
 
 

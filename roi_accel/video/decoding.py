@@ -1,6 +1,8 @@
-"""One pass of FFmpeg over a file, through PyAV, in which no damage goes unsaid.
+"""One pass of FFmpeg over a file, through PyAV, that refuses all damage FFmpeg can be made to tell.
 
 A player conceals what it cannot decode and ends where it loses its way; a scorer must do neither.
+What no decoder reports stays unseen: FFV1, HuffYUV and VP9 conceal in silence, HEVC unless the
+stream carries picture hashes, and an elementary stream does not know how long it was.
 """
 
 from __future__ import annotations
@@ -227,7 +229,7 @@ def _first_video(container: InputContainer, path: Path) -> VideoStream:
 
 def _is_cover_art(stream: VideoStream) -> bool:
     """Tell the picture of an album, which is a video stream in FFmpeg's eyes, from video."""
-    # An IntFlag, a Flag, or (before PyAV 14.1) absent.
+    # An IntFlag, a Flag, or absent (PyAV 14.0).
     flags: Any = getattr(stream, "disposition", 0)
     return bool(int(getattr(flags, "value", flags)) & _ATTACHED_PICTURE)
 

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 _PIPE_BYTES = 1 << 20
 """Linux's largest unprivileged pipe: fewer context switches per frame than the default 64 KiB."""
 
+_STDERR = 2
+
 
 class StreamWriter:
     """Writes frames, in order, to one pipe that a scorer reads.
@@ -29,7 +31,7 @@ class StreamWriter:
     """
 
     def __init__(self, depth: int) -> None:
-        self.read_end, self._write_end = os.pipe()
+        self.read_end, self._write_end = (_above_standard(end) for end in os.pipe())
         with contextlib.suppress(OSError, AttributeError):  # Not on every system, or over a limit.
             fcntl.fcntl(self._write_end, fcntl.F_SETPIPE_SZ, _PIPE_BYTES)
         self._frames: queue.Queue[Frame | None] = queue.Queue(depth)
@@ -89,3 +91,15 @@ class StreamWriter:
         while rest:
             rest = rest[os.write(self._write_end, rest) :]
             self.chunks_written += 1
+
+
+def _above_standard(descriptor: int) -> int:
+    """Return `descriptor`, moved out of 0, 1 and 2, which every scorer takes for something else.
+
+    A pipe gets such a number where our own stdin, stdout or stderr is closed, as in a daemon.
+    """
+    if descriptor > _STDERR:
+        return descriptor
+    moved = fcntl.fcntl(descriptor, fcntl.F_DUPFD_CLOEXEC, _STDERR + 1)
+    os.close(descriptor)
+    return moved

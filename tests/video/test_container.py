@@ -158,8 +158,7 @@ def test_an_untagged_matrix_is_assumed_by_size(
 
 def test_the_full_range_of_yuvj_is_the_streams(tmp_path: Path) -> None:
     picture = picture_of(smooth_frames(96, 64, 1)[0], "yuvj420p")
-    path = encode(tmp_path / "clip.avi", [picture], "mjpeg")
-    info = open_video(path).info
+    info = open_video(encode(tmp_path / "clip.avi", [picture], "mjpeg")).info
     assert (info.colour_range, info.colour_range_source) == (ColourRange.FULL, "stream")
     assert info.pixel_format == P8
 
