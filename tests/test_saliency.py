@@ -244,7 +244,7 @@ def test_mask_has_the_pictures_size_without_padding(path: Path, size: str) -> No
 
 def test_map_with_nan_names_the_frame(path: Path) -> None:
     made = source(load(write_network_of_nan(path)), SaliencySize(64), 64, 64)
-    with pytest.raises(ModelError, match="frame 17: network network.onnx gave a map") as caught:
+    with pytest.raises(ModelError, match=r"frame 17: network network\.onnx gave a map") as caught:
         masks_of(made, 64, 64, 17)
     assert caught.value.exit_code == 3
 

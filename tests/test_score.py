@@ -8,7 +8,6 @@ import re
 import subprocess
 import sys
 import threading
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import jsonschema
@@ -24,6 +23,7 @@ from roi_accel.vmaf.find import bundled_ffmpeg
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
     from conftest import Pair
 
@@ -209,7 +209,7 @@ def test_unequal_raw_lengths_are_an_error_before_anything_is_scored(
     frames = smooth_frames(P8, 96, 64, 8)
     one, other = (write_raw(tmp_path / f"{n}.yuv", frames[:n]) for n in (8, 5))
     monkeypatch.setattr("roi_accel.pipeline.Scoring", None)
-    with pytest.raises(InputError, match="has 8 frames, the distorted .* has 5"):
+    with pytest.raises(InputError, match=r"has 8 frames, the distorted .* has 5"):
         roi_accel.score(one, other, synthetic_mask=1, width=96, height=64, pix_fmt="yuv420p")
 
 
@@ -247,8 +247,16 @@ def test_pair_of_different_sizes_is_an_error_with_both(tmp_path: Path, tiny_pair
 
 @pytest.mark.parametrize(
     "option",
-    [{"threshold": 1.5}, {"fade": -0.1}, {"weight": float("nan")}, {"threads": 0}]
-    + [{"subsample": 0}, {"frame_count": 0}, {"saliency_size": 3}, {"model": []}],
+    [
+        {"threshold": 1.5},
+        {"fade": -0.1},
+        {"weight": float("nan")},
+        {"threads": 0},
+        {"subsample": 0},
+        {"frame_count": 0},
+        {"saliency_size": 3},
+        {"model": []},
+    ],
 )
 def test_option_out_of_range_is_an_error_that_names_it(
     tiny_pair: Pair, option: dict[str, Any]

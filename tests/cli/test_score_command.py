@@ -1,4 +1,4 @@
-"""Claims about `roi-accel score`: JSON on stdout, everything else on stderr, files whole or absent."""
+"""Claims about `roi-accel score`: JSON on stdout, all else on stderr, files whole or absent."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Claims about `roi_accel.vmaf.find`: who is asked first, and that what is named is what is used."""
+"""Claims about `roi_accel.vmaf.find`: who is asked first, and what is named is what is used."""
 
 from __future__ import annotations
 
@@ -197,7 +197,7 @@ def test_program_that_never_answers_is_an_error(
     executable: MakeExecutable, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(find, "_PROBE_SECONDS", 0.2)
-    with pytest.raises(ScorerError, match="cannot be run.*timed out"):
+    with pytest.raises(ScorerError, match=r"cannot be run.*timed out"):
         find_scorer(str(executable("vmaf", "exec sleep 60\n")))
 
 

@@ -47,16 +47,19 @@ def children() -> set[str]:
     return found
 
 
+def open_files() -> int:
+    return len(list(Path("/proc/self/fd").iterdir()))
+
+
 @pytest.fixture(autouse=True)
 def nothing_left(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """Compare processes, threads, open files and temporary files before and after each test."""
     folder = tmp_path / "temporary"
     folder.mkdir()
     monkeypatch.setattr(tempfile, "tempdir", str(folder))
-    fds = set(os.listdir("/proc/self/fd"))
-    before = children(), threading.active_count(), len(fds)
+    before = children(), threading.active_count(), open_files()
     yield folder
-    after = children(), threading.active_count(), len(os.listdir("/proc/self/fd"))
+    after = children(), threading.active_count(), open_files()
     assert after == before
     assert list(folder.iterdir()) == []
 
@@ -243,7 +246,7 @@ def test_program_left_behind_by_a_dead_wrapper_is_ended_too(
         f"open({str(note)!r}, 'w').write(str(child.pid))\n{how}"
     )
     started = time.monotonic()
-    with pytest.raises(ScorerError, match="exit status 5|SIGKILL"):
+    with pytest.raises(ScorerError, match=r"exit status 5|SIGKILL"):
         run(fake_scorer(body))
     assert time.monotonic() - started < 5
     deadline = time.monotonic() + 2

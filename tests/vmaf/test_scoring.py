@@ -160,7 +160,7 @@ def test_bootstrap_model_scores_with_its_confidence_through_the_vmaf_tool(
 
 def test_bootstrap_model_is_refused_by_ffmpeg_by_name(bundled: Scorer) -> None:
     reference = smooth_frames(P8, 64, 64, 2)
-    with pytest.raises(ScorerError, match="could not load libvmaf model.*vmaf_b_v0.6.3"):
+    with pytest.raises(ScorerError, match=r"could not load libvmaf model.*vmaf_b_v0\.6\.3"):
         score(bundled, reference, damaged(reference), models=BOOTSTRAP)
 
 
