@@ -24,7 +24,14 @@ from roi_accel.providers import plan_provider
 from roi_accel.saliency import SaliencyNetwork
 from roi_accel.timing import Stopwatch
 from roi_accel.video import check_same_geometry, check_scorable, open_video
-from roi_accel.vmaf import Scoring, ScoringRequest, find_scorer, parse_features, parse_models
+from roi_accel.vmaf import (
+    Scoring,
+    ScoringRequest,
+    find_scorer,
+    has_odd_chroma,
+    parse_features,
+    parse_models,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -61,7 +68,6 @@ def score_all(
         raise InputError(msg, remedy="name at least one with -d")
     models = parse_models(options.model)
     features = parse_features(options.feature)
-    scorer = find_scorer(options.vmaf)
     with ExitStack() as resources:
         readers = [
             resources.enter_context(open_video(path, raw=options.raw, threads=options.threads))
@@ -69,6 +75,8 @@ def score_all(
         ]
         _check_readers(readers, options)
         info = readers[0].info
+        odd_chroma = has_odd_chroma(info.pixel_format, info.width, info.height)
+        scorer = find_scorer(options.vmaf, odd_chroma=odd_chroma)
         backend = get_backend(options.backend)
         source = resources.enter_context(
             closing(_open_source(info, backend.name, options, stopwatch))

@@ -73,15 +73,13 @@ class Graph:
 
     def constant(self, name: str, values: object, dtype: type = np.float32) -> str:
         """Add a constant and return its name."""
-        array = np.asarray(values, dtype)
+        array: np.ndarray = np.asarray(values, dtype)
         self.constants.append(numpy_helper.from_array(array, name))
         return name
 
     def add(self, operator: str, inputs: list[str], output: str, **attributes: object) -> str:
         """Add a node named after its one output and return that name."""
-        self.nodes.append(
-            helper.make_node(operator, inputs, [output], name=output, **attributes)  # type: ignore[arg-type]
-        )
+        self.nodes.append(helper.make_node(operator, inputs, [output], name=output, **attributes))
         return output
 
 

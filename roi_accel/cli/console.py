@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from contextlib import contextmanager, suppress
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rich.console import Console
@@ -116,7 +117,7 @@ def print_summary(results: Sequence[Result]) -> None:
         table.add_column(heading, justify="right")
     for result in results:
         scores = (result.vmaf_full, result.vmaf_masked, result.vmaf_roi)
-        table.add_row(_one_line(result.distorted), *(f"{score:.2f}" for score in scores))
+        table.add_row(_one_line(Path(result.distorted).name), *(f"{score:.2f}" for score in scores))
         for name, region in result.regions.items():
             row = (result.vmaf_full, region["vmaf_masked"], region["vmaf_roi"])
             table.add_row(f"  {_one_line(name)}", *(f"{score:.2f}" for score in row))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -43,6 +44,10 @@ def demo(
         reference, distorted = make_pair(folder)
         with frame_progress(show=False if quiet else None) as advance:
             results = score_all(reference, [distorted], ScoreOptions(), progress=advance)
+    if keep is None:
+        # The temporary folder is gone by now; its name would say nothing and differ every time.
+        names = dict(zip(("reference", "distorted"), PAIR, strict=True))
+        results = [replace(result, **names) for result in results]
     write_stdout(to_json(results[0]))
     if quiet:
         return

@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM: unwind in order, so that children end and files go; a second is at once."""
+"""Ctrl-C, SIGTERM, SIGHUP: unwind in order, so that children and files go; a second is at once."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from types import FrameType
 
-_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 class Interrupted(BaseException):

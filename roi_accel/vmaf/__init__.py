@@ -1,6 +1,6 @@
 """VMAF, unmodified: finding a program that has it, feeding it through pipes, trusting its log."""
 
-from roi_accel.vmaf.commands import ScoringRequest
+from roi_accel.vmaf.commands import ScoringRequest, has_odd_chroma
 from roi_accel.vmaf.find import Scorer, find_all_scorers, find_scorer
 from roi_accel.vmaf.log import VmafLog
 from roi_accel.vmaf.options import (
@@ -22,6 +22,7 @@ __all__ = [
     "VmafModel",
     "find_all_scorers",
     "find_scorer",
+    "has_odd_chroma",
     "parse_features",
     "parse_models",
 ]

@@ -136,11 +136,14 @@ def _ffmpeg_launch(scorer: Scorer, request: ScoringRequest, model_files: tuple[s
     return Launch(tuple(range(request.variants + 1)), arguments)
 
 
+def has_odd_chroma(pixel_format: PixelFormat, width: int, height: int) -> bool:
+    """Whether chroma planes are rounded up: vmaf 3.2 reads them rounded down, older ones up."""
+    (luma_height, luma_width), (height, width), _ = pixel_format.plane_shapes(width, height)
+    return width * 2 == luma_width + 1 or height * 2 == luma_height + 1
+
+
 def _check_tool_geometry(request: ScoringRequest) -> None:
-    """Refuse odd sizes: vmaf 3.2 reads chroma planes rounded down, older ones rounded up."""
-    shapes = request.pixel_format.plane_shapes(request.width, request.height)
-    (luma_height, luma_width), (chroma_height, chroma_width), _ = shapes
-    if chroma_width * 2 == luma_width + 1 or chroma_height * 2 == luma_height + 1:
+    if has_odd_chroma(request.pixel_format, request.width, request.height):
         msg = (
             f"the vmaf tool's versions disagree on the chroma planes of {request.width}x"
             f"{request.height} {request.pixel_format.name} frames"

@@ -9,9 +9,12 @@ import subprocess
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from roi_accel.errors import ScorerError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 VMAF_VARIABLE = "ROI_ACCEL_VMAF"
 
@@ -43,11 +46,19 @@ class Scorer:
     source: str
 
 
-def find_scorer(requested: str | None = None) -> Scorer:
+def find_scorer(requested: str | None = None, *, odd_chroma: bool = False) -> Scorer:
     """Return the scorer to use.
 
     In this order: `requested`, the variable ``ROI_ACCEL_VMAF``, `vmaf` on PATH, `ffmpeg` on PATH if
     it has libvmaf, the ffmpeg inside imageio-ffmpeg. What is asked for by name never falls back.
+
+    Parameters
+    ----------
+    requested : str, optional
+        A path, or a command on PATH.
+    odd_chroma : bool
+        Whether a side is odd and its chroma subsampled. The `vmaf` tool cannot be given such
+        frames reliably (see `roi_accel.vmaf.commands`), so it is then passed over.
 
     Raises
     ------
@@ -57,26 +68,30 @@ def find_scorer(requested: str | None = None) -> Scorer:
     for text, source in ((requested, "--vmaf"), (os.environ.get(VMAF_VARIABLE), VMAF_VARIABLE)):
         if text:
             return _requested(text, source)
-    found = find_all_scorers()
-    if not found:
-        msg = "no VMAF found: neither vmaf nor an ffmpeg with libvmaf is on PATH"
-        raise ScorerError(msg, remedy=_REMEDY)
-    return found[0]
+    for scorer in _search():
+        if not (odd_chroma and scorer.kind == "vmaf"):
+            return scorer
+    msg = "no VMAF found: neither vmaf nor an ffmpeg with libvmaf is on PATH"
+    if odd_chroma:
+        msg = "odd sizes are scored by an ffmpeg with libvmaf, and there is none on PATH"
+    raise ScorerError(msg, remedy=_REMEDY)
 
 
 def find_all_scorers() -> list[Scorer]:
     """Return every usable scorer on PATH and in imageio-ffmpeg, in the order of preference."""
+    return list(_search())
+
+
+def _search() -> Iterator[Scorer]:
     candidates = [(shutil.which(name), "PATH") for name in ("vmaf", "ffmpeg")]
     candidates.append((bundled_ffmpeg(), "imageio-ffmpeg"))
-    found = []
     for path, source in candidates:
         if path is None:
             continue
         try:
-            found.append(identify(Path(path).absolute(), source))
+            yield identify(Path(path).absolute(), source)
         except ScorerError:
             continue  # An ffmpeg without libvmaf on PATH is common, and no fault of anyone's.
-    return found
 
 
 def bundled_ffmpeg() -> str | None:

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from roi_accel.backends.frame import PixelFormat
 from roi_accel.errors import ScorerError
-from roi_accel.vmaf import find, find_all_scorers, find_scorer
+from roi_accel.vmaf import find, find_all_scorers, find_scorer, has_odd_chroma
 from roi_accel.vmaf.find import bundled_ffmpeg
 
 if TYPE_CHECKING:
@@ -58,6 +59,32 @@ def test_vmaf_on_path_comes_before_ffmpeg(
     on_path(ffmpeg, vmaf)
     found = find_scorer()
     assert (found.kind, found.path, found.version, found.source) == ("vmaf", vmaf, "3.9.9", "PATH")
+
+
+def test_odd_chroma_passes_over_a_vmaf_that_nobody_named(
+    on_path: Callable[..., None], executable: MakeExecutable
+) -> None:
+    vmaf, ffmpeg = executable("vmaf", VMAF), executable("ffmpeg", FFMPEG)
+    on_path(ffmpeg, vmaf)
+    assert find_scorer(odd_chroma=True).path == ffmpeg
+    assert find_scorer(str(vmaf), odd_chroma=True).path == vmaf
+
+
+@pytest.mark.parametrize(
+    ("subsampling", "size", "odd"),
+    [
+        ("420", (64, 64), False),
+        ("420", (65, 64), True),
+        ("420", (64, 65), True),
+        ("422", (64, 65), False),
+        ("422", (65, 64), True),
+        ("444", (65, 65), False),
+    ],
+)
+def test_chroma_is_odd_where_it_is_subsampled(
+    subsampling: str, size: tuple[int, int], odd: bool
+) -> None:
+    assert has_odd_chroma(PixelFormat(subsampling, 8), *size) is odd
 
 
 def test_ffmpeg_on_path_comes_before_the_bundled_one(
