@@ -122,12 +122,11 @@ def print_summary(results: Sequence[Result]) -> None:
             row = (result.vmaf_full, region["vmaf_masked"], region["vmaf_roi"])
             table.add_row(f"  {_one_line(name)}", *(f"{score:.2f}" for score in row))
     first = results[0]
-    table.caption = _one_line(
+    _print(table)
+    print_note(
         f"{len(first.frames)} frames, mask {first.saliency_model}, model {first.model}, "
         f"weight {first.weight:g}, {first.timing['frames_per_second']:.1f} frames/s"
     )
-    table.caption_justify = "left"
-    _print(table)
 
 
 def write_stdout(text: str) -> None:

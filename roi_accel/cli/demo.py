@@ -46,8 +46,7 @@ def demo(
             results = score_all(reference, [distorted], ScoreOptions(), progress=advance)
     if keep is None:
         # The temporary folder is gone by now; its name would say nothing and differ every time.
-        names = dict(zip(("reference", "distorted"), PAIR, strict=True))
-        results = [replace(result, **names) for result in results]
+        results = [replace(results[0], reference=reference.name, distorted=distorted.name)]
     write_stdout(to_json(results[0]))
     if quiet:
         return
