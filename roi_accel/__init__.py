@@ -7,6 +7,7 @@ score or a backend is asked for, so that a machine without them can still use th
 from __future__ import annotations
 
 from importlib import import_module
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from roi_accel._version import __version__
@@ -19,6 +20,11 @@ from roi_accel.errors import (
     RoiAccelError,
     ScorerError,
 )
+
+if not (Path(__file__).parent / "backends").is_dir():
+    # Python started in the root of a checkout finds this folder before the installed package, and
+    # there backends/, parity/ and bench/ lie beside it (docs/adr/0001-layout.md).
+    __path__.append(str(Path(__file__).parent.parent))
 
 if TYPE_CHECKING:
     from roi_accel.api import score

@@ -64,7 +64,9 @@ def pool(values: Sequence[float], saliency: Sequence[float]) -> dict[str, float]
     pools = {"min": min(values), "max": max(values), "mean": mean}
     if pools["min"] > -1.0:
         pools["harmonic_mean"] = count / math.fsum(1.0 / (v + 1.0) for v in values) - 1.0
-    weights = math.fsum(saliency)
-    weighted = math.fsum(s * v for s, v in zip(saliency, values, strict=True))
-    pools["saliency_weighted_mean"] = weighted / weights if weights > 0.0 else mean
+    largest = max(saliency)
+    # Relative to the largest, so that the products of tiny weights cannot vanish.
+    weights = [s / largest if largest > 0.0 else 1.0 for s in saliency]
+    weighted = math.fsum(s * v for s, v in zip(weights, values, strict=True))
+    pools["saliency_weighted_mean"] = weighted / math.fsum(weights)
     return pools
