@@ -6,25 +6,37 @@ Six maps and a centre prior are added on a logit scale:
 
     logit = prior * P + sum over channels c of ( figure_c * S_c + contrast_c * C_c ) + bias
 
-with the channels of Itti, Koch and Niebur (1998): intensity I = (R + G + B) / 3 and the opponent
-colours RG = R - G and BY = B - (R + G) / 2, all at a quarter of the input's resolution.
+and the map is sigmoid(logit), enlarged linearly to the input's size. The channels are those of
+Itti, Koch and Niebur (1998) without their normalisation by brightness, a division by values near
+zero: intensity I = (R + G + B) / 3 and the opponent colours RG = R - G and BY = B - (R + G) / 2,
+all in [-1, 1] and at a quarter of the input's resolution.
+
+blurN is the mean over a box of N x N samples, taken twice, over samples inside the frame only.
 
 C_c, contrast of centre and surround at two scales (Itti et al. 1998):
-    f = (|blur3 - blur15| + |blur7 - blur31|) / 2, then (f - mean f) / (mean f + 0.03) in [-1, 3].
+    f = (|blur3 - blur15| + |blur7 - blur31|) / 2, C = (f - mean f) / (mean f + 0.1) in [-1, 3].
 S_c, distance from the background with its sign (after Achanta et al. 2009, who take the distance
-    from the mean colour of the frame; here the mean is weighted towards the borders, which are
-    background more often): d = blur7 - border mean, then d / (mean |d| + 0.05) in [-2, 2].
-P, a Gaussian centred on the frame, its deviation a share of each side: people, and the cameras that
-    people hold, prefer the centre (Tatler 2007).
+    from the mean colour of the frame; here the mean is weighted by 1 - P, towards the borders,
+    which are background more often):
+    d = blur7 - sum((1 - P) c) / sum(1 - P), S = d / (mean |d| + 0.1) in [-2, 2].
+P, a Gaussian centred on the frame, exp(-(x^2 + y^2) / (2 * 0.28^2)) with x and y from -0.5 to 0.5
+    across the frame: people, and the cameras that people hold, prefer the centre (Tatler 2007).
 
-Means are over the frame, so contrast is relative; the constants added to them keep flat frames and
-noise at zero and the gain bounded, so that small differences between devices stay small.
-docs/center-surround.md has the measurements behind the weights.
+Means are over the frame, so both maps are relative to it. The floors of 0.1 added to them bound the
+gain, so that flat frames stay at zero, noise close to it, and small differences between devices
+small. docs/center-surround.md has the measurements behind the weights.
+
+L. Itti, C. Koch, E. Niebur, "A model of saliency-based visual attention for rapid scene analysis",
+    IEEE TPAMI 20(11), 1998.
+R. Achanta, S. Hemami, F. Estrada, S. Susstrunk, "Frequency-tuned salient region detection",
+    CVPR 2009.
+B. Tatler, "The central fixation bias in scene viewing", Journal of Vision 7(14), 2007.
 """
 
 from __future__ import annotations
 
 import argparse
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -33,7 +45,11 @@ from onnx import TensorProto, helper, numpy_helper
 
 OUTPUT = Path(__file__).resolve().parent.parent / "roi_accel" / "data" / "center_surround.onnx"
 
-OPSET = 17
+DESCRIPTION = (
+    "Saliency by multi-scale centre-surround contrast, distance from the mean colour of the "
+    "borders and a centre prior, on intensity and opponent colours."
+)
+OPSET = 17  # What the trained networks of the same contract use.
 IR_VERSION = 8  # The oldest that opset 17 needs, so that old runtimes read it.
 
 MEAN = np.array([0.485, 0.456, 0.406])  # The contract's normalisation (ImageNet), undone here.
@@ -47,21 +63,49 @@ OPPONENTS = np.array(
 )
 
 REDUCTION = 4  # Salient objects are larger than a few pixels, and it is 16 times less to compute.
-SCALES = ((3, 15), (7, 31))  # Centre and surround, in samples of the reduced frame.
-FIGURE_BLUR = 7
-CONTRAST_FLOOR = 0.03  # Contrast (of 1) below which a frame counts as flat.
+# Centre and surround, in samples of the reduced frame: at 256 pixels across (64 samples) from an
+# eye to half a frame. A surround is 4 to 5 times its centre, as in Itti et al.
+SCALES = ((3, 15), (7, 31))
+FIGURE_BLUR = 7  # Less follows the noise of a frame; more blurs away a head in the distance.
+# Contrast and distance (of 1) below which a frame counts as flat. Half of it lets the noise of a
+# frame of noise through at the borders; twice as much needs larger weights to agree as well.
+CONTRAST_FLOOR = 0.1
+FIGURE_FLOOR = 0.1
+# What one cue alone may say: guards for odd frames, seldom reached on real ones.
 CONTRAST_RANGE = (-1.0, 3.0)
-FIGURE_FLOOR = 0.05
 FIGURE_RANGE = (-2.0, 2.0)
+# Of each side. Makes the map's share above 0.35 about the trained networks' (0.40 to 0.60 of the
+# frame); agreement as such hardly changes from 0.25 to 0.36.
 PRIOR_SIGMA = 0.28
 PRIOR_SIDE = 32  # The prior is smooth, so a small map, resized to the frame, holds it.
 
-# Round numbers near the least-squares logistic fit to student_v2's maps. Salient things are a
-# little darker, redder and bluer than what borders the frame (sky, foliage, walls, lamps).
-PRIOR_WEIGHT = 4.8
-FIGURE_WEIGHTS = (-0.3, 0.8, 0.8)  # I, RG, BY
-CONTRAST_WEIGHTS = (0.4, 0.4, 0.4)
-BIAS = -2.8
+
+@dataclass(frozen=True)
+class Weights:
+    """What each map adds to the logit.
+
+    Round numbers of the order of a least-squares logistic fit to student_v2's maps, with the prior
+    and the bias such that a frame of nothing has a blob of 0.88 that falls to 0.15 at the borders.
+    Salient things are a little darker, redder and bluer than what borders the frame (sky, foliage,
+    walls, lamps); contrast is weighed alike on all channels, for the fits do not agree on more.
+
+    Attributes
+    ----------
+    prior : float
+        Of the centre prior.
+    figure, contrast : tuple of float
+        Of the distance from the background and of contrast, for I, RG and BY.
+    bias : float
+        The logit where every map is zero.
+    """
+
+    prior: float = 4.8
+    figure: tuple[float, float, float] = (-0.4, 1.0, 1.0)
+    contrast: tuple[float, float, float] = (0.4, 0.4, 0.4)
+    bias: float = -2.8
+
+
+WEIGHTS = Weights()
 
 
 class Graph:
@@ -152,14 +196,14 @@ def figure(graph: Graph, channels: str, blurred: str, prior: str) -> str:
     return _relative(graph, distance, mean, FIGURE_FLOOR, FIGURE_RANGE, "figure")
 
 
-def combine(graph: Graph, figure_map: str, contrast_map: str, prior: str) -> None:
+def combine(graph: Graph, weights: Weights, figure_map: str, contrast_map: str, prior: str) -> None:
     """Add the weighted maps, squash them into [0, 1] and enlarge them to the input's size."""
     maps = graph.add("Concat", [figure_map, contrast_map], "maps", axis=1)
-    weights = np.array([*FIGURE_WEIGHTS, *CONTRAST_WEIGHTS])[None, :, None, None]
-    weight = graph.constant("map_weights", weights)
-    bias = graph.constant("bias", [BIAS])
+    of_maps = np.array([*weights.figure, *weights.contrast])[None, :, None, None]
+    weight = graph.constant("map_weights", of_maps)
+    bias = graph.constant("bias", [weights.bias])
     features = graph.add("Conv", [maps, weight, bias], "features", kernel_shape=[1, 1])
-    prior_weight = graph.constant("prior_weight", PRIOR_WEIGHT)
+    prior_weight = graph.constant("prior_weight", weights.prior)
     weighted = graph.add("Mul", [prior, prior_weight], "weighted_prior")
     logit = graph.add("Add", [features, weighted], "logit")
     small = graph.add("Sigmoid", [logit], "small_map")
@@ -167,7 +211,7 @@ def combine(graph: Graph, figure_map: str, contrast_map: str, prior: str) -> Non
     graph.add("Resize", [small, "", scales], "saliency_map", **_linear())
 
 
-def build() -> bytes:
+def build(weights: Weights = WEIGHTS) -> bytes:
     """Return the network's file content, the same bytes on every machine."""
     graph = Graph()
     channels = opponent_channels(graph)
@@ -175,7 +219,7 @@ def build() -> bytes:
     prior = centre_prior(graph, channels)
     contrast_map = contrast(graph, blurred)
     figure_map = figure(graph, channels, blurred[FIGURE_BLUR], prior)
-    combine(graph, figure_map, contrast_map, prior)
+    combine(graph, weights, figure_map, contrast_map, prior)
     model = helper.make_model(
         helper.make_graph(
             graph.nodes,
@@ -183,12 +227,12 @@ def build() -> bytes:
             [_value("input", 3)],
             [_value("saliency_map", 1)],
             graph.constants,
-            doc_string="Multi-scale centre-surround contrast, distance from the border's colours "
-            "and a centre prior, on intensity and opponent colours.",
         ),
         opset_imports=[helper.make_opsetid("", OPSET)],
         ir_version=IR_VERSION,
         producer_name="roi-accel",
+        domain="roi-accel",
+        doc_string=DESCRIPTION,
     )
     onnx.checker.check_model(model, full_check=True)
     content: bytes = model.SerializeToString(deterministic=True)
