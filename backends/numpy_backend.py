@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-import platform
 from typing import TYPE_CHECKING, ClassVar, Self
 
 import numpy as np
 
 from roi_accel.backends.arithmetic import apply_fade, interpolate
 from roi_accel.backends.frame import Frame
+from roi_accel.backends.geometry import check_frame, check_mask, model_boxes, plane_grids
+from roi_accel.backends.host import HOST_DEVICE, host_device, host_threads, processor_name
 from roi_accel.backends.protocol import Alpha, DeviceStatus, Mask, ModelInput
 from roi_accel.backends.tables import (
     FIXED_BITS,
     FIXED_HALF,
     AxisTable,
-    BoxTable,
     FadeTable,
-    axis_table,
-    box_table,
     colour_table,
     fade_table,
     normalisation_table,
@@ -28,6 +26,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from roi_accel.backends.geometry import PlaneBoxes, PlaneGrid
     from roi_accel.backends.plan import ModelSize, Plan
 
 _BLOCK_SAMPLES = 32 * 1024
@@ -35,16 +34,32 @@ _BLOCK_SAMPLES = 32 * 1024
 
 
 class NumpyBackend:
-    """NumPy on the host's processor."""
+    """NumPy on the host's processor.
+
+    Parameters
+    ----------
+    device : str, optional
+        ``cpu``, the only one.
+    threads : int, optional
+        As for the other backends of the host; NumPy's arithmetic uses one.
+
+    Raises
+    ------
+    BackendUnavailable
+        Another device was asked for.
+    """
 
     name: ClassVar[str] = "numpy"
-    device: str = "cpu"
+
+    def __init__(self, *, device: str | None = None, threads: int | None = None) -> None:
+        self.device = host_device(self.name, device)
+        host_threads(threads)
 
     @classmethod
     def probe(cls) -> list[DeviceStatus]:
         """Return the one device that is always there."""
-        processor = platform.processor() or platform.machine()
-        return [DeviceStatus("ready", "cpu", f"{processor}, NumPy {np.__version__}")]
+        description = f"{processor_name()}, NumPy {np.__version__}"
+        return [DeviceStatus("ready", HOST_DEVICE, description)]
 
     def open(self, plan: Plan) -> NumpySession:
         """Return a session for `plan`."""
@@ -57,11 +72,7 @@ class NumpySession:
     def __init__(self, plan: Plan) -> None:
         self._plan = plan
         fade = fade_table(plan.threshold_code, plan.fade_code)
-        # Planes of one size share their alpha: U and V always, all three in 4:4:4.
-        self._grids = [
-            _Grid(shape, _planes_of(shape, plan), plan, fade)
-            for shape in dict.fromkeys(plan.plane_shapes)
-        ]
+        self._grids = [_Grid(grid, plan.mask_height, fade) for grid in plane_grids(plan)]
         self._preprocessor = _Preprocessor(plan, plan.model) if plan.model else None
 
     @property
@@ -80,16 +91,21 @@ class NumpySession:
         if self._preprocessor is None:
             msg = "this plan has no model size, so there is no network input to make"
             raise ValueError(msg)
+        check_frame(self._plan, reference)
         return self._preprocessor.run(reference)
 
     def upsample(self, mask: Mask) -> Alpha:
         """Return uint32 alpha in 0..65536 on the grids of Y, U and V."""
+        check_mask(self._plan, mask)
         planes = {grid.shape: grid.alpha(mask) for grid in self._grids}
         luma, chroma_u, chroma_v = (planes[shape] for shape in self._plan.plane_shapes)
         return luma, chroma_u, chroma_v
 
     def substitute(self, reference: Frame, distorted: Frame, mask: Mask) -> Frame:
         """Return a new frame: `distorted` where the mask is high, `reference` where it is low."""
+        check_frame(self._plan, reference)
+        check_frame(self._plan, distorted)
+        check_mask(self._plan, mask)
         dtype = self._plan.pixel_format.dtype
         luma, chroma_u, chroma_v = (np.empty(s, dtype) for s in self._plan.plane_shapes)
         masked = Frame((luma, chroma_u, chroma_v), self._plan.pixel_format)
@@ -112,25 +128,19 @@ class NumpySession:
         self.close()
 
 
-def _planes_of(shape: tuple[int, int], plan: Plan) -> tuple[int, ...]:
-    return tuple(i for i, other in enumerate(plan.plane_shapes) if other == shape)
-
-
 class _Grid:
     """Upsampling and blending on one sample grid, for every plane that has it."""
 
-    def __init__(
-        self, shape: tuple[int, int], planes: tuple[int, ...], plan: Plan, fade: FadeTable
-    ) -> None:
-        height, width = shape
-        self.shape = shape
-        self._planes = planes
+    def __init__(self, grid: PlaneGrid, mask_height: int, fade: FadeTable) -> None:
+        height, width = grid.shape
+        self.shape = grid.shape
+        self._planes = grid.planes
         self._fade = fade
-        self._columns = axis_table(plan.mask_width, width)
-        self._rows = axis_table(plan.mask_height, height)
+        self._columns = grid.columns
+        self._rows = grid.rows
         self._block_rows = max(1, min(height, _BLOCK_SAMPLES // width))
         block = (self._block_rows, width)
-        self._wide = np.empty((plan.mask_height, width), np.uint32)
+        self._wide = np.empty((mask_height, width), np.uint32)
         self._alpha = np.empty(block, np.uint32)
         self._scratch = np.empty(block, np.uint32)
         self._difference = np.empty(block, np.uint32)
@@ -156,9 +166,9 @@ class _Grid:
             # Interpolation never leaves the range of its sources, so a band of the mask that is
             # all below or all above the fade needs no arithmetic.
             sources = slice(self._rows.left[first], self._rows.right[last - 1] + 1)
-            if self._is_transparent(int(highest[sources].max())):
+            if highest[sources].max() <= self._fade.transparent_to:
                 self._copy(reference, masked, block)
-            elif self._is_opaque(int(lowest[sources].min())):
+            elif lowest[sources].min() >= self._fade.opaque_from:
                 self._copy(distorted, masked, block)
             else:
                 alpha = self._alpha_block(first, last)
@@ -182,15 +192,6 @@ class _Grid:
         interpolate(self._wide[table.left], self._wide[table.right], table.weight[:, None], codes)
         apply_fade(codes, self._fade)
         return codes
-
-    def _is_transparent(self, highest: int) -> bool:
-        """Whether a mask code of at most `highest` has alpha 0."""
-        fade = self._fade
-        return highest < fade.threshold or (fade.fade > 0 and highest == fade.threshold)
-
-    def _is_opaque(self, lowest: int) -> bool:
-        """Whether a mask code of at least `lowest` has alpha 65536."""
-        return lowest >= self._fade.threshold + self._fade.fade
 
     def _copy(self, source: Frame, masked: Frame, block: slice) -> None:
         for plane in self._planes:
@@ -229,20 +230,14 @@ class _Preprocessor:
 
     def __init__(self, plan: Plan, model: ModelSize) -> None:
         self._bit_depth = plan.pixel_format.bit_depth
-        self._boxes = [
-            (
-                box_table(height, model.height, model.padded_height),
-                box_table(width, model.width, model.padded_width),
-            )
-            for height, width in plan.plane_shapes
-        ]
+        self._boxes = model_boxes(plan, model)
         self._colour = colour_table(plan.colour_matrix, plan.colour_range)
         self._normalised = normalisation_table()
 
     def run(self, reference: Frame) -> ModelInput:
         luma, chroma_u, chroma_v = (
-            _to_8_bits(_box_average(plane, rows, columns), self._bit_depth).astype(np.int32)
-            for plane, (rows, columns) in zip(reference.planes, self._boxes, strict=True)
+            _to_8_bits(_box_average(plane, boxes), self._bit_depth).astype(np.int32)
+            for plane, boxes in zip(reference.planes, self._boxes, strict=True)
         )
         colour = self._colour
         base = colour.luma * (luma - colour.black) + FIXED_HALF
@@ -259,9 +254,10 @@ class _Preprocessor:
 
 
 def _box_average(
-    plane: NDArray[np.uint8] | NDArray[np.uint16], rows: BoxTable, columns: BoxTable
+    plane: NDArray[np.uint8] | NDArray[np.uint16], boxes: PlaneBoxes
 ) -> NDArray[np.uint32]:
     """Return the rounded mean over each box, in `plane`'s own depth."""
+    rows, columns = boxes.rows, boxes.columns
     sums = np.empty((len(rows.start), plane.shape[1]), np.uint32)
     for row, (start, stop) in enumerate(zip(rows.start, rows.stop, strict=True)):
         np.add.reduce(plane[start:stop], axis=0, dtype=np.uint32, out=sums[row])

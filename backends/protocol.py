@@ -37,12 +37,25 @@ class DeviceStatus:
         The device's own name, or why there is none.
     remedy : str
         The command that mends it, where there is one.
+    kind : {"cpu", "gpu", "accelerator"}
+        What sort of device it is; ``auto`` prefers a GPU.
+    vendor_id : int or None
+        The PCI vendor (0x10de NVIDIA, 0x8086 Intel, 0x1002 AMD, ...), which decides the execution
+        provider of the saliency network; None where it is unknown or does not matter.
+    driver : str
+        The driver's version, or the runtime's on the host.
+    memory_bytes : int or None
+        The device's own memory, where it is known.
     """
 
     state: Literal["ready", "not installed", "broken", "no device"]
     device: str = ""
     description: str = ""
     remedy: str = ""
+    kind: Literal["cpu", "gpu", "accelerator"] = "cpu"
+    vendor_id: int | None = None
+    driver: str = ""
+    memory_bytes: int | None = None
 
 
 class Session(Protocol):
@@ -84,6 +97,8 @@ class Backend(Protocol):
     """One way of computing, bound to one of its devices."""
 
     name: ClassVar[str]
+
+    def __init__(self, *, device: str | None = None, threads: int | None = None) -> None: ...
 
     @property
     def device(self) -> str:

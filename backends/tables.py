@@ -79,6 +79,16 @@ class FadeTable:
     fade: int
     slope: int
 
+    @property
+    def transparent_to(self) -> int:
+        """The highest mask code with alpha 0; -1 where there is none."""
+        return self.threshold if self.fade else self.threshold - 1
+
+    @property
+    def opaque_from(self) -> int:
+        """The lowest mask code with alpha 65536; above 65535 where there is none."""
+        return self.threshold + self.fade
+
 
 def fade_table(threshold_code: int, fade_code: int) -> FadeTable:
     """Return the fade with its slope round(2**31 / fade); a step has slope 0."""

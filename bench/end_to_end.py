@@ -22,8 +22,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from roi_accel._version import __version__
+from roi_accel.backends.host import available_cores
 from roi_accel.errors import InputError, RoiAccelError
-from roi_accel.options import available_cores
 from roi_accel.vmaf import Scorer, find_scorer
 
 if TYPE_CHECKING:

@@ -37,6 +37,7 @@ class ScoreKeywords(TypedDict, total=False):
     fade: float
     weight: float
     backend: str
+    device: str
     model: str | Sequence[str]
     feature: str | Sequence[str]
     vmaf: AnyPath
@@ -82,8 +83,9 @@ def score(
         it. Defaults 0.3 and 0.1.
     weight : float
         The masked score's share in ``vmaf_roi``, in [0, 1]. Default 0.5.
-    backend : str
-        ``auto`` or a backend's name. Default: the variable ``ROI_ACCEL_BACKEND``, else ``auto``.
+    backend, device : str
+        ``auto`` or a backend's name; a device such as ``cuda:1`` or ``opencl:intel``. Default: the
+        variable ``ROI_ACCEL_BACKEND``, else ``auto``.
     model, feature : str or sequence of str
         libvmaf's models and additional features, in its own syntax. Default
         ``version=vmaf_v0.6.1``.

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import math
-import os
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from roi_accel.backends.host import available_cores
 from roi_accel.errors import InputError
 from roi_accel.saliency import DEFAULT_SIZE, SaliencySize
 from roi_accel.vmaf.options import DEFAULT_MODEL
@@ -20,13 +20,6 @@ DEFAULT_THRESHOLD = 0.3
 DEFAULT_FADE = 0.1
 DEFAULT_WEIGHT = 0.5
 DEFAULT_NETWORK = "center-surround"
-
-
-def available_cores() -> int:
-    """Return how many processor cores this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,6 +43,7 @@ class ScoreOptions:
     fade: float = DEFAULT_FADE
     weight: float = DEFAULT_WEIGHT
     backend: str | None = None
+    device: str | None = None
     model: tuple[str, ...] = (DEFAULT_MODEL,)
     feature: tuple[str, ...] = ()
     vmaf: str | None = None

@@ -14,7 +14,7 @@ from roi_accel.assemble import Facts, MaskMeans, assemble
 from roi_accel.backends.arithmetic import mean_alpha, mean_saliency
 from roi_accel.backends.plan import Plan
 from roi_accel.backends.tables import fade_table
-from roi_accel.dispatch import get_backend
+from roi_accel.dispatch import choose_backend
 from roi_accel.errors import InputError
 from roi_accel.lockstep import check_known_counts, read_together
 from roi_accel.masks import MaskSource, open_mask_source
@@ -77,7 +77,8 @@ def score_all(
         info = readers[0].info
         odd_chroma = has_odd_chroma(info.pixel_format, info.width, info.height)
         scorer = find_scorer(options.vmaf, odd_chroma=odd_chroma)
-        backend = get_backend(options.backend)
+        choice = choose_backend(options.backend, device=options.device, threads=options.threads)
+        backend = choice.backend
         source = resources.enter_context(
             closing(_open_source(info, backend.name, options, stopwatch))
         )
@@ -101,7 +102,11 @@ def score_all(
         with stopwatch.stage("vmaf_finish"):
             logs = scoring.finish()
         provenance = _provenance(readers, source, options, scorer, logs[0])
-        provenance["backend"] = {"name": backend.name, "device": backend.device}
+        provenance["backend"] = {
+            "name": backend.name,
+            "device": backend.device,
+            "reason": choice.reason,
+        }
         timing = stopwatch.report(len(run.means))
     return [
         assemble(

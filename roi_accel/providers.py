@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 
 CPU_PROVIDER = "CPUExecutionProvider"
 
-_PROVIDER_OF_BACKEND = {"numpy": CPU_PROVIDER}
-"""The provider that matches each backend's device."""
+_PROVIDER_OF_BACKEND = {"numpy": CPU_PROVIDER, "numba": CPU_PROVIDER, "opencl": CPU_PROVIDER}
+"""The provider for each backend; OpenCL's is the processor's, whatever the device, for now."""
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +11,7 @@ import numpy as np
 from roi_accel.backends.plan import ModelSize
 from roi_accel.errors import InputError, ModelError
 from roi_accel.providers import AttachedProviders, ProviderPlan, read_attached
+from roi_accel.runtime import import_onnxruntime
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -123,9 +123,7 @@ class SaliencyNetwork:
     @property
     def runtime_version(self) -> str:
         """ONNX Runtime's version."""
-        import onnxruntime  # noqa: PLC0415 - heavy; the session has already loaded it
-
-        return str(onnxruntime.__version__)
+        return str(import_onnxruntime().__version__)
 
     def check_size(self, size: ModelSize) -> None:
         """Raise ModelError if the network only takes inputs of another size."""
@@ -164,13 +162,7 @@ class SaliencyNetwork:
 
 
 def _open_session(model: ResolvedModel, plan: ProviderPlan, threads: int) -> Any:  # noqa: ANN401
-    # Its builds report every use to their maker, from the import on, unless told not to before it.
-    os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
-    try:
-        import onnxruntime  # noqa: PLC0415 - heavy, and not needed for masks from elsewhere
-    except ImportError as error:
-        msg = f"the saliency network needs onnxruntime, which cannot be imported: {error}"
-        raise ModelError(msg, remedy='pip install "roi-accel[cpu]"') from error
+    onnxruntime = import_onnxruntime()
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
     options.log_severity_level = 3  # Errors only: they come back as exceptions too.

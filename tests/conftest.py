@@ -12,6 +12,7 @@ from clips import P8, damaged, smooth_frames, write_y4m
 from support import DATA_VARIABLE, data_folder
 
 from roi_accel.dispatch import BACKENDS, get_backend
+from roi_accel.errors import BackendUnavailable
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -24,6 +25,13 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "--require-data",
         action="store_true",
         help=f"fail instead of skipping where a real clip or network (${DATA_VARIABLE}) is absent",
+    )
+    parser.addoption(
+        "--require-backend",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="fail instead of skipping where this backend is not available; repeatable",
     )
 
 
@@ -55,7 +63,12 @@ def vmaf_tool() -> Path:
 @pytest.fixture(params=sorted(BACKENDS))
 def backend(request: pytest.FixtureRequest) -> Backend:
     """Return each backend in turn, so that every claim about one is a claim about all."""
-    return get_backend(request.param)
+    try:
+        return get_backend(request.param)
+    except BackendUnavailable as error:
+        if request.param in request.config.getoption("--require-backend"):
+            pytest.fail(str(error))
+        pytest.skip(str(error))
 
 
 @pytest.fixture(autouse=True)

@@ -12,6 +12,7 @@ from roi_accel._version import __version__
 from roi_accel.cli import models
 from roi_accel.cli.console import print_error
 from roi_accel.cli.demo import demo
+from roi_accel.cli.devices import devices
 from roi_accel.cli.interrupt import Interrupted, interruptible
 from roi_accel.cli.score import score
 from roi_accel.errors import RoiAccelError
@@ -29,6 +30,7 @@ app = typer.Typer(
 )
 app.command()(score)
 app.command()(demo)
+app.command()(devices)
 app.add_typer(models.app, name="models")
 
 

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from roi_accel.api import raw_geometry
+from roi_accel.backends.host import available_cores
 from roi_accel.cli.console import frame_progress, print_summary, print_warning, write_stdout
 from roi_accel.dispatch import AUTO, BACKENDS
 from roi_accel.errors import InputError
@@ -18,7 +19,6 @@ from roi_accel.options import (
     DEFAULT_THRESHOLD,
     DEFAULT_WEIGHT,
     ScoreOptions,
-    available_cores,
 )
 from roi_accel.pipeline import score_all
 from roi_accel.result import to_csv, to_json
@@ -149,8 +149,16 @@ def score(
     backend: Annotated[
         str | None,
         typer.Option(
-            help=f"{AUTO} or one of {', '.join(BACKENDS)}.",
+            help=f"{AUTO} or one of {', '.join(BACKENDS)}; see 'roi-accel devices'.",
             show_default=f"ROI_ACCEL_BACKEND, else {AUTO}",
+            rich_help_panel=_RUN,
+        ),
+    ] = None,
+    device: Annotated[
+        str | None,
+        typer.Option(
+            help="A device that 'roi-accel devices' shows, such as cuda:1 or opencl:intel.",
+            show_default="the backend's first",
             rich_help_panel=_RUN,
         ),
     ] = None,
@@ -252,6 +260,7 @@ def score(
         fade=fade,
         weight=weight,
         backend=backend,
+        device=device,
         model=models,
         feature=tuple(feature or ()),
         vmaf=vmaf,

@@ -11,11 +11,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from support import ALL_FORMATS, random_frame
 
-from roi_accel.backends.frame import ColourMatrix, ColourRange
+from roi_accel.backends.frame import ColourMatrix, ColourRange, Frame, PixelFormat
 from roi_accel.backends.plan import ModelSize, Plan
 
 if TYPE_CHECKING:
-    from roi_accel.backends.frame import PixelFormat
     from roi_accel.backends.protocol import Backend
 
 by_formats = pytest.mark.parametrize("pixel_format", ALL_FORMATS, ids=lambda f: f.name)
@@ -66,6 +65,26 @@ def test_substitution_and_alpha_are_exact(
         assert np.array_equal(alpha, exact.alpha(exact.upsample(mask, *shape), plan))
 
 
+@pytest.mark.parametrize("threshold", [0, 19661, 65535])
+@pytest.mark.parametrize("fade", [0, 1, 3, 6554, 32769, 65534, 65535])
+def test_alpha_of_every_code_is_exact(backend: Backend, threshold: int, fade: int) -> None:
+    # A fade of 65535 has products right beside a half, where rounding shows.
+    codes = np.arange(65536, dtype=np.uint16).reshape(256, 256)
+    plan = Plan(
+        pixel_format=PixelFormat("444", 8),
+        width=256,
+        height=256,
+        mask_width=256,
+        mask_height=256,
+        threshold=threshold / 65535,
+        fade=fade / 65535,
+    )
+    assert (plan.threshold_code, plan.fade_code) == (threshold, fade)
+    with backend.open(plan) as session:
+        alpha, _, _ = session.upsample(codes)
+    assert np.array_equal(alpha, exact.alpha(codes.astype(np.int64), plan))
+
+
 @by_formats
 @pytest.mark.parametrize("size", [(97, 61), (33, 35), (176, 144), (20, 300)], ids=str)
 @pytest.mark.parametrize("matrix", ColourMatrix)
@@ -89,6 +108,27 @@ def test_the_networks_input_is_exact(
         model=model,
     )
     frame = random_frame(np.random.default_rng(6), pixel_format, *size)
+    with backend.open(plan) as session:
+        found = session.preprocess(frame)
+    assert np.array_equal(found, exact.preprocess(frame, plan))
+
+
+@pytest.mark.parametrize("matrix", ColourMatrix)
+def test_every_luma_beside_every_chroma_gives_the_exact_colour(
+    backend: Backend, matrix: ColourMatrix
+) -> None:
+    # Of 65,536 pairs one or two lie right on a half, where rounding shows.
+    luma, chroma = np.meshgrid(*[np.arange(256, dtype=np.uint8)] * 2)
+    frame = Frame((luma, chroma, chroma), PixelFormat("444", 8))
+    plan = Plan(
+        pixel_format=frame.pixel_format,
+        width=256,
+        height=256,
+        mask_width=1,
+        mask_height=1,
+        colour_matrix=matrix,
+        model=ModelSize(256, 256, 256, 256),
+    )
     with backend.open(plan) as session:
         found = session.preprocess(frame)
     assert np.array_equal(found, exact.preprocess(frame, plan))

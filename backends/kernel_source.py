@@ -1,0 +1,58 @@
+"""One kernel source for CUDA and OpenCL: plain text files behind one prelude per API.
+
+No template engine: the constants of the contract become ``#define`` lines, and a ``#line`` before
+each file lets a compiler's message name the file that is really there.
+"""
+
+from __future__ import annotations
+
+from importlib import resources
+from typing import TYPE_CHECKING, Literal
+
+from roi_accel.backends import tables
+
+if TYPE_CHECKING:
+    import numpy as np
+
+Api = Literal["opencl", "cuda"]
+
+KERNELS = ("widen", "upsample_mask", "substitute", "preprocess")
+"""The kernels' names, each in the file of its name."""
+
+VECTOR_SAMPLES = 8
+"""Samples that one work-item handles, LANES in the kernels; a row's pitch is a multiple of it."""
+
+
+def kernel_files(api: Api) -> tuple[str, ...]:
+    """Return the names of `api`'s files in the order in which they are joined."""
+    return (f"{api}.h", "arithmetic.ker", *(f"{name}.ker" for name in KERNELS))
+
+
+def read_kernel_file(name: str) -> str:
+    """Return the text of one file of ``kernels/``."""
+    return (resources.files("roi_accel.backends") / "kernels" / name).read_text("utf-8")
+
+
+def kernel_source(api: Api, sample: np.dtype[np.uint8] | np.dtype[np.uint16]) -> str:
+    """Return the whole program for `api` and planes of `sample`, ready to be compiled.
+
+    Parameters
+    ----------
+    api : {"opencl", "cuda"}
+        OpenCL C 1.2, or CUDA C++ for NVRTC; the kernels take the same arguments in both.
+    sample : dtype
+        `PixelFormat.dtype`: uint8 or uint16. The bit depth itself is an argument where it matters.
+    """
+    defines = {
+        "SAMPLE_BYTES": f"{sample.itemsize}",
+        "LANES": f"{VECTOR_SAMPLES}",
+        "ONE": f"{tables.ONE}u",
+        "FIXED_BITS": f"{tables.FIXED_BITS}",
+        "FIXED_HALF": f"{tables.FIXED_HALF}u",
+        "SLOPE_BITS": f"{tables.SLOPE_BITS}",
+        "SLOPE_HALF": f"{tables.SLOPE_HALF}u",
+    }
+    parts = [f"#define {name} {value}\n" for name, value in defines.items()]
+    for name in kernel_files(api):
+        parts += [f'#line 1 "{name}"\n', read_kernel_file(name)]
+    return "".join(parts)

@@ -1,0 +1,36 @@
+// What the kernels need of OpenCL C 1.2: names for the API's keywords, and lanes of 32-bit integers.
+
+#define KERNEL __kernel
+#define FUNC static inline
+#define GLOBAL __global
+#define RESTRICT restrict
+#define GID(d) ((u32)get_global_id(d))
+
+typedef uchar u8;
+typedef ushort u16;
+typedef uint u32;
+typedef int i32;
+
+// One work-item handles LANES = 8 samples. Not more: PoCL's LLVM 14 aborts on 16 integers.
+typedef uint8 U32S;
+
+#if SAMPLE_BYTES == 1
+typedef u8 SAMPLE;
+typedef uint2 PACKED;
+#define UNPACK(packed) convert_uint8(as_uchar8(packed))
+#define PACK(lanes) as_uint2(convert_uchar8(lanes))
+#else
+typedef u16 SAMPLE;
+typedef uint4 PACKED;
+#define UNPACK(packed) convert_uint8(as_ushort8(packed))
+#define PACK(lanes) as_uint4(convert_ushort8(lanes))
+#endif
+
+#define LOAD_CODES(codes) convert_uint8(as_ushort8(*(GLOBAL const uint4 *)(codes)))
+#define STORE_U32S(target, lanes) (*(GLOBAL U32S *)(target) = (lanes))
+
+// Per lane: `then` where the lane is at least `bound`, else `otherwise`.
+#define IF_AT_LEAST(lanes, bound, then, otherwise) \
+    select((otherwise), (U32S)(then), (lanes) >= (U32S)(bound))
+#define AT_LEAST(lanes, bound) max((lanes), (U32S)(bound))
+#define ALL_EQUAL(lanes, value) all((lanes) == (U32S)(value))

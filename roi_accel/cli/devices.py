@@ -1,0 +1,85 @@
+"""`roi-accel devices`: what this machine has, what is missing, and the command that mends it."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from roi_accel.cli.console import write_stdout
+from roi_accel.inventory import Inventory, take_inventory
+
+if TYPE_CHECKING:
+    from roi_accel.backends.protocol import DeviceStatus
+
+_MIB = 1 << 20
+
+
+def devices(
+    as_json: Annotated[bool, typer.Option("--json", help="As JSON, for machines.")] = False,
+    debug: Annotated[  # noqa: ARG001 - read by main, which catches what commands raise
+        bool, typer.Option("--debug", help="Show the traceback of a failure.")
+    ] = False,
+) -> None:
+    """Show every backend, device, execution provider and VMAF, and how to get what is missing."""
+    inventory = take_inventory()
+    if as_json:
+        write_stdout(json.dumps(inventory.to_dict(), indent=2, ensure_ascii=False) + "\n")
+        return
+    console = Console(highlight=False)
+    console.print(_backend_table(inventory))
+    console.print(f"auto takes {escape(inventory.auto)}", soft_wrap=True)
+    console.print()
+    providers = ", ".join(inventory.providers) or "none"
+    console.print(
+        f"ONNX Runtime {escape(inventory.onnxruntime)}: {escape(providers)}", soft_wrap=True
+    )
+    console.print()
+    console.print(_scorer_table(inventory))
+
+
+def _backend_table(inventory: Inventory) -> Table:
+    table = Table(title="Backends and devices", title_justify="left")
+    for heading in ("backend", "device", "state", "what", "remedy"):
+        table.add_column(heading, overflow="fold")
+    for name, found in inventory.backends.items():
+        for status in found:
+            table.add_row(
+                name,
+                escape(status.device),
+                f"[green]{status.state}[/]" if status.state == "ready" else status.state,
+                escape(_describe(status)),
+                escape(status.remedy),
+            )
+    return table
+
+
+def _describe(status: DeviceStatus) -> str:
+    parts = [status.description]
+    if status.memory_bytes:
+        parts.append(f"{status.memory_bytes // _MIB} MiB")
+    if status.driver:
+        parts.append(f"driver {status.driver}")
+    return ", ".join(part for part in parts if part)
+
+
+def _scorer_table(inventory: Inventory) -> Table:
+    table = Table(title="VMAF, the first is taken", title_justify="left")
+    for heading in ("program", "version", "libvmaf", "found through", "path"):
+        table.add_column(heading, overflow="fold")
+    for status in inventory.scorers:
+        scorer = status.scorer
+        table.add_row(
+            scorer.kind,
+            escape(scorer.version),
+            escape(status.libvmaf),
+            scorer.source,
+            escape(str(scorer.path)),
+        )
+    if not inventory.scorers:
+        table.add_row("none", "", "", "", 'pip install "roi-accel[cpu]" brings one')
+    return table

@@ -1,0 +1,133 @@
+"""What this machine has: backends and their devices, execution providers, programs with VMAF."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from roi_accel.backends.frame import Frame, PixelFormat
+from roi_accel.dispatch import choose_backend, probe_all
+from roi_accel.errors import RoiAccelError
+from roi_accel.runtime import import_onnxruntime
+from roi_accel.vmaf import (
+    DEFAULT_MODEL,
+    Scorer,
+    Scoring,
+    ScoringRequest,
+    find_all_scorers,
+    parse_models,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from roi_accel.backends.protocol import DeviceStatus
+
+_PROBE_SIDE = 64
+_STALL_SECONDS = 20.0
+
+
+@dataclass(frozen=True)
+class ScorerStatus:
+    """A program with VMAF, and the libvmaf inside it, or why that could not be learned."""
+
+    scorer: Scorer
+    libvmaf: str
+
+
+@dataclass(frozen=True)
+class Inventory:
+    """What was found.
+
+    Attributes
+    ----------
+    backends : mapping of str to list of DeviceStatus
+    auto : str
+        What ``auto`` takes, and why.
+    onnxruntime : str
+        Its version, or why it cannot be imported.
+    providers : tuple of str
+        The execution providers of this build of onnxruntime.
+    scorers : list of ScorerStatus
+        In the order in which they are preferred.
+    """
+
+    backends: Mapping[str, list[DeviceStatus]]
+    auto: str
+    onnxruntime: str
+    providers: tuple[str, ...]
+    scorers: list[ScorerStatus]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the inventory as strict JSON's types."""
+        return {
+            "backends": {
+                name: [asdict(status) for status in found] for name, found in self.backends.items()
+            },
+            "auto": self.auto,
+            "onnxruntime": self.onnxruntime,
+            "execution_providers": list(self.providers),
+            "vmaf": [
+                {
+                    "kind": status.scorer.kind,
+                    "path": str(status.scorer.path),
+                    "version": status.scorer.version,
+                    "found": status.scorer.source,
+                    "libvmaf": status.libvmaf,
+                }
+                for status in self.scorers
+            ],
+        }
+
+
+def take_inventory() -> Inventory:
+    """Look at everything; what is missing or broken is part of the answer, never an error."""
+    runtime, providers = _onnxruntime()
+    return Inventory(
+        backends=probe_all(),
+        auto=_auto(),
+        onnxruntime=runtime,
+        providers=providers,
+        scorers=[ScorerStatus(scorer, _libvmaf_version(scorer)) for scorer in find_all_scorers()],
+    )
+
+
+def _auto() -> str:
+    try:
+        choice = choose_backend("auto")
+    except RoiAccelError as error:
+        return str(error)
+    return f"{choice.backend.name} on {choice.backend.device} ({choice.reason})"
+
+
+def _onnxruntime() -> tuple[str, tuple[str, ...]]:
+    try:
+        runtime = import_onnxruntime()
+    except RoiAccelError as error:
+        return str(error), ()
+    return str(runtime.__version__), tuple(runtime.get_available_providers())
+
+
+def _libvmaf_version(scorer: Scorer) -> str:
+    """Return the version that libvmaf writes into its log, by scoring one gray frame."""
+    pixel_format = PixelFormat("420", 8)
+    y, u, v = (
+        np.full(shape, 128, np.uint8)
+        for shape in pixel_format.plane_shapes(_PROBE_SIDE, _PROBE_SIDE)
+    )
+    frame = Frame((y, u, v), pixel_format)
+    request = ScoringRequest(
+        pixel_format=pixel_format,
+        width=_PROBE_SIDE,
+        height=_PROBE_SIDE,
+        variants=1,
+        models=parse_models((DEFAULT_MODEL,)),
+    )
+    try:
+        with Scoring(scorer, request, stall_seconds=_STALL_SECONDS) as scoring:
+            scoring.feed([frame, frame])
+            return scoring.finish()[0].version
+    except RoiAccelError as error:
+        return f"unusable: {error}"
