@@ -16,7 +16,7 @@ import pytest
 from clips import P8, damaged, run_ffmpeg, smooth_frames, write_raw, write_y4m
 
 import roi_accel
-from roi_accel.errors import InputError, ModelError
+from roi_accel.errors import InputError, ModelError, ScorerError
 from roi_accel.result import result_schema
 from roi_accel.saliency import SaliencyNetwork
 from roi_accel.vmaf.find import bundled_ffmpeg
@@ -491,3 +491,16 @@ def test_carphone_at_native_size_scores_near_vmaf_roi_score(
     assert len(result.frames) == 120
     assert result.vmaf_full == pytest.approx(34.685719, abs=1e-4)
     assert result.vmaf_masked == pytest.approx(expected, abs=0.5)
+
+
+def test_a_model_that_refuses_the_frames_says_so_in_its_own_words(tiny_pair: Pair) -> None:
+    # vmaf_v1 needs more than 96x64; ffmpeg then ends with status 0 and without a log.
+    with pytest.raises(ScorerError, match="libvmaf") as caught:
+        roi_accel.score(
+            tiny_pair.reference,
+            tiny_pair.distorted,
+            synthetic_mask=1.0,
+            model="version=vmaf_v1.0.16_3d0h",
+            vmaf=bundled_ffmpeg(),
+        )
+    assert "larger frames" in caught.value.remedy

@@ -200,7 +200,8 @@ def check_same_geometry(reference: VideoInfo, distorted: VideoInfo) -> None:
         f"{geometry_text(distorted.width, distorted.height, distorted.pixel_format)}"
     )
     remedy = (
-        "add --scale bicubic to scale the distorted video to the reference's size"
+        f"scale the distorted one first: ffmpeg -i DISTORTED -vf scale={reference.width}:"
+        f"{reference.height}:flags=bicubic -c:v ffv1 scaled.mkv"
         if differing == ["size"]
         else f"convert one of them, for example to {reference.pixel_format.name}"
     )

@@ -81,6 +81,9 @@ def parse_models(texts: tuple[str, ...]) -> tuple[VmafModel, ...]:
 
 def _parse_model(text: str, *, first: bool) -> VmafModel:
     what = f"model {text!r}"
+    if _PLAIN.fullmatch(text):
+        msg = f"{what} does not say whether it is a built-in version or a file"
+        raise InputError(msg, remedy=f"--model version={text}, or --model path={text}")
     options = _pairs(text, what, bare_keys=("disable_clip", "enable_transform"))
     version = options.pop("version", "")
     path = Path(options.pop("path")) if "path" in options else None

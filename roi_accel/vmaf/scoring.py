@@ -91,16 +91,24 @@ class Scoring:
                 self._offer(process, writer, None)
         for process in self._processes:
             self._await_end(process)
-        names = tuple(model.name for model in self._request.models)
-        return [
-            read_log(
-                self._folder / log_name(variant + 1),
+        return [self._read_log(variant + 1) for variant in range(self._request.variants)]
+
+    def _read_log(self, variant: int) -> VmafLog:
+        try:
+            return read_log(
+                self._folder / log_name(variant),
                 frames_fed=self._frames_fed,
                 subsample=self._request.subsample,
-                scores=names,
+                scores=tuple(model.name for model in self._request.models),
             )
-            for variant in range(self._request.variants)
-        ]
+        except ScorerError as error:
+            # ffmpeg ends with status 0 where libvmaf refuses the frames; its words tell why.
+            said = " | ".join(filter(None, (process.last_words() for process in self._processes)))
+            if not said:
+                raise
+            remedy = "the model may need larger frames; try another --model or --vmaf"
+            msg = f"{error.message}: {said}"
+            raise ScorerError(msg, remedy=remedy) from error
 
     def close(self) -> None:
         """End every process and remove every file, whatever state they are in."""
@@ -202,10 +210,14 @@ class _Process:
     def failure(self, *, what: str) -> ScorerError:
         """Return the error that says how this process ended, in its own last words."""
         how = _ending(self.status) if self.wait(_EXIT_SECONDS) else "but went on running"
-        self._listener.join(_EXIT_SECONDS)
-        said = " | ".join(line for line in self._tail if line.strip())
+        said = self.last_words()
         msg = f"{self._name} {what} ({how})" + (f": {said}" if said else ", saying nothing")
         return ScorerError(msg, remedy="check --model and --feature, or try another --vmaf")
+
+    def last_words(self) -> str:
+        """Return the end of what the process wrote to stderr, on one line."""
+        self._listener.join(_EXIT_SECONDS)
+        return " | ".join(line for line in self._tail if line.strip())
 
     def kill(self) -> None:
         """End the process and all it started."""
