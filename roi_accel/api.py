@@ -132,9 +132,8 @@ def _options(keywords: dict[str, Any]) -> ScoreOptions:
     for name in ("mask", "roi_track"):
         if name in keywords:
             keywords[name] = Path(keywords[name])
-    for name in ("saliency_model", "vmaf"):
-        if name in keywords:
-            keywords[name] = str(keywords[name])
+    if "vmaf" in keywords:
+        keywords["vmaf"] = str(keywords["vmaf"])
     for name in ("model", "feature", "roi"):
         if name in keywords:
             value = keywords[name]

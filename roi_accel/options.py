@@ -12,6 +12,7 @@ from roi_accel.saliency import DEFAULT_SIZE, SaliencySize
 from roi_accel.vmaf.options import DEFAULT_MODEL
 
 if TYPE_CHECKING:
+    from os import PathLike
     from pathlib import Path
 
     from roi_accel.video import RawGeometry
@@ -33,7 +34,7 @@ class ScoreOptions:
     """
 
     raw: RawGeometry | None = None
-    saliency_model: str = DEFAULT_NETWORK
+    saliency_model: str | PathLike[str] = DEFAULT_NETWORK
     saliency_size: SaliencySize = field(default_factory=lambda: SaliencySize(DEFAULT_SIZE))
     mask: Path | None = None
     roi: tuple[str, ...] = ()

@@ -14,8 +14,10 @@ from roi_accel.assemble import Facts, MaskMeans, assemble
 from roi_accel.backends.arithmetic import mean_alpha, mean_saliency
 from roi_accel.backends.plan import Plan
 from roi_accel.backends.tables import fade_table
+from roi_accel.cautions import cautions
 from roi_accel.dispatch import choose_backend
 from roi_accel.errors import InputError
+from roi_accel.files import sha256_of
 from roi_accel.lockstep import check_known_counts, read_together
 from roi_accel.masks import MaskSource, open_mask_source
 from roi_accel.masks.network import NetworkSource
@@ -28,7 +30,7 @@ from roi_accel.vmaf import (
     Scoring,
     ScoringRequest,
     find_scorer,
-    has_odd_chroma,
+    is_unsafe_for_tool,
     parse_features,
     parse_models,
 )
@@ -68,6 +70,7 @@ def score_all(
         raise InputError(msg, remedy="name at least one with -d")
     models = parse_models(options.model)
     features = parse_features(options.feature)
+    scorer = find_scorer(options.vmaf)
     with ExitStack() as resources:
         readers = [
             resources.enter_context(open_video(path, raw=options.raw, threads=options.threads))
@@ -75,8 +78,8 @@ def score_all(
         ]
         _check_readers(readers, options)
         info = readers[0].info
-        odd_chroma = has_odd_chroma(info.pixel_format, info.width, info.height)
-        scorer = find_scorer(options.vmaf, odd_chroma=odd_chroma)
+        if scorer.kind == "vmaf" and is_unsafe_for_tool(info.pixel_format, info.width, info.height):
+            scorer = find_scorer(options.vmaf, ffmpeg_only=True)
         choice = choose_backend(options.backend, device=options.device, threads=options.threads)
         backend = choice.backend
         source = resources.enter_context(
@@ -121,7 +124,8 @@ def score_all(
                 distorted=str(path),
                 saliency_model=source.label,
                 provenance=provenance | {"distorted": _video_facts(readers[number + 1].info)},
-                warnings=source.warnings,
+                warnings=source.warnings
+                + cautions(info, readers[number + 1].info, options, scorer, len(run.means)),
                 timing=timing,
             ),
         )
@@ -256,6 +260,11 @@ def _provenance(
             "fade": options.fade,
             "weight": options.weight,
             "models": list(options.model),
+            "model_sha256": {
+                str(model.path): sha256_of(model.path)
+                for model in parse_models(options.model)
+                if model.path
+            },
             "features": list(options.feature),
             "subsample": options.subsample,
             "frame_count": options.frame_count,

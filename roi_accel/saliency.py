@@ -165,7 +165,7 @@ def _open_session(model: ResolvedModel, plan: ProviderPlan, threads: int) -> Any
     onnxruntime = import_onnxruntime()
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
-    options.log_severity_level = 3  # Errors only: they come back as exceptions too.
+    options.log_severity_level = 4  # Errors come back as exceptions; one line is enough.
     # Spinning threads would take the processor from VMAF, which runs at the same time.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     options.add_session_config_entry("session.record_ep_graph_assignment_info", "1")

@@ -1,4 +1,4 @@
-"""Measure how often the integer path differs from float64 by one code, and that it is never more.
+"""Measure how often, and by how much at most, the integer path differs from float64.
 
 python scripts/measure_rounding.py
 """
@@ -19,7 +19,7 @@ def main() -> None:
     """Print the rate for every bit depth, on noise."""
     rng = np.random.default_rng(0)
     mask = rng.integers(0, 65536, (MASK_HEIGHT, MASK_WIDTH), dtype=np.uint16)
-    print("| depth | off by one | largest difference |")
+    print("| depth | differs | largest difference |")
     print("|---|---|---|")
     for depth in (8, 10, 12, 16):
         pixel_format = PixelFormat(SUBSAMPLINGS[0], depth)

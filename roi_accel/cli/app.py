@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import sys
 import traceback
 from typing import Annotated
@@ -15,10 +16,13 @@ from roi_accel.cli.demo import demo
 from roi_accel.cli.devices import devices
 from roi_accel.cli.interrupt import Interrupted, interruptible
 from roi_accel.cli.score import score
-from roi_accel.errors import RoiAccelError
+from roi_accel.errors import OutputError, RoiAccelError
 
 INTERNAL_ERROR = 70
 """A fault of this program itself (EX_SOFTWARE of sysexits.h), never of the input."""
+
+_OUTPUT_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+"""What writing to a full disk raises, wherever it is written from."""
 
 app = typer.Typer(
     name="roi-accel",
@@ -72,6 +76,9 @@ def main(arguments: list[str] | None = None) -> int:
     except Exception as error:  # noqa: BLE001 - the last line of defence
         if debug:
             traceback.print_exc()
+        if isinstance(error, OSError) and error.errno in _OUTPUT_ERRORS:
+            print_error(f"the output cannot be written: {error.strerror}; write it elsewhere")
+            return OutputError.exit_code
         print_error(f"internal error: {type(error).__name__}: {error}; run again with --debug")
         return INTERNAL_ERROR
     return 0

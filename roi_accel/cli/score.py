@@ -233,7 +233,7 @@ def score(
         roi-accel score -r ref.yuv -d dist.yuv -w 1920 --height 1080 --pix-fmt yuv420p10le
     """
     outputs = [path for path in (output, csv) if path is not None]
-    if len(set(outputs)) < len(outputs):
+    if len({path.resolve() for path in outputs}) < len(outputs):
         msg = f"--output and --csv both name {output}"
         raise InputError(msg, remedy="give each its own file")
     models = tuple(model or (DEFAULT_MODEL,))
@@ -271,7 +271,7 @@ def score(
     )
     with frame_progress(show=False if quiet else progress) as advance:
         results = score_all(reference, distorted, options, progress=advance)
-    for warning in results[0].warnings:
+    for warning in dict.fromkeys(line for result in results for line in result.warnings):
         print_warning(warning)
     text = to_json(results[0] if len(results) == 1 else results)
     if csv is not None:

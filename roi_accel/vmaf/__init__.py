@@ -1,6 +1,6 @@
 """VMAF, unmodified: finding a program that has it, feeding it through pipes, trusting its log."""
 
-from roi_accel.vmaf.commands import ScoringRequest, has_odd_chroma
+from roi_accel.vmaf.commands import ScoringRequest, has_odd_chroma, is_unsafe_for_tool
 from roi_accel.vmaf.find import Scorer, find_all_scorers, find_scorer
 from roi_accel.vmaf.log import VmafLog
 from roi_accel.vmaf.options import (
@@ -23,6 +23,7 @@ __all__ = [
     "find_all_scorers",
     "find_scorer",
     "has_odd_chroma",
+    "is_unsafe_for_tool",
     "parse_features",
     "parse_models",
 ]

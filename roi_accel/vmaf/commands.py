@@ -28,6 +28,10 @@ if TYPE_CHECKING:
     from roi_accel.vmaf.find import Scorer
 
 
+_SAFE_WIDTH = 16
+"""Widths that are a multiple of this were scored alike by every program that was tried."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class ScoringRequest:
     """What is to be scored, apart from the frames themselves.
@@ -140,6 +144,16 @@ def has_odd_chroma(pixel_format: PixelFormat, width: int, height: int) -> bool:
     """Whether chroma planes are rounded up: vmaf 3.2 reads them rounded down, older ones up."""
     (luma_height, luma_width), (height, width), _ = pixel_format.plane_shapes(width, height)
     return width * 2 == luma_width + 1 or height * 2 == luma_height + 1
+
+
+def is_unsafe_for_tool(pixel_format: PixelFormat, width: int, height: int) -> bool:
+    """Whether the `vmaf` tool may misread these frames or score them wrongly.
+
+    It misreads odd chroma. And version 3.2.0's vector code gives other scores than its plain code,
+    which ffmpeg's libvmaf agrees with, at many widths that are no multiple of 16: 92.89 instead of
+    93.31 at 270x480, 85.44 instead of 94.73 at 130x96 (docs/adr/0003-vmaf-through-pipes.md).
+    """
+    return bool(width % _SAFE_WIDTH) or has_odd_chroma(pixel_format, width, height)
 
 
 def _check_tool_geometry(request: ScoringRequest) -> None:

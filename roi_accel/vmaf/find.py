@@ -46,7 +46,7 @@ class Scorer:
     source: str
 
 
-def find_scorer(requested: str | None = None, *, odd_chroma: bool = False) -> Scorer:
+def find_scorer(requested: str | None = None, *, ffmpeg_only: bool = False) -> Scorer:
     """Return the scorer to use.
 
     In this order: `requested`, the variable ``ROI_ACCEL_VMAF``, `vmaf` on PATH, `ffmpeg` on PATH if
@@ -56,9 +56,9 @@ def find_scorer(requested: str | None = None, *, odd_chroma: bool = False) -> Sc
     ----------
     requested : str, optional
         A path, or a command on PATH.
-    odd_chroma : bool
-        Whether a side is odd and its chroma subsampled. The `vmaf` tool cannot be given such
-        frames reliably (see `roi_accel.vmaf.commands`), so it is then passed over.
+    ffmpeg_only : bool
+        Whether the `vmaf` tool cannot be trusted with these frames (see
+        `roi_accel.vmaf.commands.is_unsafe_for_tool`), so that it is passed over unless named.
 
     Raises
     ------
@@ -69,11 +69,11 @@ def find_scorer(requested: str | None = None, *, odd_chroma: bool = False) -> Sc
         if text:
             return _requested(text, source)
     for scorer in _search():
-        if not (odd_chroma and scorer.kind == "vmaf"):
+        if not (ffmpeg_only and scorer.kind == "vmaf"):
             return scorer
     msg = "no VMAF found: neither vmaf nor an ffmpeg with libvmaf is on PATH"
-    if odd_chroma:
-        msg = "odd sizes are scored by an ffmpeg with libvmaf, and there is none on PATH"
+    if ffmpeg_only:
+        msg = "frames of this size need an ffmpeg with libvmaf, and there is none on PATH"
     raise ScorerError(msg, remedy=_REMEDY)
 
 

@@ -54,7 +54,7 @@ def read_log(path: Path, *, frames_fed: int, subsample: int, scores: tuple[str, 
         finite number.
     """
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = json.loads(path.read_text(encoding="utf-8"), object_pairs_hook=_without_repeats)
         frames = content["frames"]
         numbers = tuple(frame["frameNum"] for frame in frames)
         names = tuple(frames[0]["metrics"]) if frames else ()
@@ -80,6 +80,17 @@ def read_log(path: Path, *, frames_fed: int, subsample: int, scores: tuple[str, 
 
 
 _REMEDY = "try another VMAF with --vmaf, and report this with --debug's output"
+
+
+def _without_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Return `pairs` as a dictionary; of two equal names one would hide the other's value."""
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        names = [name for name, _ in pairs]
+        repeated = next(name for name in names if names.count(name) > 1)
+        msg = f"it gives {repeated!r} twice: a model and a feature share the name"
+        raise ValueError(msg)
+    return found
 
 
 def _check_finite(name: str, values: tuple[Any, ...]) -> None:

@@ -150,7 +150,7 @@ class _Process:
     """One scorer process with its pipes, in a process group of its own."""
 
     def __init__(self, launch: Launch, folder: Path) -> None:
-        self.writers = {stream: StreamWriter(QUEUE_DEPTH) for stream in launch.streams}
+        self.writers = _open_pipes(launch.streams)
         pipes = [writer.read_end for writer in self.writers.values()]
         command = launch.arguments(pipes)
         self._name = Path(command[0]).name
@@ -256,6 +256,20 @@ class _Process:
         if stream is not None:
             for line in stream:
                 self._tail.append(line.decode(errors="replace").rstrip())
+
+
+def _open_pipes(streams: tuple[int, ...]) -> dict[int, StreamWriter]:
+    writers: dict[int, StreamWriter] = {}
+    try:
+        for stream in streams:
+            writers[stream] = StreamWriter(QUEUE_DEPTH)
+    except OSError as error:
+        for writer in writers.values():
+            writer.close(_RELEASE_SECONDS)
+        msg = f"no pipe can be opened for stream {len(writers) + 1} of {len(streams)}: {error}"
+        remedy = "raise the limit with ulimit -n, or score fewer videos or regions at once"
+        raise ScorerError(msg, remedy=remedy) from error
+    return writers
 
 
 def _temporary_folder() -> tempfile.TemporaryDirectory[str]:

@@ -9,18 +9,11 @@ import pytest
 from commands import assert_one_line, run, run_json
 
 from roi_accel.demo import FRAMES, HEIGHT, WIDTH
-from roi_accel.models import survey
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-needs_network = pytest.mark.skipif(
-    not any(status.path and status.model.url is None for status in survey()),
-    reason="the built-in network is not in this checkout",
-)
 
-
-@needs_network
 def test_demo_scores_a_pair_of_its_own_and_leaves_nothing(tmp_path: Path) -> None:
     done = run("demo", env={"TMPDIR": str(tmp_path)})
     assert done.returncode == 0, done.stderr
@@ -34,7 +27,6 @@ def test_demo_scores_a_pair_of_its_own_and_leaves_nothing(tmp_path: Path) -> Non
     assert list(tmp_path.iterdir()) == []
 
 
-@needs_network
 def test_kept_pair_can_be_scored_again_with_the_same_result(tmp_path: Path) -> None:
     folder = tmp_path / "new" / "folder"
     first = run_json("demo", "--keep", folder, "--quiet")

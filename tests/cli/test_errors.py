@@ -41,7 +41,7 @@ def arguments(tiny_pair: Pair) -> list[object]:
         (["-w", "96"], 2, "the geometry of raw input is incomplete"),
         (["-w", "96", "--height", "64", "-p", "421", "-b", "8"], 2, "subsampling must be one of"),
         (["-w", "96", "--height", "64", "--pix-fmt", "nv12"], 2, "unknown pixel format 'nv12'"),
-        (["-m", "vmaf_v0.6.1"], 2, "is not key=value"),
+        (["-m", "vmaf_v0.6.1"], 2, "built-in version or a file"),
         (["--feature", "a;b"], 2, "may hold only"),
         (["--backend", "abacus"], 4, "there is no backend 'abacus'"),
         (["--vmaf", "/no/such/vmaf"], 5, "'/no/such/vmaf', which is not an executable"),

@@ -74,6 +74,7 @@ def test_options_reach_the_result(tiny_pair: Pair, tiny_network: Path) -> None:
         "fade": 0.2,
         "weight": 0.75,
         "models": ["version=vmaf_v0.6.1neg"],
+        "model_sha256": {},
         "features": ["psnr"],
         "subsample": 2,
         "frame_count": 5,

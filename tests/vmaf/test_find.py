@@ -10,7 +10,7 @@ import pytest
 
 from roi_accel.backends.frame import PixelFormat
 from roi_accel.errors import ScorerError
-from roi_accel.vmaf import find, find_all_scorers, find_scorer, has_odd_chroma
+from roi_accel.vmaf import find, find_all_scorers, find_scorer, has_odd_chroma, is_unsafe_for_tool
 from roi_accel.vmaf.find import bundled_ffmpeg
 
 if TYPE_CHECKING:
@@ -61,13 +61,13 @@ def test_vmaf_on_path_comes_before_ffmpeg(
     assert (found.kind, found.path, found.version, found.source) == ("vmaf", vmaf, "3.9.9", "PATH")
 
 
-def test_odd_chroma_passes_over_a_vmaf_that_nobody_named(
+def test_frames_unsafe_for_the_tool_pass_over_a_vmaf_that_nobody_named(
     on_path: Callable[..., None], executable: MakeExecutable
 ) -> None:
     vmaf, ffmpeg = executable("vmaf", VMAF), executable("ffmpeg", FFMPEG)
     on_path(ffmpeg, vmaf)
-    assert find_scorer(odd_chroma=True).path == ffmpeg
-    assert find_scorer(str(vmaf), odd_chroma=True).path == vmaf
+    assert find_scorer(ffmpeg_only=True).path == ffmpeg
+    assert find_scorer(str(vmaf), ffmpeg_only=True).path == vmaf
 
 
 @pytest.mark.parametrize(
@@ -85,6 +85,16 @@ def test_chroma_is_odd_where_it_is_subsampled(
     subsampling: str, size: tuple[int, int], odd: bool
 ) -> None:
     assert has_odd_chroma(PixelFormat(subsampling, 8), *size) is odd
+
+
+@pytest.mark.parametrize(
+    ("size", "unsafe"),
+    [((576, 324), False), ((1920, 1080), False), ((270, 480), True), ((65, 64), True)],
+)
+def test_the_tool_is_trusted_with_widths_of_whole_vectors(
+    size: tuple[int, int], unsafe: bool
+) -> None:
+    assert is_unsafe_for_tool(PixelFormat("420", 8), *size) is unsafe
 
 
 def test_ffmpeg_on_path_comes_before_the_bundled_one(

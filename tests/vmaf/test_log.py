@@ -167,3 +167,12 @@ def test_anything_anywhere_in_a_log_is_either_scores_or_a_scorer_error(
         return
     assert found.frame_numbers == (0, 1, 2)
     assert len(found.metrics["vmaf"]) == 3
+
+
+def test_a_name_that_stands_twice_is_refused(log: Path) -> None:
+    # A model called psnr_y beside --feature psnr: one value would hide the other.
+    log.write_text(
+        '{"version": "3", "frames": [{"frameNum": 0, "metrics": {"vmaf": 90.0, "vmaf": 30.0}}]}'
+    )
+    with pytest.raises(ScorerError, match="'vmaf' twice"):
+        read_log(log, frames_fed=1, subsample=1, scores=("vmaf",))

@@ -1,0 +1,51 @@
+"""What is no failure but may make a score mean something else than its reader thinks."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from roi_accel.vmaf import is_unsafe_for_tool
+
+if TYPE_CHECKING:
+    from roi_accel.options import ScoreOptions
+    from roi_accel.video import VideoInfo
+    from roi_accel.vmaf import Scorer
+
+
+def cautions(
+    reference: VideoInfo, distorted: VideoInfo, options: ScoreOptions, scorer: Scorer, frames: int
+) -> tuple[str, ...]:
+    """Return a line for each thing about this pair that its reader should know."""
+    found = _colour_differences(reference, distorted)
+    if reference.path.exists() and reference.path.samefile(distorted.path):
+        found.append(f"{reference.path} is scored against itself")
+    if options.threshold + options.fade > 1.0:
+        found.append(
+            f"threshold {options.threshold:g} and fade {options.fade:g} add up to more than 1: "
+            "not even the most salient pixel counts fully"
+        )
+    if options.frame_count is not None and frames < options.frame_count:
+        found.append(f"--frame-count is {options.frame_count}, but there are only {frames} frames")
+    if scorer.kind == "vmaf" and is_unsafe_for_tool(
+        reference.pixel_format, reference.width, reference.height
+    ):
+        found.append(
+            f"the vmaf tool's scores at a width of {reference.width}, which is no multiple of 16, "
+            "may differ from libvmaf's plain code; leave out --vmaf to use an ffmpeg"
+        )
+    return tuple(found)
+
+
+def _colour_differences(reference: VideoInfo, distorted: VideoInfo) -> list[str]:
+    """Compare what the two say of their colours: VMAF compares samples, whatever they mean."""
+    pairs = (
+        ("colour range", reference.colour_range.value, distorted.colour_range.value),
+        ("colour matrix", reference.colour_matrix.value, distorted.colour_matrix.value),
+        ("transfer", reference.transfer, distorted.transfer),
+    )
+    return [
+        f"{name} differs: the reference's is {one}, that of {distorted.path} is {other}; "
+        "samples are compared as they are"
+        for name, one, other in pairs
+        if one != other and None not in {one, other}
+    ]
