@@ -38,6 +38,8 @@ class ScoreKeywords(TypedDict, total=False):
     weight: float
     backend: str
     device: str
+    ep: str
+    strict_ep: bool
     model: str | Sequence[str]
     feature: str | Sequence[str]
     vmaf: AnyPath
@@ -86,6 +88,12 @@ def score(
     backend, device : str
         ``auto`` or a backend's name; a device such as ``cuda:1`` or ``opencl:intel``. Default: the
         variable ``ROI_ACCEL_BACKEND``, else ``auto``.
+    ep : str
+        The ONNX Runtime execution provider for the network, such as ``openvino:GPU``. Default: the
+        one that matches the backend's device.
+    strict_ep : bool
+        Whether it is an error that another provider runs the network, or part of it; otherwise it
+        is a warning.
     model, feature : str or sequence of str
         libvmaf's models and additional features, in its own syntax. Default
         ``version=vmaf_v0.6.1``.

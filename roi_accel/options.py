@@ -45,6 +45,8 @@ class ScoreOptions:
     weight: float = DEFAULT_WEIGHT
     backend: str | None = None
     device: str | None = None
+    ep: str | None = None
+    strict_ep: bool = False
     model: tuple[str, ...] = (DEFAULT_MODEL,)
     feature: tuple[str, ...] = ()
     vmaf: str | None = None

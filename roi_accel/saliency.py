@@ -8,17 +8,20 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from roi_accel.attach import NetworkSession
 from roi_accel.backends.plan import ModelSize
-from roi_accel.errors import InputError, ModelError
-from roi_accel.providers import AttachedProviders, ProviderPlan, read_attached
-from roi_accel.runtime import import_onnxruntime
+from roi_accel.errors import BackendUnavailable, InputError, ModelError
+from roi_accel.providers import CPU_PROVIDER
+from roi_accel.runtime import first_line, import_onnxruntime
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from numpy.typing import NDArray
 
+    from roi_accel.attach import AttachedProviders
     from roi_accel.models import ResolvedModel
+    from roi_accel.providers import ProviderPlan
 
 INPUT_NAME = "input"
 OUTPUT_NAME = "saliency_map"
@@ -106,19 +109,41 @@ class SaliencyNetwork:
         The execution provider to ask for.
     threads : int
         Threads that ONNX Runtime may use within one operator.
+    strict_ep : bool
+        Whether it is an error that another provider than the one asked for runs the network, or
+        part of it.
 
     Raises
     ------
     ModelError
         onnxruntime is missing, or the file is no network that keeps the contract.
+    BackendUnavailable
+        The provider cannot be had, and `strict_ep` or a plugin library asked for it.
     """
 
-    def __init__(self, model: ResolvedModel, plan: ProviderPlan, *, threads: int) -> None:
+    def __init__(
+        self, model: ResolvedModel, plan: ProviderPlan, *, threads: int, strict_ep: bool = False
+    ) -> None:
         self.model = model
-        self._session = _open_session(model, plan, threads)
-        _check_contract(model.name, self._session)
-        self.providers: AttachedProviders = read_attached(self._session, plan)
-        self._fixed_size = _fixed_size(self._session.get_inputs()[0].shape)
+        onnxruntime = import_onnxruntime()
+        # The very bytes whose hash the result records, whatever happens to the file meanwhile; and
+        # a network given as bytes cannot read further files.
+        content = _read_model(model)
+        self._opened = NetworkSession(
+            onnxruntime, content, plan, path=model.path, threads=threads, strict=strict_ep
+        )
+        self.providers: AttachedProviders = self._opened.providers
+        session = self._opened.session
+        try:
+            _check_contract(model.name, session)
+        except ModelError:
+            self.close()
+            raise
+        self._fixed_size = _fixed_size(session.get_inputs()[0].shape)
+
+    def close(self) -> None:
+        """Release the network and its provider; harmless when repeated."""
+        self._opened.close()
 
     @property
     def runtime_version(self) -> str:
@@ -144,12 +169,17 @@ class SaliencyNetwork:
         ------
         ModelError
             The network fails, or its map has another shape or type than its input asks for.
+        BackendUnavailable
+            The network fails on another provider than the processor's.
         """
         try:
-            (output,) = self._session.run([OUTPUT_NAME], {INPUT_NAME: model_input})
+            (output,) = self._opened.session.run([OUTPUT_NAME], {INPUT_NAME: model_input})
         except Exception as error:  # ONNX Runtime's errors share no base class.
-            msg = f"network {self.model.name} failed: {_first_line(error)}"
-            raise ModelError(msg, remedy=_CONTRACT_REMEDY) from error
+            provider = self.providers.attached[0]
+            msg = f"network {self.model.name} failed on {provider}: {first_line(error)}"
+            if provider == CPU_PROVIDER:
+                raise ModelError(msg, remedy=_CONTRACT_REMEDY) from error
+            raise BackendUnavailable(msg, remedy="--ep cpu runs it on the processor") from error
         expected = (1, 1, *model_input.shape[2:])
         if output.shape != expected or output.dtype != np.float32:
             msg = (
@@ -159,26 +189,6 @@ class SaliencyNetwork:
             raise ModelError(msg, remedy=_CONTRACT_REMEDY)
         result: NDArray[np.float32] = output[0, 0]
         return result
-
-
-def _open_session(model: ResolvedModel, plan: ProviderPlan, threads: int) -> Any:  # noqa: ANN401
-    onnxruntime = import_onnxruntime()
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = threads
-    options.log_severity_level = 4  # Errors come back as exceptions; one line is enough.
-    # Spinning threads would take the processor from VMAF, which runs at the same time.
-    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    options.add_session_config_entry("session.record_ep_graph_assignment_info", "1")
-    # The very bytes whose hash the result records, whatever happens to the file meanwhile; and a
-    # network given as bytes cannot read further files.
-    content = _read_model(model)
-    try:
-        return onnxruntime.InferenceSession(
-            content, options, providers=[(plan.provider, dict(plan.options))]
-        )
-    except Exception as error:  # ONNX Runtime's errors share no base class.
-        msg = f"{model.path} cannot be loaded as an ONNX network: {_first_line(error)}"
-        raise ModelError(msg, remedy=_CONTRACT_REMEDY) from error
 
 
 def _read_model(model: ResolvedModel) -> bytes:
@@ -191,10 +201,6 @@ def _read_model(model: ResolvedModel) -> bytes:
         msg = f"{model.path} changed while it was being opened"
         raise ModelError(msg, remedy="try again")
     return content
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0][:300]
 
 
 def _check_contract(name: str, session: Any) -> None:  # noqa: ANN401

@@ -162,6 +162,23 @@ def score(
             rich_help_panel=_RUN,
         ),
     ] = None,
+    ep: Annotated[
+        str | None,
+        typer.Option(
+            help="ONNX Runtime's execution provider for the network: cpu, cuda:1, openvino:GPU, "
+            "plugin:NAME=LIBRARY, ...",
+            show_default="matches the device",
+            rich_help_panel=_RUN,
+        ),
+    ] = None,
+    strict_ep: Annotated[
+        bool,
+        typer.Option(
+            "--strict-ep",
+            help="Fail if another provider runs the network, or part of it.",
+            rich_help_panel=_RUN,
+        ),
+    ] = False,
     threads: Annotated[
         int | None,
         typer.Option(
@@ -261,6 +278,8 @@ def score(
         weight=weight,
         backend=backend,
         device=device,
+        ep=ep,
+        strict_ep=strict_ep,
         model=models,
         feature=tuple(feature or ()),
         vmaf=vmaf,

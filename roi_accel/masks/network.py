@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from roi_accel.backends.arithmetic import quantise
-from roi_accel.errors import ModelError
+from roi_accel.errors import ModelError, RoiAccelError
 from roi_accel.masks.source import MaskSource
 
 if TYPE_CHECKING:
@@ -46,6 +46,7 @@ class NetworkSource(MaskSource):
     ) -> None:
         self.region_names = ()
         self.frame_count = None
+        self.warnings = network.providers.warnings
         self._network = network
         self._asked_size = size
         self._stopwatch = stopwatch
@@ -61,17 +62,27 @@ class NetworkSource(MaskSource):
         ------
         ModelError
             The network fails, or its map is not finite or not in [0, 1]; names the frame.
+        BackendUnavailable
+            The execution provider fails; names the frame, before which all went well.
         """
         with self._stopwatch.stage("preprocess"):
             model_input = session.preprocess(reference)
         with self._stopwatch.stage("network"):
-            saliency = self._network.infer(model_input)
+            try:
+                saliency = self._network.infer(model_input)
+            except RoiAccelError as error:
+                error.message = f"frame {index}: {error.message}"
+                raise
         height, width = self.size
         try:
             return (quantise(saliency[:height, :width]),)
         except ValueError as error:
             msg = f"frame {index}: network {self.label} gave a map that is no mask: {error}"
             raise ModelError(msg, remedy="use another network or --mask") from error
+
+    def close(self) -> None:
+        """Release the network and its provider."""
+        self._network.close()
 
     def provenance(self) -> dict[str, object]:
         """Return what decides these masks: the network, its input size and where it runs."""
@@ -87,6 +98,8 @@ class NetworkSource(MaskSource):
             "padded_height": size.padded_height,
             "onnxruntime": network.runtime_version,
             "provider_requested": providers.requested,
+            "provider_reason": providers.reason,
+            "provider_options": dict(providers.options),
             "providers_attached": list(providers.attached),
             "nodes_per_provider": dict(providers.nodes) if providers.nodes is not None else None,
         }
