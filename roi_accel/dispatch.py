@@ -40,10 +40,19 @@ _LOGGER = logging.getLogger("roi_accel")
 
 @dataclass(frozen=True)
 class Choice:
-    """A backend, bound to its device, and why it is this one."""
+    """A backend, bound to its device, and why it is this one.
+
+    Attributes
+    ----------
+    backend : Backend
+    reason : str
+    status : DeviceStatus
+        What the backend's probe says of the device in use.
+    """
 
     backend: Backend
     reason: str
+    status: DeviceStatus
 
 
 def backend_names() -> tuple[str, ...]:
@@ -98,12 +107,12 @@ def choose_backend(
         msg = f"device {device!r} belongs to the {of_device} backend, not to {name}"
         raise BackendUnavailable(msg, remedy=f"leave out --backend, or say --backend {of_device}")
     if of_device is not None:
-        return Choice(_open(of_device, device, threads), f"device {device}")
+        return _open(of_device, device, threads, f"device {device}")
     if name not in {None, AUTO}:
-        return Choice(_open(str(name), device, threads), "asked for")
+        return _open(str(name), device, threads, "asked for")
     variable = os.environ.get(BACKEND_VARIABLE) if name is None else None
     if variable and variable != AUTO:
-        return Choice(_open(variable, device, threads), f"{BACKEND_VARIABLE} is set")
+        return _open(variable, device, threads, f"{BACKEND_VARIABLE} is set")
     if device == HOST_DEVICE:
         return _choose(HOST_ORDER, threads)
     if device is not None:
@@ -132,14 +141,14 @@ def _choose(order: tuple[str, ...], threads: int | None) -> Choice:
         if ready:
             reason = "; ".join(["auto: the first that can be used", *passed_over])
             _LOGGER.info("backend %s on %s (%s)", name, ready[0].description, reason)
-            return Choice(_open(name, ready[0].device, threads), reason)
+            return _open(name, ready[0].device, threads, reason)
         why = found[0].state if found and found[0].state != "ready" else "no GPU"
         passed_over.append(f"{name}: {why}")
     msg = f"no backend can be used: {'; '.join(passed_over)}"
     raise BackendUnavailable(msg, remedy="see roi-accel devices")
 
 
-def _open(name: str, device: str | None, threads: int | None) -> Backend:
+def _open(name: str, device: str | None, threads: int | None, reason: str) -> Choice:
     """Return backend `name` on `device`, or raise BackendUnavailable with the reason and remedy."""
     if name not in backend_names():
         msg = f"there is no backend {name!r}; there are {', '.join(backend_names())}"
@@ -152,12 +161,15 @@ def _open(name: str, device: str | None, threads: int | None) -> Backend:
             msg += f", {first.description}"
         raise BackendUnavailable(msg, remedy=first.remedy or "see roi-accel devices")
     try:
-        return _backend_class(name)(device=device, threads=threads)
+        backend = _backend_class(name)(device=device, threads=threads)
     except RoiAccelError:
         raise
     except Exception as error:
         msg = f"the {name} backend cannot be opened: {type(error).__name__}: {error}"
         raise BackendUnavailable(msg, remedy="see roi-accel devices") from error
+    unlisted = DeviceStatus("ready", backend.device)
+    status = next((each for each in found if each.device == backend.device), unlisted)
+    return Choice(backend, reason, status)
 
 
 def _backend_class(name: str) -> type[Backend]:

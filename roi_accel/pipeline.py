@@ -13,7 +13,6 @@ from roi_accel._version import __version__
 from roi_accel.assemble import Facts, MaskMeans, assemble
 from roi_accel.backends.arithmetic import mean_alpha, mean_saliency
 from roi_accel.backends.plan import Plan
-from roi_accel.backends.protocol import DeviceStatus
 from roi_accel.backends.tables import fade_table
 from roi_accel.cautions import cautions
 from roi_accel.dispatch import choose_backend
@@ -41,7 +40,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from roi_accel.backends.frame import Frame
-    from roi_accel.backends.protocol import Backend, Mask, Session
+    from roi_accel.backends.protocol import Mask, Session
+    from roi_accel.dispatch import Choice
     from roi_accel.options import ScoreOptions
     from roi_accel.result import Result
     from roi_accel.video import VideoInfo, VideoReader
@@ -83,7 +83,7 @@ def score_all(
             scorer = find_scorer(options.vmaf, ffmpeg_only=True)
         choice = choose_backend(options.backend, device=options.device, threads=options.threads)
         backend = choice.backend
-        source = resources.enter_context(closing(_open_source(info, backend, options, stopwatch)))
+        source = resources.enter_context(closing(_open_source(info, choice, options, stopwatch)))
         session = resources.enter_context(backend.open(_plan(info, source, options)))
         per_video = 2 + len(source.region_names)
         request = ScoringRequest(
@@ -107,6 +107,8 @@ def score_all(
         provenance["backend"] = {
             "name": backend.name,
             "device": backend.device,
+            "description": choice.status.description,
+            "driver": choice.status.driver,
             "reason": choice.reason,
         }
         timing = stopwatch.report(len(run.means))
@@ -141,7 +143,7 @@ def _check_readers(readers: Sequence[VideoReader], options: ScoreOptions) -> Non
 
 
 def _open_source(
-    info: VideoInfo, backend: Backend, options: ScoreOptions, stopwatch: Stopwatch
+    info: VideoInfo, choice: Choice, options: ScoreOptions, stopwatch: Stopwatch
 ) -> MaskSource:
     """Return the mask source that the options name; by default the network."""
     source = open_mask_source(
@@ -154,10 +156,11 @@ def _open_source(
     )
     if source is not None:
         return source
-    status: DeviceStatus = getattr(backend, "status", DeviceStatus("ready", backend.device))
     network = SaliencyNetwork(
         resolve(options.saliency_model),
-        plan_provider(backend.name, status, requested=options.ep, threads=options.threads),
+        plan_provider(
+            choice.backend.name, choice.status, requested=options.ep, threads=options.threads
+        ),
         threads=options.threads,
         strict_ep=options.strict_ep,
     )
