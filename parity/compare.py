@@ -1,0 +1,208 @@
+"""The comparer: whole arrays first, then, only to explain a failure, where and by how much."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from roi_accel.backends.frame import Frame
+    from roi_accel.backends.protocol import Alpha, ModelInput
+
+Named = Mapping[str, NDArray[np.generic]]
+"""One answer: its planes or channels by name, in the order in which they are compared."""
+
+_DIMENSIONS = ("y", "x")
+
+
+@dataclass(frozen=True)
+class Difference:
+    """One place where two answers lie too far apart.
+
+    Attributes
+    ----------
+    plane : str
+        ``Y``, ``U``, ``V``, ``R``, ``G``, ``B``, ``mask`` or ``vmaf``.
+    index : tuple of int
+        (y, x) in the plane; nothing for a single value.
+    wanted, got : float
+        Both values; float64 holds every sample, code and float32 exactly.
+    frame : int or None
+        0-based number of the frame, where there are several.
+    """
+
+    plane: str
+    index: tuple[int, ...]
+    wanted: float
+    got: float
+    frame: int | None = None
+
+    @property
+    def y(self) -> int:
+        """The row; 0 for a single value."""
+        return self.index[-2] if len(self.index) > 1 else 0
+
+    @property
+    def x(self) -> int:
+        """The column; 0 for a single value."""
+        return self.index[-1] if self.index else 0
+
+    def __str__(self) -> str:
+        frame = "" if self.frame is None else f"frame {self.frame}, "
+        names = _DIMENSIONS[-len(self.index) :] if self.index else ()
+        place = "".join(f", {name} {value}" for name, value in zip(names, self.index, strict=True))
+        return f"{frame}{self.plane}{place}: wanted {self.wanted:.9g}, got {self.got:.9g}"
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """What comparing two answers found.
+
+    Attributes
+    ----------
+    compared : int
+        Number of values held against each other.
+    differing : int
+        How many of them lie further apart than the tolerance, or are not finite.
+    maximum : float
+        Largest absolute difference of finite values, whether tolerated or not.
+    first : Difference or None
+        The first place that differs.
+    problem : str
+        Why the answers cannot be compared at all, such as unequal shapes; else empty.
+    """
+
+    compared: int = 0
+    differing: int = 0
+    maximum: float = 0.0
+    first: Difference | None = None
+    problem: str = ""
+
+    @property
+    def agrees(self) -> bool:
+        """Whether something was compared, and all of it lies within the tolerance."""
+        return self.compared > 0 and self.differing == 0 and not self.problem
+
+    def at_frame(self, frame: int) -> Comparison:
+        """Return this comparison with its difference placed in `frame`."""
+        if self.first is None:
+            problem = f"frame {frame}: {self.problem}" if self.problem else ""
+            return replace(self, problem=problem)
+        return replace(self, first=replace(self.first, frame=frame))
+
+    def __str__(self) -> str:
+        if self.problem:
+            return self.problem
+        if not self.compared:
+            return "nothing was compared"
+        if self.first is None:
+            return f"{self.compared} values agree, largest difference {self.maximum:.3g}"
+        largest = f", at most by {self.maximum:.9g}" if self.maximum else ""
+        return f"{self.first}; {self.differing} of {self.compared} values differ{largest}"
+
+
+def compare(wanted: Named, got: Named, *, tolerance: float = 0.0) -> Comparison:
+    """Compare two answers plane by plane.
+
+    Parameters
+    ----------
+    wanted, got : mapping of str to array
+        The planes by name: integers or floats of any shape up to two dimensions.
+    tolerance : float
+        Largest absolute difference that agrees. 0 asks for equal bits, so that -0.0 is not 0.0.
+
+    Returns
+    -------
+    Comparison
+        Values that are NaN or infinite differ, whatever stands on the other side: an answer that
+        is wrong twice is still wrong.
+    """
+    if tuple(wanted) != tuple(got):
+        return Comparison(problem=f"wanted the planes {_list(wanted)}, got {_list(got)}")
+    return combine(
+        _compare_plane(name, np.asarray(wanted[name]), np.asarray(got[name]), tolerance)
+        for name in wanted
+    )
+
+
+def combine(comparisons: Iterable[Comparison]) -> Comparison:
+    """Return one comparison for several: sums, the largest difference, the first failure."""
+    compared = differing = 0
+    maximum = 0.0
+    first: Difference | None = None
+    problem = ""
+    for each in comparisons:
+        compared += each.compared
+        differing += each.differing
+        maximum = max(maximum, each.maximum)
+        first = first or each.first
+        problem = problem or each.problem
+    return Comparison(compared, differing, maximum, first, problem)
+
+
+def frame_planes(frame: Frame) -> Named:
+    """Return the frame's planes by name."""
+    return dict(zip("YUV", frame.planes, strict=True))
+
+
+def alpha_planes(alpha: Alpha) -> Named:
+    """Return alpha per plane by the planes' names."""
+    return dict(zip("YUV", alpha, strict=True))
+
+
+def input_channels(model_input: ModelInput) -> Named:
+    """Return the network's input per channel; anything but [1, 3, height, width] as it is."""
+    if model_input.ndim == 4 and model_input.shape[:2] == (1, 3):  # noqa: PLR2004 - NCHW
+        return dict(zip("RGB", model_input[0], strict=True))
+    return {"input": model_input}
+
+
+def _compare_plane(
+    name: str, wanted: NDArray[np.generic], got: NDArray[np.generic], tolerance: float
+) -> Comparison:
+    if wanted.dtype != got.dtype or wanted.shape != got.shape:
+        return Comparison(problem=f"plane {name}: wanted {_type_of(wanted)}, got {_type_of(got)}")
+    if wanted.dtype.kind != "f" and np.array_equal(wanted, got):
+        return Comparison(compared=wanted.size)
+    finite = _finite(wanted) & _finite(got)
+    same = _bits(wanted) == _bits(got)
+    if bool(same.all()) and bool(finite.all()):
+        return Comparison(compared=wanted.size)
+    # float64 holds every integer up to 2**53, so no difference of codes is rounded away.
+    distance = np.zeros(wanted.shape, dtype=np.float64)
+    left, right = wanted.astype(np.float64), got.astype(np.float64)
+    np.subtract(left, right, out=distance, where=finite)
+    np.abs(distance, out=distance)
+    wrong = ~finite | (distance > tolerance if tolerance > 0 else ~same)
+    differing = int(np.count_nonzero(wrong))
+    first = None
+    if differing:
+        index = tuple(int(i) for i in np.unravel_index(int(np.argmax(wrong)), wrong.shape))
+        first = Difference(name, index, float(left[index]), float(right[index]))
+    return Comparison(wanted.size, differing, float(distance.max()), first)
+
+
+def _finite(array: NDArray[np.generic]) -> NDArray[np.bool_]:
+    if array.dtype.kind == "f":
+        found: NDArray[np.bool_] = np.isfinite(array.astype(np.float64, copy=False))
+        return found
+    return np.ones(array.shape, dtype=np.bool_)
+
+
+def _bits(array: NDArray[np.generic]) -> NDArray[np.generic]:
+    """Return the array's values as unsigned integers of the same bits."""
+    if array.dtype.kind != "f":
+        return array
+    return np.ascontiguousarray(array).view(f"u{array.dtype.itemsize}").reshape(array.shape)
+
+
+def _type_of(array: NDArray[np.generic]) -> str:
+    return f"{array.dtype}{list(array.shape)}"
+
+
+def _list(names: Iterable[str]) -> str:
+    return ", ".join(names) or "none"
