@@ -88,9 +88,9 @@ class Case:
         """Return the SHA-256 of what `session` gives for each stage."""
         masked = session.substitute(self.reference, self.distorted, self.mask)
         return {
-            "preprocess": _digest(session.preprocess(self.reference)),
-            "upsample": _digest(*session.upsample(self.mask)),
-            "substitute": _digest(*masked.planes),
+            "preprocess": digest(session.preprocess(self.reference)),
+            "upsample": digest(*session.upsample(self.mask)),
+            "substitute": digest(*masked.planes),
         }
 
     def _frame(self, what: str) -> Frame:
@@ -149,11 +149,11 @@ def _noise(name: str, count: int) -> NDArray[np.uint64]:
     return z ^ (z >> np.uint64(31))
 
 
-def _digest(*arrays: NDArray[np.generic]) -> str:
+def digest(*arrays: NDArray[np.generic]) -> str:
     """Return the SHA-256 of the arrays' types, shapes and little-endian bytes."""
-    digest = hashlib.sha256()
+    total = hashlib.sha256()
     for array in arrays:
         little = np.ascontiguousarray(array.astype(array.dtype.newbyteorder("<"), copy=False))
-        digest.update(f"{little.dtype.str}{little.shape}".encode())
-        digest.update(little.tobytes())
-    return digest.hexdigest()
+        total.update(f"{little.dtype.str}{little.shape}".encode())
+        total.update(little.tobytes())
+    return total.hexdigest()

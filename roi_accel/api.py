@@ -16,6 +16,7 @@ from roi_accel.video import RawGeometry
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from roi_accel.parity.gate import GateMode
     from roi_accel.result import Result
 
 AnyPath = str | PathLike[str]
@@ -40,6 +41,9 @@ class ScoreKeywords(TypedDict, total=False):
     device: str
     ep: str
     strict_ep: bool
+    gate: GateMode
+    dump: AnyPath
+    calibration: AnyPath
     model: str | Sequence[str]
     feature: str | Sequence[str]
     vmaf: AnyPath
@@ -94,6 +98,13 @@ def score(
     strict_ep : bool
         Whether it is an error that another provider runs the network, or part of it; otherwise it
         is a warning.
+    gate : {"sample", "first", "all", "off"}
+        Which frames the reference backend checks before VMAF sees them. ``off`` leaves out the
+        device's self-test too. Default ``sample``: the first two and every 17th.
+    dump : path
+        Folder for the arrays if the gate finds a difference.
+    calibration : path
+        TOML file with tolerances of the network's map, per device.
     model, feature : str or sequence of str
         libvmaf's models and additional features, in its own syntax. Default
         ``version=vmaf_v0.6.1``.
@@ -113,8 +124,8 @@ def score(
     Raises
     ------
     RoiAccelError
-        InputError, ModelError, BackendUnavailable, ScorerError or ParityError; each says what was
-        found, what was expected and what to do.
+        InputError, ModelError, BackendUnavailable, ScorerError, OutputError or ParityError (the
+        gate found a difference); each says what was found, what was expected and what to do.
 
     Examples
     --------
@@ -137,7 +148,7 @@ def _options(keywords: dict[str, Any]) -> ScoreOptions:
     )
     if "saliency_size" in keywords:
         keywords["saliency_size"] = SaliencySize.parse(keywords["saliency_size"])
-    for name in ("mask", "roi_track"):
+    for name in ("mask", "roi_track", "dump", "calibration"):
         if name in keywords:
             keywords[name] = Path(keywords[name])
     if "vmaf" in keywords:

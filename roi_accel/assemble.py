@@ -32,6 +32,7 @@ class Facts:
     provenance: dict[str, Any]
     warnings: tuple[str, ...]
     timing: dict[str, Any]
+    parity: dict[str, Any]
 
 
 def assemble(
@@ -100,6 +101,7 @@ def assemble(
         provenance=facts.provenance,
         warnings=facts.warnings,
         timing=facts.timing,
+        parity=facts.parity,
     )
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from roi_accel.backends.host import available_cores
 from roi_accel.errors import InputError
+from roi_accel.parity.gate import DEFAULT_GATE, GATE_MODES
 from roi_accel.saliency import DEFAULT_SIZE, SaliencySize
 from roi_accel.vmaf.options import DEFAULT_MODEL
 
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from os import PathLike
     from pathlib import Path
 
+    from roi_accel.parity.gate import GateMode
     from roi_accel.video import RawGeometry
 
 DEFAULT_THRESHOLD = 0.3
@@ -47,6 +49,9 @@ class ScoreOptions:
     device: str | None = None
     ep: str | None = None
     strict_ep: bool = False
+    gate: GateMode = DEFAULT_GATE
+    dump: Path | None = None
+    calibration: Path | None = None
     model: tuple[str, ...] = (DEFAULT_MODEL,)
     feature: tuple[str, ...] = ()
     vmaf: str | None = None
@@ -67,6 +72,13 @@ class ScoreOptions:
                 option = "--" + name.replace("_", "-")
                 msg = f"{option} must be at least 1, not {value}"
                 raise InputError(msg, remedy=f"leave {option} out for its default")
+        if self.gate not in GATE_MODES:
+            msg = f"the gate is one of {', '.join(GATE_MODES)}, not {self.gate!r}"
+            raise InputError(msg, remedy=f"leave --gate out for {DEFAULT_GATE}")
+        for name in ("dump", "calibration"):
+            if self.gate == "off" and getattr(self, name) is not None:
+                msg = f"--{name} says what to do about differences, but --gate off looks for none"
+                raise InputError(msg, remedy=f"leave out --{name} or --gate off")
         if not self.model:
             msg = "no VMAF model is named"
             raise InputError(msg, remedy=f"for example --model {DEFAULT_MODEL}")

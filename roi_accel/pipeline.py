@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import platform
-from contextlib import ExitStack, closing
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -22,7 +22,9 @@ from roi_accel.lockstep import check_known_counts, read_together
 from roi_accel.masks import MaskSource, open_mask_source
 from roi_accel.masks.network import NetworkSource
 from roi_accel.models import resolve
-from roi_accel.providers import plan_provider
+from roi_accel.parity.calibration import Calibration, read_calibration
+from roi_accel.parity.gate import Gate
+from roi_accel.providers import CPU_PROVIDER, ProviderPlan, plan_provider
 from roi_accel.saliency import SaliencyNetwork
 from roi_accel.timing import Stopwatch
 from roi_accel.video import check_same_geometry, check_scorable, open_video
@@ -36,7 +38,7 @@ from roi_accel.vmaf import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
     from roi_accel.backends.frame import Frame
@@ -71,6 +73,7 @@ def score_all(
         raise InputError(msg, remedy="name at least one with -d")
     models = parse_models(options.model)
     features = parse_features(options.feature)
+    calibration = read_calibration(options.calibration) if options.calibration else Calibration()
     scorer = find_scorer(options.vmaf)
     with ExitStack() as resources:
         readers = [
@@ -83,8 +86,22 @@ def score_all(
             scorer = find_scorer(options.vmaf, ffmpeg_only=True)
         choice = choose_backend(options.backend, device=options.device, threads=options.threads)
         backend = choice.backend
-        source = resources.enter_context(closing(_open_source(info, choice, options, stopwatch)))
-        session = resources.enter_context(backend.open(_plan(info, source, options)))
+        gate = Gate(options.gate, backend, stopwatch=stopwatch, dump=options.dump)
+        gate.test_device(info.pixel_format)
+        source = resources.enter_context(
+            closing(_open_source(info, choice, options, gate=gate, stopwatch=stopwatch))
+        )
+        if isinstance(source, NetworkSource) and options.gate != "off":
+            resources.enter_context(
+                _reference_network(source.network, choice, calibration, gate, options.threads)
+            )
+        session = resources.enter_context(
+            gate.open(
+                _plan(info, source, options),
+                videos=[str(path) for path in distorted],
+                regions=source.region_names,
+            )
+        )
         per_video = 2 + len(source.region_names)
         request = ScoringRequest(
             pixel_format=info.pixel_format,
@@ -97,7 +114,7 @@ def score_all(
             subsample=options.subsample,
         )
         scoring = resources.enter_context(Scoring(scorer, request))
-        run = _Run(readers, source, session, scoring, stopwatch, progress)
+        run = _Run(readers, source, session, gate, scoring, stopwatch, progress)
         run.feed_all(options)
         whole = options.frame_count is None and not options.shortest
         source.finish(len(run.means), whole=whole)
@@ -127,6 +144,7 @@ def score_all(
                 provenance=provenance | {"distorted": _video_facts(readers[number + 1].info)},
                 warnings=source.warnings
                 + cautions(info, readers[number + 1].info, options, scorer, len(run.means)),
+                parity=gate.report(number),
                 timing=timing,
             ),
         )
@@ -143,7 +161,7 @@ def _check_readers(readers: Sequence[VideoReader], options: ScoreOptions) -> Non
 
 
 def _open_source(
-    info: VideoInfo, choice: Choice, options: ScoreOptions, stopwatch: Stopwatch
+    info: VideoInfo, choice: Choice, options: ScoreOptions, *, gate: Gate, stopwatch: Stopwatch
 ) -> MaskSource:
     """Return the mask source that the options name; by default the network."""
     source = open_mask_source(
@@ -165,8 +183,31 @@ def _open_source(
         strict_ep=options.strict_ep,
     )
     return NetworkSource(
-        network, options.saliency_size, width=info.width, height=info.height, stopwatch=stopwatch
+        network,
+        options.saliency_size,
+        width=info.width,
+        height=info.height,
+        stopwatch=stopwatch,
+        check=gate.check_map,
     )
+
+
+@contextmanager
+def _reference_network(
+    network: SaliencyNetwork, choice: Choice, calibration: Calibration, gate: Gate, threads: int
+) -> Iterator[None]:
+    """Let the gate compare maps with the same network on the CPU, unless it runs there anyway."""
+    if network.providers.attached == (CPU_PROVIDER,):
+        gate.note(f"the network runs on {CPU_PROVIDER}, with which its maps would be compared")
+        yield
+        return
+    device, provider = choice.backend.device, network.providers.attached[0]
+    names = (device, f"{device} {choice.status.description}", provider)
+    plan = ProviderPlan(CPU_PROVIDER, "the gate compares with it")
+    with closing(SaliencyNetwork(network.model, plan, threads=threads)) as reference:
+        tolerance = calibration.tolerance("saliency", names)
+        gate.compare_network(reference.infer, CPU_PROVIDER, tolerance)
+        yield
 
 
 def _plan(info: VideoInfo, source: MaskSource, options: ScoreOptions) -> Plan:
@@ -195,6 +236,7 @@ class _Run:
     readers: Sequence[VideoReader]
     source: MaskSource
     session: Session
+    gate: Gate
     scoring: Scoring
     stopwatch: Stopwatch
     progress: Progress | None
@@ -215,7 +257,8 @@ class _Run:
             stopwatch=self.stopwatch,
         )
         for index, (reference, *distorted) in enumerate(together):
-            streams = self._mask(index, reference, distorted)
+            with self.gate.frame(index, distorted):
+                streams = self._mask(index, reference, distorted)
             with self.stopwatch.stage("vmaf_feed"):
                 self.scoring.feed(streams)
             if self.progress:

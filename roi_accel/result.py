@@ -80,6 +80,8 @@ class Result:
         Versions, files, geometry and every parameter that changes the score.
     warnings : tuple of str
         What the reader should know of this run that is no failure, one line each.
+    parity : mapping
+        What the gate compared before VMAF saw it, and with what.
     timing : mapping
         Where the time of the run went; the only part that differs between equal runs.
     """
@@ -97,6 +99,7 @@ class Result:
     regions: Mapping[str, Mapping[str, Any]]
     provenance: Mapping[str, Any]
     warnings: tuple[str, ...]
+    parity: Mapping[str, Any]
     timing: Mapping[str, Any]
 
     def to_dict(self) -> dict[str, Any]:
@@ -119,6 +122,7 @@ class Result:
         return content | {
             "provenance": dict(self.provenance),
             "warnings": list(self.warnings),
+            "parity": dict(self.parity),
             "timing": dict(self.timing),
         }
 

@@ -12,20 +12,24 @@ if TYPE_CHECKING:
 
 
 class Stopwatch:
-    """Adds up the wall time spent in named stages."""
+    """Adds up the wall time spent in named stages, which may lie inside one another."""
 
     def __init__(self) -> None:
         self._started = time.perf_counter()
         self._seconds: defaultdict[str, float] = defaultdict(float)
+        self._inner = [0.0]
 
     @contextmanager
     def stage(self, name: str) -> Iterator[None]:
-        """Count the time inside the ``with`` block for stage `name`."""
+        """Count the time inside the ``with`` for stage `name`, less that of stages inside it."""
         started = time.perf_counter()
+        self._inner.append(0.0)
         try:
             yield
         finally:
-            self._seconds[name] += time.perf_counter() - started
+            elapsed = time.perf_counter() - started
+            self._seconds[name] += elapsed - self._inner.pop()
+            self._inner[-1] += elapsed
 
     def report(self, frames: int) -> dict[str, object]:
         """Return the wall time in seconds, frames per second, and the share of each stage."""

@@ -22,7 +22,8 @@ from rich.table import Table
 from roi_accel.errors import OutputError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from typing import Any
 
     from rich.console import RenderableType
     from rich.progress import Task
@@ -126,6 +127,20 @@ def print_summary(results: Sequence[Result]) -> None:
     print_note(
         f"{len(first.frames)} frames, mask {first.saliency_model}, model {first.model}, "
         f"weight {first.weight:g}, {first.timing['frames_per_second']:.1f} frames/s"
+    )
+    print_note(_gate_outcome(first.parity))
+
+
+def _gate_outcome(parity: Mapping[str, Any]) -> str:
+    """Return what the gate found, in a few words; a run in which it found a fault has no result."""
+    if parity["gate"] == "off":
+        return "gate off: nothing was checked"
+    stages = [stage["stage"] for stage in parity["stages"]]
+    if not stages:
+        return "gate: self-test passed"
+    return (
+        f"gate: self-test passed, {parity['frames_checked']} frames checked "
+        f"({', '.join(stages)}), no difference"
     )
 
 

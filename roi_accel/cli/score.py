@@ -20,6 +20,7 @@ from roi_accel.options import (
     DEFAULT_WEIGHT,
     ScoreOptions,
 )
+from roi_accel.parity.gate import DEFAULT_GATE, GateMode
 from roi_accel.pipeline import score_all
 from roi_accel.result import to_csv, to_json
 from roi_accel.saliency import DEFAULT_SIZE, SaliencySize
@@ -179,6 +180,30 @@ def score(
             rich_help_panel=_RUN,
         ),
     ] = False,
+    gate: Annotated[
+        GateMode,
+        typer.Option(
+            help="Which frames the reference backend checks before VMAF sees them: the first, "
+            "a sample, all; 'off' leaves out the device's self-test too.",
+            rich_help_panel=_RUN,
+        ),
+    ] = DEFAULT_GATE,
+    dump: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FOLDER",
+            help="Where to save the arrays (.npz) if the gate finds a difference.",
+            rich_help_panel=_RUN,
+        ),
+    ] = None,
+    calibration: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="TOML",
+            help="Tolerances of the network's map, per device.",
+            rich_help_panel=_RUN,
+        ),
+    ] = None,
     threads: Annotated[
         int | None,
         typer.Option(
@@ -255,7 +280,7 @@ def score(
         raise InputError(msg, remedy="give each its own file")
     models = tuple(model or (DEFAULT_MODEL,))
     inputs = [reference, *distorted, Path(saliency_model)]
-    inputs += [path for path in (mask, roi_track) if path]
+    inputs += [path for path in (mask, roi_track, calibration) if path]
     inputs += [each.path for each in parse_models(models) if each.path]
     for path in outputs:
         check_output(path, overwrite=overwrite, inputs=inputs)
@@ -280,6 +305,9 @@ def score(
         device=device,
         ep=ep,
         strict_ep=strict_ep,
+        gate=gate,
+        dump=dump,
+        calibration=calibration,
         model=models,
         feature=tuple(feature or ()),
         vmaf=vmaf,

@@ -9,9 +9,14 @@ from roi_accel.errors import ModelError, RoiAccelError
 from roi_accel.masks.source import MaskSource
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    import numpy as np
+    from numpy.typing import NDArray
+
     from roi_accel.backends.frame import Frame
     from roi_accel.backends.plan import ModelSize
-    from roi_accel.backends.protocol import Mask, Session
+    from roi_accel.backends.protocol import Mask, ModelInput, Session
     from roi_accel.saliency import SaliencyNetwork, SaliencySize
     from roi_accel.timing import Stopwatch
 
@@ -28,6 +33,13 @@ class NetworkSource(MaskSource):
         The frames' size in luma pixels.
     stopwatch : Stopwatch
         Counts the stages ``preprocess`` and ``network``.
+    check : callable, optional
+        Called with each input, float32[1, 3, height, width], and the map the network made of it,
+        float32[height, width], once that is known to be a mask; raises where it distrusts it.
+
+    Attributes
+    ----------
+    network : SaliencyNetwork
 
     Raises
     ------
@@ -43,13 +55,15 @@ class NetworkSource(MaskSource):
         width: int,
         height: int,
         stopwatch: Stopwatch,
+        check: Callable[[ModelInput, NDArray[np.float32]], None] | None = None,
     ) -> None:
         self.region_names = ()
         self.frame_count = None
         self.warnings = network.providers.warnings
-        self._network = network
+        self.network = network
         self._asked_size = size
         self._stopwatch = stopwatch
+        self._check = check
         self.model_size: ModelSize = size.for_frame(width, height)
         network.check_size(self.model_size)
         self.label = network.model.name
@@ -69,24 +83,27 @@ class NetworkSource(MaskSource):
             model_input = session.preprocess(reference)
         with self._stopwatch.stage("network"):
             try:
-                saliency = self._network.infer(model_input)
+                saliency = self.network.infer(model_input)
             except RoiAccelError as error:
                 error.message = f"frame {index}: {error.message}"
                 raise
         height, width = self.size
         try:
-            return (quantise(saliency[:height, :width]),)
+            mask = quantise(saliency[:height, :width])
         except ValueError as error:
             msg = f"frame {index}: network {self.label} gave a map that is no mask: {error}"
             raise ModelError(msg, remedy="use another network or --mask") from error
+        if self._check is not None:
+            self._check(model_input, saliency)
+        return (mask,)
 
     def close(self) -> None:
         """Release the network and its provider."""
-        self._network.close()
+        self.network.close()
 
     def provenance(self) -> dict[str, object]:
         """Return what decides these masks: the network, its input size and where it runs."""
-        network, size, providers = self._network, self.model_size, self._network.providers
+        network, size, providers = self.network, self.model_size, self.network.providers
         return {
             "kind": "network",
             "name": network.model.name,

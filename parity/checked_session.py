@@ -1,0 +1,194 @@
+"""A session that computes chosen frames twice: on the device, and with the reference backend."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Self
+
+from roi_accel.backends.numpy_backend import NumpyBackend
+from roi_accel.parity.compare import frame_planes, input_channels
+from roi_accel.parity.ledger import Check
+from roi_accel.parity.selftest import frames_and_mask
+from roi_accel.parity.tolerance import table_tolerance
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from types import TracebackType
+
+    from roi_accel.backends.frame import Frame
+    from roi_accel.backends.plan import Plan
+    from roi_accel.backends.protocol import Alpha, Mask, ModelInput, Session
+    from roi_accel.parity.compare import Named
+    from roi_accel.parity.ledger import Ledger
+    from roi_accel.timing import Stopwatch
+
+
+@dataclass
+class _Watched:
+    """A frame that is being checked.
+
+    Attributes
+    ----------
+    index : int
+        0-based.
+    distorted : sequence of Frame
+        One per video; `substitute` is known by them to be about this or that one.
+    masked : list of (int, Check)
+        The answers of `substitute` with their videos, to be compared at the end.
+    """
+
+    index: int
+    distorted: Sequence[Frame]
+    masked: list[tuple[int, Check]] = field(default_factory=list)
+
+
+class CheckedSession:
+    """A device's session which, inside `watch`, is held against the reference backend's.
+
+    Parameters
+    ----------
+    session : Session
+        The device's.
+    device : str
+        Its name in messages.
+    videos : sequence of str
+        Names of the distorted videos in messages, in the order in which `watch` gets theirs.
+    regions : sequence of str
+        Names of the masks that follow the main one in every frame.
+    ledger : Ledger
+        Learns what was compared.
+    stopwatch : Stopwatch
+        Counts the stage ``gate``.
+    """
+
+    def __init__(
+        self,
+        session: Session,
+        *,
+        device: str,
+        videos: Sequence[str],
+        regions: Sequence[str],
+        ledger: Ledger,
+        stopwatch: Stopwatch,
+    ) -> None:
+        self._session = session
+        self._reference = NumpyBackend().open(session.plan)
+        self._device = device
+        self._videos = videos
+        self._masks = ("", *(f", region {name}" for name in regions))
+        self._ledger = ledger
+        self._stopwatch = stopwatch
+        self._watched: _Watched | None = None
+
+    @property
+    def plan(self) -> Plan:
+        """What this session was opened for."""
+        return self._session.plan
+
+    @contextmanager
+    def watch(self, index: int, distorted: Sequence[Frame]) -> Iterator[None]:
+        """Check all that is computed in the ``with``; masked frames at its end.
+
+        Only then, so that an answer which a later one overwrote is found.
+
+        Raises
+        ------
+        ParityError
+            Something differs; also from `preprocess` and `substitute` inside the ``with``.
+        """
+        self._watched = watched = _Watched(index, distorted)
+        try:
+            yield
+            with self._stopwatch.stage("gate"):
+                for video, check in watched.masked:
+                    self._ledger.count(check, compared_with=NumpyBackend.name, video=video)
+        finally:
+            self._watched = None
+
+    def preprocess(self, reference: Frame) -> ModelInput:
+        """Return the network's input for `reference`, as `Session.preprocess` does."""
+        watched = self._watched
+        if watched is None:
+            return self._session.preprocess(reference)
+        with self._stopwatch.stage("gate"):
+            inputs = {f"reference {name}": plane for name, plane in frame_planes(reference).items()}
+            before = _copied(inputs)
+            wanted = self._reference.preprocess(reference)
+        got = self._session.preprocess(reference)
+        with self._stopwatch.stage("gate"):
+            self._require_untouched(watched.index, "preprocess", before, inputs)
+            check = Check(
+                frame=watched.index,
+                fault=f"preprocess: {self._device} differs from {NumpyBackend.name}",
+                wanted=input_channels(wanted),
+                got=input_channels(got),
+                inputs=inputs,
+                tolerance=table_tolerance("preprocess"),
+                label="preprocess",
+            )
+            self._ledger.count(check, compared_with=NumpyBackend.name)
+        return got
+
+    def upsample(self, mask: Mask) -> Alpha:
+        """Return alpha on each plane's own grid; unchecked, since no score is computed from it."""
+        return self._session.upsample(mask)
+
+    def substitute(self, reference: Frame, distorted: Frame, mask: Mask) -> Frame:
+        """Return the masked frame, as `Session.substitute` does."""
+        watched = self._watched
+        if watched is None:
+            return self._session.substitute(reference, distorted, mask)
+        video = next(n for n, frame in enumerate(watched.distorted) if frame is distorted)
+        number = sum(1 for earlier, _ in watched.masked if earlier == video)
+        what = f"substitute of {self._videos[video]}{self._masks[number]}"
+        with self._stopwatch.stage("gate"):
+            inputs = frames_and_mask(reference, distorted, mask)
+            before = _copied(inputs)
+            wanted = self._reference.substitute(reference, distorted, mask)
+        got = self._session.substitute(reference, distorted, mask)
+        with self._stopwatch.stage("gate"):
+            self._require_untouched(watched.index, what, before, inputs)
+        check = Check(
+            frame=watched.index,
+            fault=f"{what}: {self._device} differs from {NumpyBackend.name}",
+            wanted=frame_planes(wanted),
+            got=frame_planes(got),
+            inputs=inputs,
+            tolerance=table_tolerance("substitute"),
+            label=f"substitute-video-{video}-mask-{number}",
+        )
+        watched.masked.append((video, check))
+        return got
+
+    def close(self) -> None:
+        """Release the device's buffers, and the reference's."""
+        self._reference.close()
+        self._session.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        value: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def _require_untouched(self, frame: int, what: str, before: Named, after: Named) -> None:
+        check = Check(
+            frame=frame,
+            fault=f"{what}: {self._device} writes to its input",
+            wanted=before,
+            got=after,
+            inputs={},
+            tolerance=table_tolerance("substitute"),
+            label="written-input",
+        )
+        self._ledger.require(check)
+
+
+def _copied(arrays: Named) -> Named:
+    return {name: array.copy() for name, array in arrays.items()}

@@ -1,0 +1,217 @@
+"""The gate: no score is computed from frames of a device that was not verified in this very run.
+
+A device first reproduces the golden self-test; then chosen frames of the run are computed by the
+reference backend too. Arrays are only read here, so a run gives the same scores with and without.
+"""
+
+from __future__ import annotations
+
+from contextlib import contextmanager, nullcontext
+from typing import TYPE_CHECKING, Any, Literal
+
+from roi_accel.backends.numpy_backend import NumpyBackend
+from roi_accel.parity.checked_session import CheckedSession
+from roi_accel.parity.compare import input_channels
+from roi_accel.parity.ledger import Check, Ledger
+from roi_accel.parity.selftest import run_self_test
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+    from pathlib import Path
+
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from roi_accel.backends.frame import Frame, PixelFormat
+    from roi_accel.backends.plan import Plan
+    from roi_accel.backends.protocol import Backend, ModelInput, Session
+    from roi_accel.parity.selftest import SelfTest
+    from roi_accel.parity.tolerance import Tolerance
+    from roi_accel.timing import Stopwatch
+
+    SaliencyMap = NDArray[np.float32]
+    Infer = Callable[[ModelInput], SaliencyMap]
+
+GateMode = Literal["first", "sample", "all", "off"]
+
+GATE_MODES: tuple[GateMode, ...] = ("first", "sample", "all", "off")
+
+DEFAULT_GATE: GateMode = "sample"
+
+SAMPLE_STRIDE = 17
+"""A prime, so that a device that takes turns among a few buffers has each of them checked."""
+
+_FRAMES: dict[GateMode, str] = {
+    "first": "frame 0",
+    "sample": f"frames 0 and 1, and every {SAMPLE_STRIDE}th",
+    "all": "every frame",
+    "off": "none",
+}
+
+
+def is_checked(mode: GateMode, index: int) -> bool:
+    """Whether frame `index`, counted from 0, is compared with the reference backend's."""
+    if mode == "sample":
+        return index == 1 or index % SAMPLE_STRIDE == 0
+    return mode == "all" or (mode == "first" and index == 0)
+
+
+class Gate:
+    """One run's checks, and what they compared.
+
+    Parameters
+    ----------
+    mode : {"first", "sample", "all", "off"}
+        Which frames are checked; ``off`` leaves out the self-test too.
+    backend : Backend
+        What is checked.
+    stopwatch : Stopwatch
+        Counts the stage ``gate``.
+    dump : Path, optional
+        The folder for the arrays of an answer that differs. It need not exist, its parent must.
+
+    Raises
+    ------
+    OutputError
+        `dump` cannot be a folder.
+    """
+
+    def __init__(
+        self,
+        mode: GateMode,
+        backend: Backend,
+        *,
+        stopwatch: Stopwatch,
+        dump: Path | None = None,
+    ) -> None:
+        self._mode = mode
+        self._backend = backend
+        self._stopwatch = stopwatch
+        self._ledger = Ledger(dump)
+        # By its class: a backend of another package may call itself whatever it likes.
+        self._is_reference = type(backend) is NumpyBackend
+        self._self_test: SelfTest | None = None
+        self._session: CheckedSession | None = None
+        self._reference_network: tuple[Infer, str, Tolerance] | None = None
+        self._index: int | None = None
+        self._frames_checked = 0
+        self._notes: list[str] = []
+        if mode == "off":
+            self.note("nothing was checked")
+        elif self._is_reference:
+            self.note(f"{NumpyBackend.name} is the reference itself: only the self-test checks it")
+
+    def test_device(self, pixel_format: PixelFormat) -> None:
+        """Let the device reproduce the golden self-test in `pixel_format`.
+
+        Raises
+        ------
+        BackendUnavailable
+            It does not.
+        """
+        if self._mode != "off":
+            with self._stopwatch.stage("gate"):
+                self._self_test = run_self_test(self._backend, pixel_format)
+
+    def open(self, plan: Plan, *, videos: Sequence[str], regions: Sequence[str]) -> Session:
+        """Return the backend's session for `plan`, checked on chosen frames inside `frame`.
+
+        Parameters
+        ----------
+        plan : Plan
+        videos : sequence of str
+            Names of the distorted videos, in the order in which `frame` gets theirs.
+        regions : sequence of str
+            Names of the masks that follow the main one in every frame.
+        """
+        session = self._backend.open(plan)
+        if self._mode == "off" or self._is_reference:
+            return session
+        self._session = CheckedSession(
+            session,
+            device=f"backend {self._backend.name} on {self._backend.device}",
+            videos=videos,
+            regions=regions,
+            ledger=self._ledger,
+            stopwatch=self._stopwatch,
+        )
+        return self._session
+
+    def note(self, text: str) -> None:
+        """Let the report say what was left unchecked, and why."""
+        self._notes.append(text)
+
+    def compare_network(self, infer: Infer, provider: str, tolerance: Tolerance) -> None:
+        """Hold maps of checked frames against those of the same network on `provider`.
+
+        Parameters
+        ----------
+        infer : callable
+            From a network's input to its map, float32[height, width].
+        provider : str
+            Where `infer` runs.
+        tolerance : Tolerance
+        """
+        self._reference_network = infer, provider, tolerance
+
+    @contextmanager
+    def frame(self, index: int, distorted: Sequence[Frame]) -> Iterator[None]:
+        """Check what the session and the network do inside the ``with``, if frame `index` is due.
+
+        Raises
+        ------
+        ParityError
+            Something differs: at the latest on leaving the block, so before a frame is used.
+        """
+        nothing = self._session is None and self._reference_network is None
+        if nothing or not is_checked(self._mode, index):
+            yield
+            return
+        self._index = index
+        try:
+            with self._session.watch(index, distorted) if self._session else nullcontext():
+                yield
+            self._frames_checked += 1
+        finally:
+            self._index = None
+
+    def check_map(self, model_input: ModelInput, saliency: SaliencyMap) -> None:
+        """Hold a network's map against the reference provider's, if its frame is due.
+
+        Parameters
+        ----------
+        model_input : float32[1, 3, height, width]
+        saliency : float32[height, width]
+
+        Raises
+        ------
+        ParityError
+            They lie further apart than the tolerance.
+        """
+        if self._index is None or self._reference_network is None:
+            return
+        infer, provider, tolerance = self._reference_network
+        with self._stopwatch.stage("gate"):
+            check = Check(
+                frame=self._index,
+                fault=f"saliency: the network's map differs from {provider}'s",
+                wanted={"mask": infer(model_input)},
+                got={"mask": saliency},
+                inputs=input_channels(model_input),
+                tolerance=tolerance,
+                label="saliency",
+            )
+            self._ledger.count(check, compared_with=provider)
+
+    def report(self, video: int) -> dict[str, Any]:
+        """Return the result's ``parity`` block for distorted video `video`, counted from 0."""
+        test = self._self_test
+        return {
+            "gate": self._mode,
+            "self_test": None if test is None else {"cases": test.cases, "values": test.values},
+            "reference": None if self._session is None else NumpyBackend.name,
+            "frames": _FRAMES[self._mode],
+            "frames_checked": self._frames_checked,
+            "stages": self._ledger.report(video),
+            "notes": list(self._notes),
+        }

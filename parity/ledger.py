@@ -1,0 +1,156 @@
+"""What a run's checks compared, and the error with all its evidence once something differs."""
+
+from __future__ import annotations
+
+import io
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from roi_accel.errors import OutputError, ParityError
+from roi_accel.files import write_atomically
+from roi_accel.parity.compare import compare
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from roi_accel.parity.compare import Comparison, Named
+    from roi_accel.parity.tolerance import Tolerance
+
+_REMEDY = "update the device's driver, or choose another --device, --backend or --ep"
+_HINT = "--dump FOLDER keeps the arrays"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Check:
+    """One answer beside the one that was wanted, and what a reader of a failure needs to know.
+
+    Attributes
+    ----------
+    frame : int
+        0-based.
+    fault : str
+        What it would mean that they differ, as the beginning of a sentence.
+    wanted, got : mapping of str to array
+    inputs : mapping of str to array
+        What the answer was computed from, for a dump.
+    tolerance : Tolerance
+    label : str
+        Tells a dump from others of the same frame.
+    """
+
+    frame: int
+    fault: str
+    wanted: Named
+    got: Named
+    inputs: Named
+    tolerance: Tolerance
+    label: str
+
+
+@dataclass
+class _Tally:
+    """What was compared of one stage."""
+
+    compared_with: str
+    tolerance: Tolerance
+    values: int = 0
+    largest: float = 0.0
+
+    def add(self, found: Comparison) -> None:
+        self.values += found.compared
+        self.largest = max(self.largest, found.maximum)
+
+    def report(self) -> dict[str, Any]:
+        return {
+            "stage": self.tolerance.stage,
+            "compared_with": self.compared_with,
+            "values": self.values,
+            "largest_difference": self.largest,
+            "tolerance": self.tolerance.value,
+            "tolerance_source": self.tolerance.source,
+        }
+
+
+class Ledger:
+    """Adds up what agrees, per stage and video, and raises at the first answer that does not.
+
+    Parameters
+    ----------
+    dump : Path, optional
+        The folder for the arrays of an answer that differs. It need not exist, its parent must.
+
+    Raises
+    ------
+    OutputError
+        `dump` cannot be a folder.
+    """
+
+    def __init__(self, dump: Path | None = None) -> None:
+        if dump is not None:
+            _check_folder(dump)
+        self._dump = dump
+        self._tallies: dict[tuple[int | None, str], _Tally] = {}
+
+    def count(self, check: Check, *, compared_with: str, video: int | None = None) -> None:
+        """Compare and add to what the report says of `video`; None for what all videos share.
+
+        Raises
+        ------
+        ParityError
+            They differ.
+        """
+        found = self.require(check)
+        key = video, check.tolerance.stage
+        tally = self._tallies.setdefault(key, _Tally(compared_with, check.tolerance))
+        tally.add(found)
+
+    def require(self, check: Check) -> Comparison:
+        """Return what comparing found, without adding it up; ParityError if they differ."""
+        found = compare(check.wanted, check.got, tolerance=check.tolerance.value)
+        if found.agrees:
+            return found
+        tolerance = f"tolerance {check.tolerance.value:g} {check.tolerance.unit}"
+        msg = f"gate: {check.fault}: {found.at_frame(check.frame)} ({tolerance})"
+        raise ParityError(f"{msg}; nothing was scored", remedy=f"{_REMEDY}; {self._save(check)}")
+
+    def report(self, video: int) -> list[dict[str, Any]]:
+        """Return what was compared for distorted video `video`, stage by stage."""
+        return [
+            tally.report()
+            for (whose, _), tally in self._tallies.items()
+            if whose is None or whose == video
+        ]
+
+    def _save(self, check: Check) -> str:
+        """Write the dump if one is wanted; return where it is, or why it is not there."""
+        if self._dump is None:
+            return _HINT
+        path = self._dump / f"frame-{check.frame}-{check.label}.npz"
+        arrays = {f"wanted {name}": plane for name, plane in check.wanted.items()}
+        arrays |= {f"got {name}": plane for name, plane in check.got.items()}
+        arrays |= check.inputs
+        content = io.BytesIO()
+        np.savez_compressed(
+            content, **{name.replace(" ", "_"): plane for name, plane in arrays.items()}
+        )
+        try:
+            self._dump.mkdir(exist_ok=True)
+            write_atomically(path, content.getvalue(), overwrite=False)
+        except OSError as error:
+            return f"the arrays could not be saved: {self._dump}: {error.strerror or error}"
+        except OutputError as error:
+            return f"the arrays could not be saved: {error.message}"
+        return f"the arrays are in {path}"
+
+
+def _check_folder(folder: Path) -> None:
+    if folder.is_dir():
+        return
+    if folder.exists() or folder.is_symlink():
+        msg = f"{folder} is no folder, so nothing could be saved there"
+        raise OutputError(msg, remedy="name another folder with --dump")
+    if not folder.parent.is_dir():
+        msg = f"the folder {folder} cannot be made: there is no folder {folder.parent}"
+        raise OutputError(msg, remedy="create it first, or name another with --dump")
