@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from roi_accel.backends.frame import Frame, PixelFormat
+    from roi_accel.backends.frame import Frame
     from roi_accel.backends.plan import Plan
     from roi_accel.backends.protocol import Backend, ModelInput, Session
     from roi_accel.parity.selftest import SelfTest
@@ -101,20 +101,8 @@ class Gate:
         elif self._is_reference:
             self.note(f"{NumpyBackend.name} is the reference itself: only the self-test checks it")
 
-    def test_device(self, pixel_format: PixelFormat) -> None:
-        """Let the device reproduce the golden self-test in `pixel_format`.
-
-        Raises
-        ------
-        BackendUnavailable
-            It does not.
-        """
-        if self._mode != "off":
-            with self._stopwatch.stage("gate"):
-                self._self_test = run_self_test(self._backend, pixel_format)
-
     def open(self, plan: Plan, *, videos: Sequence[str], regions: Sequence[str]) -> Session:
-        """Return the backend's session for `plan`, checked on chosen frames inside `frame`.
+        """Let the device pass the self-test; return its session, checked inside `frame`.
 
         Parameters
         ----------
@@ -123,9 +111,22 @@ class Gate:
             Names of the distorted videos, in the order in which `frame` gets theirs.
         regions : sequence of str
             Names of the masks that follow the main one in every frame.
+
+        Raises
+        ------
+        BackendUnavailable
+            The device does not reproduce the golden self-test in the plan's format.
         """
         session = self._backend.open(plan)
-        if self._mode == "off" or self._is_reference:
+        if self._mode == "off":
+            return session
+        try:
+            with self._stopwatch.stage("gate"):
+                self._self_test = run_self_test(self._backend, plan.pixel_format)
+        except BaseException:
+            session.close()
+            raise
+        if self._is_reference:
             return session
         self._session = CheckedSession(
             session,

@@ -111,9 +111,11 @@ class Ledger:
         found = compare(check.wanted, check.got, tolerance=check.tolerance.value)
         if found.agrees:
             return found
-        tolerance = f"tolerance {check.tolerance.value:g} {check.tolerance.unit}"
-        msg = f"gate: {check.fault}: {found.at_frame(check.frame)} ({tolerance})"
-        raise ParityError(f"{msg}; nothing was scored", remedy=f"{_REMEDY}; {self._save(check)}")
+        msg = (
+            f"{check.fault}: {found.at_frame(check.frame)} "
+            f"(tolerance {check.tolerance.value:g} {check.tolerance.unit}); nothing was scored"
+        )
+        raise ParityError(msg, remedy=f"{_REMEDY}; {self._save(check)}")
 
     def report(self, video: int) -> list[dict[str, Any]]:
         """Return what was compared for distorted video `video`, stage by stage."""

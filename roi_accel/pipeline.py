@@ -87,7 +87,6 @@ def score_all(
         choice = choose_backend(options.backend, device=options.device, threads=options.threads)
         backend = choice.backend
         gate = Gate(options.gate, backend, stopwatch=stopwatch, dump=options.dump)
-        gate.test_device(info.pixel_format)
         source = resources.enter_context(
             closing(_open_source(info, choice, options, gate=gate, stopwatch=stopwatch))
         )
