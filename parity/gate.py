@@ -38,12 +38,12 @@ GATE_MODES: tuple[GateMode, ...] = ("first", "sample", "all", "off")
 
 DEFAULT_GATE: GateMode = "sample"
 
-SAMPLE_STRIDE = 17
+SAMPLE_STRIDE = 31
 """A prime, so that a device that takes turns among a few buffers has each of them checked."""
 
 _FRAMES: dict[GateMode, str] = {
     "first": "frame 0",
-    "sample": f"frames 0 and 1, and every {SAMPLE_STRIDE}th",
+    "sample": f"frames 0 and 1, and every {SAMPLE_STRIDE}st",
     "all": "every frame",
     "off": "none",
 }
