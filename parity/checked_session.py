@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Self
 
 from roi_accel.backends.numpy_backend import NumpyBackend
@@ -80,6 +80,7 @@ class CheckedSession:
         self._ledger = ledger
         self._stopwatch = stopwatch
         self._watched: _Watched | None = None
+        self._earlier: list[Check] = []
 
     @property
     def plan(self) -> Plan:
@@ -90,7 +91,8 @@ class CheckedSession:
     def watch(self, index: int, distorted: Sequence[Frame]) -> Iterator[None]:
         """Check all that is computed in the ``with``; masked frames at its end.
 
-        Only then, so that an answer which a later one overwrote is found.
+        Only then, and those of the frame before once more, so that an answer which a later one
+        overwrote is found.
 
         Raises
         ------
@@ -103,6 +105,12 @@ class CheckedSession:
             with self._stopwatch.stage("gate"):
                 for video, check in watched.masked:
                     self._ledger.count(check, compared_with=NumpyBackend.name, video=video)
+                for check in self._earlier:
+                    self._ledger.require(check)
+                self._earlier = [
+                    replace(check, fault=f"{check.fault} once it masks later frames")
+                    for _, check in watched.masked
+                ]
         finally:
             self._watched = None
 

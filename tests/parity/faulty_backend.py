@@ -1,0 +1,134 @@
+"""The NumPy backend with one planted fault, which the variable ROI_ACCEL_TEST_FAULT names."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+from typing import TYPE_CHECKING, ClassVar
+
+import numpy as np
+
+from roi_accel.backends.frame import Frame
+from roi_accel.backends.numpy_backend import NumpyBackend, NumpySession
+from roi_accel.backends.protocol import DeviceStatus
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from roi_accel.backends.plan import Plan
+    from roi_accel.backends.protocol import Alpha, Mask, ModelInput
+
+FAULT_VARIABLE = "ROI_ACCEL_TEST_FAULT"
+
+REAL_WIDTH = 96
+"""Of the clips of these tests; no case of the self-test has it."""
+
+REAL = "real "
+"""A fault with this prefix shows on real frames only, so that the self-test cannot find it."""
+
+
+class FaultyBackend(NumpyBackend):
+    name: ClassVar[str] = "faulty"
+
+    @classmethod
+    def probe(cls) -> list[DeviceStatus]:
+        return [DeviceStatus("ready", "cpu", "NumPy with a fault")]
+
+    def open(self, plan: Plan) -> FaultySession:
+        return FaultySession(plan)
+
+
+class FaultySession(NumpySession):
+    def __init__(self, plan: Plan) -> None:
+        super().__init__(plan)
+        fault = os.environ.get(FAULT_VARIABLE, "")
+        if fault.startswith(REAL):
+            fault = fault.removeprefix(REAL) if plan.width == REAL_WIDTH else ""
+        self._fault = fault
+        self._calls = 0
+        self._kept: Frame | None = None
+
+    def preprocess(self, reference: Frame) -> ModelInput:
+        model_input = super().preprocess(reference)
+        if self._fault == "preprocess":
+            model_input[0, 1, 2, 3] = np.nextafter(model_input[0, 1, 2, 3], np.float32(9))
+        if self._fault == "preprocess writes":
+            write(reference)
+        return model_input
+
+    def upsample(self, mask: Mask) -> Alpha:
+        alpha = super().upsample(mask)
+        if self._fault == "upsample":
+            alpha[0][1, 2] ^= 1
+        return alpha
+
+    def substitute(self, reference: Frame, distorted: Frame, mask: Mask) -> Frame:
+        masked = super().substitute(reference, distorted, mask)
+        self._calls += 1
+        damage = DAMAGES.get(self._fault)
+        if damage:
+            damage(masked, self._calls)
+        if self._fault == "substitute writes":
+            write(distorted)
+        if self._fault == "wrong type":
+            y, u, v = (plane.astype(np.int32) for plane in masked.planes)
+            return Frame((y, u, v), masked.pixel_format)
+        if self._fault == "one buffer":
+            return self._in_one_buffer(masked)
+        return masked
+
+    def _in_one_buffer(self, masked: Frame) -> Frame:
+        if self._kept is None:
+            self._kept = masked
+        for plane, new in zip(self._kept.planes, masked.planes, strict=True):
+            plane[:] = new
+        return self._kept
+
+
+def write(frame: Frame) -> None:
+    """Change the first luma sample as a compiled kernel would, read-only or not."""
+    sample = frame.planes[0]
+    ctypes.memset(sample.ctypes.data, int(sample.flat[0]) ^ 1 & 255, 1)
+
+
+def one_pixel(masked: Frame, _: int) -> None:
+    masked.planes[0][3, 5] ^= 1
+
+
+def tail_column(masked: Frame, _: int) -> None:
+    masked.planes[0][7:, -1] ^= 1
+
+
+def chroma(masked: Frame, _: int) -> None:
+    masked.planes[2][-1, -1] ^= 1
+
+
+def at_16_bits(masked: Frame, _: int) -> None:
+    if masked.pixel_format.bit_depth == 16:
+        masked.planes[1][4, 2] ^= 1
+
+
+def second_frame(masked: Frame, call: int) -> None:
+    if call == 2:
+        masked.planes[0][0, 0] ^= 1
+
+
+def every_second_time(masked: Frame, call: int) -> None:
+    if call % 2 == 0:
+        masked.planes[0][6, 6] ^= 1
+
+
+def every_third_time(masked: Frame, call: int) -> None:
+    if call % 3 == 0:
+        masked.planes[0][6, 6] ^= 1
+
+
+DAMAGES: dict[str, Callable[[Frame, int], None]] = {
+    "one pixel": one_pixel,
+    "tail column": tail_column,
+    "chroma": chroma,
+    "16 bits": at_16_bits,
+    "second frame": second_frame,
+    "every second time": every_second_time,
+    "every third time": every_third_time,
+}
