@@ -133,10 +133,9 @@ class Ledger:
         arrays = {f"wanted {name}": plane for name, plane in check.wanted.items()}
         arrays |= {f"got {name}": plane for name, plane in check.got.items()}
         arrays |= check.inputs
+        named: dict[str, Any] = {name.replace(" ", "_"): plane for name, plane in arrays.items()}
         content = io.BytesIO()
-        np.savez_compressed(
-            content, **{name.replace(" ", "_"): plane for name, plane in arrays.items()}
-        )
+        np.savez_compressed(content, **named)
         try:
             self._dump.mkdir(exist_ok=True)
             write_atomically(path, content.getvalue(), overwrite=False)

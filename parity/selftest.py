@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,7 +17,7 @@ from roi_accel.parity.tolerance import INTEGER_STAGES
 
 if TYPE_CHECKING:
     from roi_accel.backends.frame import Frame, PixelFormat
-    from roi_accel.backends.protocol import Backend, Mask, Session
+    from roi_accel.backends.protocol import Backend, Mask, ModelInput, Session
     from roi_accel.parity.compare import Named
     from roi_accel.parity.corpus import Case
     from roi_accel.parity.tolerance import Stage
@@ -172,7 +172,7 @@ def _ask(session: Session, stage: Stage, reference: Frame, distorted: Frame, mas
 
 def _named(stage: Stage, answer: _Answer) -> Named:
     return (
-        input_channels(answer[0])
+        input_channels(cast("ModelInput", answer[0]))
         if stage == "preprocess"
         else dict(zip("YUV", answer, strict=True))
     )
