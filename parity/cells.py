@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Mapping
 
     from roi_accel.parity.compare import Comparison
     from roi_accel.parity.tolerance import Stage, Tolerance
@@ -21,13 +21,13 @@ AGREE, DIFFER, UNUSABLE = 0, 1, 2
 
 @dataclass(frozen=True, kw_only=True)
 class Participant:
-    """One who answers: a backend on a device, an execution provider, a machine's record.
+    """One who answers: a backend on a device, an execution provider, the golden digests.
 
     Attributes
     ----------
     name : str
         Short and unique, such as ``numba``, ``opencl:0.0`` or ``openvino:CPU``.
-    kind : {"backend", "provider", "record", "golden"}
+    kind : {"backend", "provider", "golden"}
     aliases : tuple of str
         Further names that a calibration's pattern may match, such as the name with the device's.
     facts : mapping of str to str
@@ -116,6 +116,8 @@ class Report:
     participants : tuple of Participant
     warnings : tuple of str
         What is no failure but should be known, such as a calibration rule that matched nothing.
+    errors : tuple of str
+        What belongs to no cell, such as a record that was changed after it was written.
     provenance : mapping
         Versions, machine, date.
     """
@@ -123,6 +125,7 @@ class Report:
     cells: tuple[Cell, ...]
     participants: tuple[Participant, ...]
     warnings: tuple[str, ...] = ()
+    errors: tuple[str, ...] = ()
     provenance: Mapping[str, object] = field(default_factory=dict)
 
     def with_status(self, status: Status) -> list[Cell]:
@@ -143,7 +146,7 @@ class Report:
         if self.with_status("FAIL"):
             return DIFFER
         held = [cell for cell in self.with_status("OK") if not cell.is_repetition]
-        return UNUSABLE if self.with_status("ERROR") or not held else AGREE
+        return AGREE if held and not self._has_errors else UNUSABLE
 
     @property
     def outcome(self) -> str:
@@ -152,7 +155,11 @@ class Report:
             return "differ"
         if self.exit_code == AGREE:
             return "agree"
-        return "error" if self.with_status("ERROR") else "nothing compared"
+        return "error" if self._has_errors else "nothing compared"
+
+    @property
+    def _has_errors(self) -> bool:
+        return bool(self.errors or self.with_status("ERROR"))
 
     def largest(self) -> dict[Stage, tuple[float, Tolerance]]:
         """Return per compared stage the largest difference, and the tolerance of its cell."""
@@ -163,13 +170,3 @@ class Report:
             ):
                 found[cell.stage] = cell.comparison.maximum, cell.tolerance
         return found
-
-
-def merge(*parts: Report, warnings: Iterable[str] = ()) -> Report:
-    """Return one report for several; the first one's provenance."""
-    return Report(
-        cells=tuple(cell for part in parts for cell in part.cells),
-        participants=tuple(each for part in parts for each in part.participants),
-        warnings=(*(line for part in parts for line in part.warnings), *warnings),
-        provenance=parts[0].provenance,
-    )

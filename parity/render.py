@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import math
 import re
-from dataclasses import dataclass
+from collections import Counter
+from dataclasses import dataclass, replace
 from importlib import resources
 from typing import TYPE_CHECKING, Any, cast
 from xml.etree import ElementTree as ET
@@ -15,11 +16,12 @@ from roi_accel.parity.cells import STATUSES
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from roi_accel.parity.cells import Cell, Report
+    from roi_accel.parity.cells import Cell, Report, Status
     from roi_accel.parity.compare import Difference
     from roi_accel.parity.tolerance import Tolerance
 
 SCHEMA_VERSION = 1
+_MANY_ROWS = 40
 _SHOWN = 20
 """Explanations of one kind that are shown to people; the JSON has all."""
 
@@ -77,6 +79,37 @@ def rows(report: Report) -> list[Row]:
     ]
 
 
+def shown_rows(report: Report) -> list[Row]:
+    """Return the rows for people to read: without skipped ones, and few.
+
+    Of many pairs, as a fleet's records have, those that agree are one row per stage.
+    """
+    found = [row for row in rows(report) if row.status != "SKIP"]
+    if len(found) <= _MANY_ROWS:
+        return found
+    shown: list[Row] = []
+    for stage in dict.fromkeys(row.stage for row in found):
+        mine = [row for row in found if row.stage == stage]
+        good = [row for row in mine if row.status == "OK"]
+        if good:
+            shown.append(_together(good))
+        shown += [row for row in mine if row.status != "OK"]
+    return shown
+
+
+def _together(group: list[Row]) -> Row:
+    counts: Counter[str] = Counter()
+    for row in group:
+        counts.update(row.counts)
+    largest = max(group, key=lambda row: row.maximum)
+    return replace(
+        largest,
+        pair=f"{len(group)} pairs",
+        counts=dict(counts),
+        compared=sum(row.compared for row in group),
+    )
+
+
 def summary_lines(report: Report) -> list[str]:
     """Return the totals in words: cells, values compared, the largest difference per stage."""
     counts = ", ".join(f"{count} {status}" for status, count in _count(report.cells).items())
@@ -87,13 +120,15 @@ def summary_lines(report: Report) -> list[str]:
     return lines
 
 
-def explanations(report: Report) -> list[tuple[Cell, str]]:
-    """Return for each cell that failed or could not be computed why, failures first."""
-    return [
-        (cell, cell.explanation)
-        for status in ("FAIL", "ERROR")
+def explanations(report: Report) -> list[str]:
+    """Return a line for each cell that failed or could not be computed, failures first."""
+    statuses: tuple[Status, ...] = ("FAIL", "ERROR")
+    lines = [
+        f"{status} {cell.stage}, {cell.format}, {cell.pair}: {cell.explanation}"
+        for status in statuses
         for cell in report.with_status(status)
     ]
+    return lines + [f"ERROR {line}" for line in report.errors]
 
 
 def skips(report: Report) -> list[str]:
@@ -155,6 +190,7 @@ def to_dict(report: Report) -> dict[str, Any]:
         ],
         "cells": [_cell(cell) for cell in report.cells],
         "warnings": list(report.warnings),
+        "errors": list(report.errors),
         "provenance": dict(report.provenance),
     }
 
@@ -165,7 +201,7 @@ def to_markdown(report: Report) -> str:
     lines += [f"- {_markdown(line)}" for line in summary_lines(report)]
     lines += ["", "| | stage | compared | formats | values | largest difference | allowed |"]
     lines += ["|---|---|---|---|--:|--:|--:|"]
-    for row in rows(report):
+    for row in shown_rows(report):
         cells = (
             _ICONS[row.status],
             row.stage,
@@ -179,11 +215,7 @@ def to_markdown(report: Report) -> str:
     found = explanations(report)
     if found:
         lines += ["", "### What is wrong", ""]
-        lines += [
-            f"- **{cell.status}** {cell.stage}, {cell.format}, {_markdown(cell.pair)}: "
-            f"{_markdown(why)}"
-            for cell, why in found[:_SHOWN]
-        ]
+        lines += [f"- {_markdown(line)}" for line in found[:_SHOWN]]
         if len(found) > _SHOWN:
             lines.append(f"- ... and {len(found) - _SHOWN} more")
     if skips(report):
@@ -216,20 +248,13 @@ def to_junit(report: Report, *, timestamp: str, hostname: str) -> str:
     for stage in dict.fromkeys(cell.stage for cell in report.cells):
         cells = [cell for cell in report.cells if cell.stage == stage]
         counts = _count(cells)
-        suite = ET.SubElement(
-            root,
-            "testsuite",
-            {
-                "name": f"parity.{stage}",
-                "tests": str(len(cells)),
-                "failures": str(counts.get("FAIL", 0)),
-                "errors": str(counts.get("ERROR", 0)),
-                "skipped": str(counts.get("SKIP", 0)),
-                "time": "0",
-                "timestamp": timestamp,
-                "hostname": _xml(hostname),
-            },
-        )
+        attributes = {
+            "tests": str(len(cells)),
+            "failures": str(counts.get("FAIL", 0)),
+            "errors": str(counts.get("ERROR", 0)),
+            "skipped": str(counts.get("SKIP", 0)),
+        }
+        suite = _suite(root, stage, attributes, timestamp, hostname)
         for cell in cells:
             name = _xml(f"{cell.pair} [{cell.format}]")
             attributes = {"classname": f"parity.{stage}", "name": name, "time": "0"}
@@ -239,9 +264,27 @@ def to_junit(report: Report, *, timestamp: str, hostname: str) -> str:
                 why = _xml(cell.explanation)
                 attributes = {"message": why} if tag == "skipped" else {"message": why, "type": tag}
                 ET.SubElement(case, tag, attributes).text = why
+    if report.errors:
+        attributes = {"errors": str(len(report.errors)), "tests": str(len(report.errors))}
+        suite = _suite(root, "records", attributes, timestamp, hostname)
+        for number, why in enumerate(report.errors, 1):
+            attributes = {"classname": "parity.records", "name": f"record {number}", "time": "0"}
+            case = ET.SubElement(suite, "testcase", attributes)
+            ET.SubElement(case, "error", {"message": _xml(why), "type": "error"}).text = _xml(why)
     ET.indent(root)
     body = ET.tostring(root, encoding="unicode")
     return f'<?xml version="1.0" encoding="utf-8"?>\n{body}\n'
+
+
+def _suite(
+    root: ET.Element, name: str, counts: dict[str, str], timestamp: str, hostname: str
+) -> ET.Element:
+    """Return a suite with its counts; those that are left out are 0."""
+    zeros = {"tests": "0", "failures": "0", "errors": "0", "skipped": "0"}
+    fixed = {"name": f"parity.{name}", "time": "0", "timestamp": timestamp}
+    return ET.SubElement(
+        root, "testsuite", {**fixed, **zeros, **counts, "hostname": _xml(hostname)}
+    )
 
 
 def _cell(cell: Cell) -> dict[str, Any]:

@@ -106,7 +106,7 @@ def run_parity(
     calibration = read_calibration(options.calibration) if options.calibration else Calibration()
     chosen = _cases(options)
     networks = [case for case in chosen if case.has_pictures]
-    run = _Run(calibration, options, _Counter(progress, _total(options, chosen, networks)))
+    run = _Run(calibration, options, Counter(progress, _total(options, chosen, networks)))
     with ExitStack() as resources:
         if options.backend_stages:
             run.backends(chosen)
@@ -115,8 +115,15 @@ def run_parity(
     return run.report()
 
 
-class _Counter:
-    """Turns "one more" into how many of how many."""
+class Counter:
+    """Turns "one more" into "so many of so many".
+
+    Parameters
+    ----------
+    progress : callable or None
+        Called with both numbers.
+    total : int
+    """
 
     def __init__(self, progress: Callable[[int, int | None], None] | None, total: int) -> None:
         self._progress = progress
@@ -124,6 +131,7 @@ class _Counter:
         self._done = 0
 
     def __call__(self) -> None:
+        """Count one more."""
         self._done += 1
         if self._progress:
             self._progress(self._done, self._total)

@@ -26,11 +26,13 @@ from roi_accel.errors import InputError
 from roi_accel.files import check_output, write_atomically
 from roi_accel.options import DEFAULT_NETWORK
 from roi_accel.parity import render
+from roi_accel.parity.record import write_record
 from roi_accel.parity.tolerance import STAGES
+from roi_accel.parity_record import compare_files, make_record
 from roi_accel.parity_run import FORMAT_NAMES, ParityOptions, run_parity
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Sequence
 
     from roi_accel.parity.cells import Report
 
@@ -110,6 +112,19 @@ Eps = Annotated[
         rich_help_panel=_WHO,
     ),
 ]
+Fp16 = Annotated[
+    bool,
+    typer.Option("--fp16", help="Also let providers compute in float16.", rich_help_panel=_WHO),
+]
+Progress = Annotated[
+    bool | None,
+    typer.Option(
+        "--progress/--no-progress",
+        help="A progress bar on stderr.",
+        show_default="on a terminal",
+        rich_help_panel=_OUTPUT,
+    ),
+]
 SaliencyModel = Annotated[
     str,
     typer.Option(help="The network of the stage saliency.", rich_help_panel=_WHAT),
@@ -128,10 +143,7 @@ def parity(
     backends: Backends = None,
     devices: Devices = None,
     eps: Eps = None,
-    fp16: Annotated[
-        bool,
-        typer.Option("--fp16", help="Also let providers compute in float16.", rich_help_panel=_WHO),
-    ] = False,
+    fp16: Fp16 = False,
     require_backend: Annotated[
         list[str] | None,
         typer.Option(help="Fail if this one is absent; repeatable.", rich_help_panel=_WHO),
@@ -189,15 +201,7 @@ def parity(
     markdown: Markdown = None,
     junit: Junit = None,
     overwrite: Overwrite = False,
-    progress: Annotated[
-        bool | None,
-        typer.Option(
-            "--progress/--no-progress",
-            help="A progress bar on stderr.",
-            show_default="on a terminal",
-            rich_help_panel=_OUTPUT,
-        ),
-    ] = None,
+    progress: Progress = None,
     debug: Debug = False,  # noqa: ARG001 - read by main, which catches what commands raise
 ) -> None:
     """Check that every backend, device and execution provider gives the same answer.
@@ -234,6 +238,67 @@ def parity(
     )
     with frame_progress(show=progress, what="comparing", unit="cases/s") as advance:
         report = run_parity(options, progress=advance)
+    output.write(report)
+    raise typer.Exit(report.exit_code)
+
+
+@app.command()
+def record(
+    output: Annotated[
+        Path,
+        typer.Option("-o", "--output", help="The file to write.", rich_help_panel=_OUTPUT),
+    ],
+    backends: Backends = None,
+    devices: Devices = None,
+    eps: Eps = None,
+    fp16: Fp16 = False,
+    saliency_model: SaliencyModel = DEFAULT_NETWORK,
+    overwrite: Overwrite = False,
+    progress: Progress = None,
+    debug: Debug = False,  # noqa: ARG001 - read by main, which catches what commands raise
+) -> None:
+    """Write what this machine answers to the corpus into a file, for `compare` on any machine.
+
+    Example:
+
+        roi-accel parity record -o node1.json
+    """
+    check_output(output, overwrite=overwrite)
+    options = ParityOptions(
+        backends=_list(backends, "--backends"),
+        devices=_list(devices, "--devices") or (),
+        eps=_list(eps, "--eps"),
+        half=fp16,
+        saliency_model=saliency_model,
+    )
+    with frame_progress(show=progress, what="recording", unit="cases/s") as advance:
+        made = make_record(options, progress=advance)
+    write_atomically(output, write_record(made).encode(), overwrite=overwrite)
+    for entry in made.entries:
+        print_note(f"recorded {entry.participant.name}")
+
+
+@app.command()
+def compare(
+    records: Annotated[
+        list[Path], typer.Argument(metavar="RECORD...", help="Files that 'record' wrote.")
+    ],
+    calibration: Calibration = None,
+    json_file: Json = None,
+    markdown: Markdown = None,
+    junit: Junit = None,
+    overwrite: Overwrite = False,
+    debug: Debug = False,  # noqa: ARG001 - read by main, which catches what commands raise
+) -> None:
+    """Compare machines by their records, with each other and with the committed golden digests.
+
+    One record alone is compared with the golden digests. Example:
+
+        roi-accel parity compare node1.json node2.json --markdown parity.md
+    """
+    output = _Output(json_file, markdown, junit, overwrite=overwrite)
+    output.check([*records, *((calibration,) if calibration else ())])
+    report = compare_files(records, calibration)
     output.write(report)
     raise typer.Exit(report.exit_code)
 
@@ -291,11 +356,9 @@ class _Output:
             write_stdout(render.to_json(report))
         else:
             write_stdout(_table_text(report))
-        for line in render.skips(report):
-            print_note(f"skipped: {line}")
         found = render.explanations(report)
-        for cell, why in found[:_SHOWN]:
-            print_error(f"{cell.status} {cell.stage}, {cell.format}, {cell.pair}: {why}")
+        for line in found[:_SHOWN]:
+            print_error(line)
         if len(found) > _SHOWN:
             print_note(f"... and {len(found) - _SHOWN} more; --json has all of them")
         if report.exit_code:
@@ -309,7 +372,7 @@ def _table_text(report: Report) -> str:
         table.add_column(heading)
     for heading in ("values", "largest difference", "allowed"):
         table.add_column(heading, justify="right")
-    for row in render.rows(report):
+    for row in render.shown_rows(report):
         table.add_row(
             row.stage,
             escape(row.pair),
@@ -323,10 +386,8 @@ def _table_text(report: Report) -> str:
     with console.capture() as capture:
         if table.rows:
             console.print(table)
-        _print_lines(console, render.summary_lines(report))
+        for line in render.summary_lines(report):
+            console.print(escape(line), soft_wrap=True)
+        for line in render.skips(report):
+            console.print(f"[dim]skipped: {escape(line)}[/]", soft_wrap=True)
     return capture.get()
-
-
-def _print_lines(console: Console, lines: Iterable[str]) -> None:
-    for line in lines:
-        console.print(escape(line), soft_wrap=True)
