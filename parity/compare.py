@@ -139,8 +139,8 @@ def combine(comparisons: Iterable[Comparison]) -> Comparison:
         compared += each.compared
         differing += each.differing
         maximum = max(maximum, each.maximum)
-        first = first or each.first
-        problem = problem or each.problem
+        if first is None and not problem:
+            first, problem = each.first, each.problem
     return Comparison(compared, differing, maximum, first, problem)
 
 

@@ -24,7 +24,7 @@ from roi_accel.masks.network import NetworkSource
 from roi_accel.models import resolve
 from roi_accel.parity.calibration import Calibration, read_calibration
 from roi_accel.parity.gate import Gate
-from roi_accel.providers import CPU_PROVIDER, ProviderPlan, plan_provider
+from roi_accel.providers import CPU_PROVIDER, SHORT_NAMES, ProviderPlan, plan_provider
 from roi_accel.saliency import SaliencyNetwork
 from roi_accel.timing import Stopwatch
 from roi_accel.video import check_same_geometry, check_scorable, open_video
@@ -92,7 +92,7 @@ def score_all(
         )
         if isinstance(source, NetworkSource) and options.gate != "off":
             resources.enter_context(
-                _reference_network(source.network, choice, calibration, gate, options.threads)
+                _reference_network(source.network, choice, options, calibration, gate)
             )
         session = resources.enter_context(
             gate.open(
@@ -193,17 +193,23 @@ def _open_source(
 
 @contextmanager
 def _reference_network(
-    network: SaliencyNetwork, choice: Choice, calibration: Calibration, gate: Gate, threads: int
+    network: SaliencyNetwork,
+    choice: Choice,
+    options: ScoreOptions,
+    calibration: Calibration,
+    gate: Gate,
 ) -> Iterator[None]:
     """Let the gate compare maps with the same network on the CPU, unless it runs there anyway."""
     if network.providers.attached == (CPU_PROVIDER,):
         gate.note(f"the network runs on {CPU_PROVIDER}, with which its maps would be compared")
         yield
         return
-    device, provider = choice.backend.device, network.providers.attached[0]
-    names = (device, f"{device} {choice.status.description}", provider)
+    provider, device = network.providers.attached[0], choice.backend.device
+    short = [name for name, full in SHORT_NAMES.items() if full == provider]
+    asked = [options.ep] if options.ep else []
+    names = (*asked, *short, provider, device, f"{device} {choice.status.description}")
     plan = ProviderPlan(CPU_PROVIDER, "the gate compares with it")
-    with closing(SaliencyNetwork(network.model, plan, threads=threads)) as reference:
+    with closing(SaliencyNetwork(network.model, plan, threads=options.threads)) as reference:
         tolerance = calibration.tolerance("saliency", names)
         gate.compare_network(reference.infer, CPU_PROVIDER, tolerance)
         yield

@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from roi_accel._version import __version__
-from roi_accel.cli import models
+from roi_accel.cli import models, parity
 from roi_accel.cli.console import print_error
 from roi_accel.cli.demo import demo
 from roi_accel.cli.devices import devices
@@ -36,6 +36,7 @@ app.command()(score)
 app.command()(demo)
 app.command()(devices)
 app.add_typer(models.app, name="models")
+app.add_typer(parity.app, name="parity")
 
 
 def _print_version(value: bool) -> None:

@@ -65,25 +65,30 @@ def print_note(message: str) -> None:
 
 
 class _Speed(TextColumn):
-    """Frames per second since the first frame."""
+    """Frames per second since the first frame, or whatever `unit` says is counted."""
 
-    def __init__(self) -> None:
+    def __init__(self, unit: str) -> None:
         super().__init__("")
+        self._unit = unit
 
     def render(self, task: Task) -> Text:
         speed = task.finished_speed or task.speed
-        self.text_format = f"{speed:.1f} frames/s" if speed else "starting"
+        self.text_format = f"{speed:.1f} {self._unit}" if speed else "starting"
         return super().render(task)
 
 
 @contextmanager
-def frame_progress(*, show: bool | None) -> Iterator[Callable[[int, int | None], None] | None]:
+def frame_progress(
+    *, show: bool | None, what: str = "scoring", unit: str = "frames/s"
+) -> Iterator[Callable[[int, int | None], None] | None]:
     """Yield a callback that draws a bar of frames, or None where none is to be shown.
 
     Parameters
     ----------
     show : bool or None
         None shows it where stderr is a terminal.
+    what, unit : str
+        What is being done, and what is counted per second.
     """
     # Rich's own is_terminal is also true where FORCE_COLOR is set, as many CI services do.
     is_terminal = sys.stderr is not None and sys.stderr.isatty()
@@ -93,15 +98,15 @@ def frame_progress(*, show: bool | None) -> Iterator[Callable[[int, int | None],
     # It draws nothing where it sees no terminal, unless it is forced to.
     console = Console(stderr=True, highlight=False, force_terminal=show)
     columns = (
-        TextColumn("scoring"),
+        TextColumn(what),
         BarColumn(),
         TaskProgressColumn(),
         MofNCompleteColumn(),
-        _Speed(),
+        _Speed(unit),
         TimeRemainingColumn(),
     )
     with Progress(*columns, console=console, transient=True) as bar:
-        task = bar.add_task("scoring", total=None)
+        task = bar.add_task(what, total=None)
 
         def advance(done: int, total: int | None) -> None:
             # A container's own count is an estimate; the bar never claims more than is done.

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from roi_accel.backends.frame import BIT_DEPTHS, SUBSAMPLINGS
-from roi_accel.parity.corpus import STAGES, Case, cases
+from roi_accel.parity.cases import SeededCase, cases
 from roi_accel.parity.golden import golden_digests
 
 if TYPE_CHECKING:

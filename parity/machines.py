@@ -1,0 +1,138 @@
+"""The matrix over records: every machine's backends and providers, and the golden digests."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from roi_accel.parity.cases import FORMATS, cases, frame_key
+from roi_accel.parity.cells import Participant, Report
+from roi_accel.parity.compare import Comparison, compare
+from roi_accel.parity.golden import golden_digests
+from roi_accel.parity.record import Entry
+from roi_accel.parity.tally import Tally
+from roi_accel.parity.tolerance import INTEGER_STAGES, STAGES
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from roi_accel.parity.calibration import Calibration
+    from roi_accel.parity.cells import Cell
+    from roi_accel.parity.record import Record
+    from roi_accel.parity.tolerance import Stage
+
+GOLDEN = "golden"
+
+_FORMAT_NAMES = tuple(each.name for each in FORMATS)
+_OTHER_NETWORK = "they ran different networks"
+_SHOWN_DIGITS = 12
+
+
+def compare_records(
+    records: Sequence[Record],
+    calibration: Calibration,
+    *,
+    provenance: Mapping[str, object],
+) -> Report:
+    """Return the matrix of all entries of `records` and the committed golden digests.
+
+    Parameters
+    ----------
+    records : sequence of Record
+        With names of their own.
+    calibration : Calibration
+    provenance : mapping
+        Of this comparison; the records' own is added.
+
+    Raises
+    ------
+    InputError
+        Two rules of the calibration match a device equally well.
+    """
+    golden = Participant(name=GOLDEN, kind="golden", facts={"digests": "committed with roi-accel"})
+    entries = [entry for record in records for entry in record.entries]
+    backends = [Entry(participant=golden, digests=golden_digests())]
+    backends += [entry for entry in entries if entry.participant.kind == "backend"]
+    providers = [entry for entry in entries if entry.participant.kind == "provider"]
+    cells: list[Cell] = []
+    cells += _integer_cells(backends, calibration)
+    cells += _saliency_cells(providers, calibration)
+    participants = [entry.participant for entry in (*backends, *providers)]
+    names = [participant.names for participant in participants]
+    return Report(
+        cells=tuple(sorted(cells, key=lambda cell: STAGES.index(cell.stage))),
+        participants=tuple(participants),
+        warnings=tuple(
+            f"{rule.tolerance.source}: no device in these records matches {rule.pattern!r}"
+            for rule in calibration.unused(names)
+        ),
+        errors=tuple(
+            f"{record.name}: the file is not what was written, its seal does not fit its content"
+            for record in records
+            if not record.intact
+        ),
+        provenance={
+            **provenance,
+            "records": {record.name: dict(record.provenance) for record in records},
+        },
+    )
+
+
+def _integer_cells(entries: Sequence[Entry], calibration: Calibration) -> tuple[Cell, ...]:
+    tally = _tally(entries, INTEGER_STAGES, calibration)
+    by_name = {entry.participant.name: entry for entry in entries}
+    for key, format_name in _frames():
+        for wanted, got in tally.pairs:
+            for stage in INTEGER_STAGES:
+                one, other = (by_name[name].digests[key][stage] for name in (wanted, got))
+                tally.add(stage, format_name, wanted, got, _digests_agree(one, other), key)
+    return tally.cells()
+
+
+def _digests_agree(wanted: str, got: str) -> Comparison:
+    if wanted == got:
+        return Comparison(compared=1)
+    return Comparison(
+        problem=f"wanted the bytes {wanted[:_SHOWN_DIGITS]}..., got {got[:_SHOWN_DIGITS]}..."
+    )
+
+
+def _saliency_cells(entries: Sequence[Entry], calibration: Calibration) -> tuple[Cell, ...]:
+    tally = _tally(entries, ("saliency",), calibration)
+    by_name = {entry.participant.name: entry for entry in entries}
+    cells = []
+    for key, format_name in _frames():
+        for wanted, got in tally.pairs:
+            one, other = by_name[wanted], by_name[got]
+            if one.network != other.network or key not in one.maps:
+                continue
+            tolerance = tally.tolerance("saliency", wanted, got).value
+            found = compare({"mask": one.maps[key]}, {"mask": other.maps[key]}, tolerance=tolerance)
+            tally.add("saliency", format_name, wanted, got, found, key)
+    for cell in tally.cells():
+        same = by_name[cell.wanted].network == by_name[cell.got].network
+        cells.append(cell if same else replace(cell, detail=_OTHER_NETWORK))
+    return tuple(cells)
+
+
+def _tally(
+    entries: Sequence[Entry],
+    stages: Sequence[Stage],
+    calibration: Calibration,
+) -> Tally:
+    return Tally(
+        [entry.participant for entry in entries],
+        stages=stages,
+        formats=_FORMAT_NAMES,
+        calibration=calibration,
+        repetitions=False,
+    )
+
+
+def _frames() -> list[tuple[str, str]]:
+    """Return (key, pixel format's name) of every frame of the corpus."""
+    return [
+        (frame_key(case.name, number), case.plan.pixel_format.name)
+        for case in cases()
+        for number in range(case.frames)
+    ]

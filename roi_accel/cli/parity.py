@@ -1,0 +1,393 @@
+"""`roi-accel parity`: the matrix of this machine, and records to compare machines with."""
+
+from __future__ import annotations
+
+import platform
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from roi_accel.api import raw_geometry
+from roi_accel.cli.console import (
+    frame_progress,
+    print_error,
+    print_note,
+    print_warning,
+    write_stdout,
+)
+from roi_accel.clip_case import DEFAULT_FRAMES
+from roi_accel.errors import InputError
+from roi_accel.files import check_output, write_atomically
+from roi_accel.options import DEFAULT_NETWORK
+from roi_accel.parity import render
+from roi_accel.parity.record import write_record
+from roi_accel.parity.tolerance import STAGES
+from roi_accel.parity_record import compare_files, make_record
+from roi_accel.parity_run import FORMAT_NAMES, ParityOptions, run_parity
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from roi_accel.parity.cells import Report
+
+_WHO = "Who is compared"
+_WHAT = "What is compared"
+_RAW = "Raw video"
+_OUTPUT = "Output"
+_SHOWN = 10
+_FILE_COLUMNS = 120
+_STYLES = {"OK": "green", "FAIL": "bold red", "ERROR": "red", "SKIP": "dim"}
+
+app = typer.Typer(
+    help="Check that every backend, device and execution provider gives the same answer.",
+    invoke_without_command=True,
+    no_args_is_help=False,
+)
+
+Json = Annotated[
+    Path | None,
+    typer.Option(
+        "--json",
+        metavar="FILE",
+        help="Write the report as JSON; - for stdout.",
+        rich_help_panel=_OUTPUT,
+    ),
+]
+Markdown = Annotated[
+    Path | None,
+    typer.Option(
+        "--markdown",
+        metavar="FILE",
+        help="Write it as Markdown, for a pull request.",
+        rich_help_panel=_OUTPUT,
+    ),
+]
+Junit = Annotated[
+    Path | None,
+    typer.Option(
+        "--junit", metavar="FILE", help="Write it as JUnit XML, for a CI.", rich_help_panel=_OUTPUT
+    ),
+]
+Overwrite = Annotated[
+    bool, typer.Option("--overwrite", help="Replace existing output.", rich_help_panel=_OUTPUT)
+]
+Debug = Annotated[
+    bool,
+    typer.Option("--debug", help="Show the traceback of a failure.", rich_help_panel=_OUTPUT),
+]
+Backends = Annotated[
+    str | None,
+    typer.Option(
+        "--backends",
+        "--backend",
+        metavar="A,B",
+        help="Backends, as 'roi-accel devices' names them.",
+        show_default="all",
+        rich_help_panel=_WHO,
+    ),
+]
+Devices = Annotated[
+    str | None,
+    typer.Option(
+        "--devices",
+        "--device",
+        metavar="all|ID,ID",
+        help="Every device of every backend, or these, such as opencl:0.1.",
+        show_default="each backend's first",
+        rich_help_panel=_WHO,
+    ),
+]
+Eps = Annotated[
+    str | None,
+    typer.Option(
+        metavar="A,B",
+        help="Execution providers, as --ep of 'score' names them; held against cpu.",
+        show_default="all of this onnxruntime",
+        rich_help_panel=_WHO,
+    ),
+]
+Fp16 = Annotated[
+    bool,
+    typer.Option("--fp16", help="Also let providers compute in float16.", rich_help_panel=_WHO),
+]
+Progress = Annotated[
+    bool | None,
+    typer.Option(
+        "--progress/--no-progress",
+        help="A progress bar on stderr.",
+        show_default="on a terminal",
+        rich_help_panel=_OUTPUT,
+    ),
+]
+SaliencyModel = Annotated[
+    str,
+    typer.Option(help="The network of the stage saliency.", rich_help_panel=_WHAT),
+]
+Calibration = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="TOML", help="Tolerances measured for single devices.", rich_help_panel=_WHAT
+    ),
+]
+
+
+@app.callback()
+def parity(
+    context: typer.Context,
+    backends: Backends = None,
+    devices: Devices = None,
+    eps: Eps = None,
+    fp16: Fp16 = False,
+    require_backend: Annotated[
+        list[str] | None,
+        typer.Option(help="Fail if this one is absent; repeatable.", rich_help_panel=_WHO),
+    ] = None,
+    require_ep: Annotated[
+        list[str] | None,
+        typer.Option(help="Fail if this provider is absent; repeatable.", rich_help_panel=_WHO),
+    ] = None,
+    stages: Annotated[
+        str,
+        typer.Option(metavar="A,B", help="Stages to compare.", rich_help_panel=_WHAT),
+    ] = ",".join(STAGES),
+    formats: Annotated[
+        str | None,
+        typer.Option(
+            metavar="A,B",
+            help="Pixel formats by FFmpeg's names, such as yuv420p10le.",
+            show_default="all",
+            rich_help_panel=_WHAT,
+        ),
+    ] = None,
+    reference: Annotated[
+        Path | None,
+        typer.Option(
+            "-r", "--reference", help="A video of yours, in addition.", rich_help_panel=_WHAT
+        ),
+    ] = None,
+    distorted: Annotated[
+        Path | None,
+        typer.Option("-d", "--distorted", help="Its distorted version.", rich_help_panel=_WHAT),
+    ] = None,
+    frames: Annotated[
+        int, typer.Option(help="How many frames of it.", rich_help_panel=_WHAT)
+    ] = DEFAULT_FRAMES,
+    saliency_model: SaliencyModel = DEFAULT_NETWORK,
+    vmaf: Annotated[
+        str | None,
+        typer.Option(
+            help="A vmaf or ffmpeg executable.",
+            show_default="the first found",
+            rich_help_panel=_WHAT,
+        ),
+    ] = None,
+    calibration: Calibration = None,
+    width: Annotated[
+        int | None, typer.Option("-w", "--width", help="In pixels.", rich_help_panel=_RAW)
+    ] = None,
+    height: Annotated[
+        int | None, typer.Option("--height", help="In pixels.", rich_help_panel=_RAW)
+    ] = None,
+    pix_fmt: Annotated[
+        str | None, typer.Option(help="Such as yuv420p10le.", rich_help_panel=_RAW)
+    ] = None,
+    json_file: Json = None,
+    markdown: Markdown = None,
+    junit: Junit = None,
+    overwrite: Overwrite = False,
+    progress: Progress = None,
+    debug: Debug = False,  # noqa: ARG001 - read by main, which catches what commands raise
+) -> None:
+    """Check that every backend, device and execution provider gives the same answer.
+
+    Exit code 0: all that was compared agrees. 1: something differs. 2: an error, or nothing to
+    compare. Examples:
+
+        roi-accel parity
+
+        roi-accel parity --backends numpy,numba,opencl --junit parity.xml
+
+        roi-accel parity -r ref.mp4 -d dist.mp4 --require-backend opencl
+    """
+    if context.invoked_subcommand is not None:
+        return
+    output = _Output(json_file, markdown, junit, overwrite=overwrite)
+    output.check([path for path in (reference, distorted, calibration) if path])
+    options = ParityOptions(
+        backends=_list(backends, "--backends"),
+        devices=_list(devices, "--devices") or (),
+        stages=_list(stages, "--stages") or STAGES,
+        formats=_list(formats, "--formats") or FORMAT_NAMES,
+        reference=reference,
+        distorted=distorted,
+        raw=raw_geometry(width=width, height=height, pix_fmt=pix_fmt),
+        frames=frames,
+        eps=_list(eps, "--eps"),
+        half=fp16,
+        saliency_model=saliency_model,
+        vmaf=vmaf,
+        require_backend=tuple(require_backend or ()),
+        require_ep=tuple(require_ep or ()),
+        calibration=calibration,
+    )
+    with frame_progress(show=progress, what="comparing", unit="cases/s") as advance:
+        report = run_parity(options, progress=advance)
+    output.write(report)
+    raise typer.Exit(report.exit_code)
+
+
+@app.command()
+def record(
+    output: Annotated[
+        Path,
+        typer.Option("-o", "--output", help="The file to write.", rich_help_panel=_OUTPUT),
+    ],
+    backends: Backends = None,
+    devices: Devices = None,
+    eps: Eps = None,
+    fp16: Fp16 = False,
+    saliency_model: SaliencyModel = DEFAULT_NETWORK,
+    overwrite: Overwrite = False,
+    progress: Progress = None,
+    debug: Debug = False,  # noqa: ARG001 - read by main, which catches what commands raise
+) -> None:
+    """Write what this machine answers to the corpus into a file, for `compare` on any machine.
+
+    Example:
+
+        roi-accel parity record -o node1.json
+    """
+    check_output(output, overwrite=overwrite)
+    options = ParityOptions(
+        backends=_list(backends, "--backends"),
+        devices=_list(devices, "--devices") or (),
+        eps=_list(eps, "--eps"),
+        half=fp16,
+        saliency_model=saliency_model,
+    )
+    with frame_progress(show=progress, what="recording", unit="cases/s") as advance:
+        made = make_record(options, progress=advance)
+    write_atomically(output, write_record(made).encode(), overwrite=overwrite)
+    for entry in made.entries:
+        print_note(f"recorded {entry.participant.name}")
+
+
+@app.command()
+def compare(
+    records: Annotated[
+        list[Path], typer.Argument(metavar="RECORD...", help="Files that 'record' wrote.")
+    ],
+    calibration: Calibration = None,
+    json_file: Json = None,
+    markdown: Markdown = None,
+    junit: Junit = None,
+    overwrite: Overwrite = False,
+    debug: Debug = False,  # noqa: ARG001 - read by main, which catches what commands raise
+) -> None:
+    """Compare machines by their records, with each other and with the committed golden digests.
+
+    One record alone is compared with the golden digests. Example:
+
+        roi-accel parity compare node1.json node2.json --markdown parity.md
+    """
+    output = _Output(json_file, markdown, junit, overwrite=overwrite)
+    output.check([*records, *((calibration,) if calibration else ())])
+    report = compare_files(records, calibration)
+    output.write(report)
+    raise typer.Exit(report.exit_code)
+
+
+def _list(text: str | None, option: str) -> tuple[str, ...] | None:
+    """Return the names of ``a,b``, each once."""
+    if text is None:
+        return None
+    names = tuple(dict.fromkeys(part.strip() for part in text.split(",")))
+    if not all(names):
+        msg = f"{option} {text!r} has an empty name"
+        raise InputError(msg, remedy="separate names by single commas")
+    return names
+
+
+class _Output:
+    """Where a report goes: files as asked for, a table and the totals on stdout."""
+
+    def __init__(
+        self, json: Path | None, markdown: Path | None, junit: Path | None, *, overwrite: bool
+    ) -> None:
+        self._json_to_stdout = json == Path("-")
+        self._files = {
+            kind: path
+            for kind, path in (("json", json), ("markdown", markdown), ("junit", junit))
+            if path is not None and not (kind == "json" and self._json_to_stdout)
+        }
+        self._overwrite = overwrite
+        self._inputs: Sequence[Path] = ()
+
+    def check(self, inputs: Sequence[Path]) -> None:
+        """Raise before any work is done where a file could not be written."""
+        self._inputs = inputs
+        paths = list(self._files.values())
+        if len({path.resolve() for path in paths}) < len(paths):
+            msg = "two of --json, --markdown and --junit name the same file"
+            raise InputError(msg, remedy="give each its own file")
+        for path in paths:
+            check_output(path, overwrite=self._overwrite, inputs=inputs)
+
+    def write(self, report: Report) -> None:
+        """Write the files, print the table and what is wrong."""
+        now = datetime.now(UTC).replace(tzinfo=None).isoformat(timespec="seconds")
+        writers = {
+            "json": lambda: render.to_json(report),
+            "markdown": lambda: render.to_markdown(report),
+            "junit": lambda: render.to_junit(report, timestamp=now, hostname=platform.node()),
+        }
+        for kind, path in self._files.items():
+            content = writers[kind]().encode()
+            write_atomically(path, content, overwrite=self._overwrite, inputs=self._inputs)
+        for line in report.warnings:
+            print_warning(line)
+        if self._json_to_stdout:
+            write_stdout(render.to_json(report))
+        else:
+            write_stdout(_table_text(report))
+        found = render.explanations(report)
+        for line in found[:_SHOWN]:
+            print_error(line)
+        if len(found) > _SHOWN:
+            print_note(f"... and {len(found) - _SHOWN} more; --json has all of them")
+        if report.exit_code:
+            print_error(render.verdict(report))
+
+
+def _table_text(report: Report) -> str:
+    """Return the matrix, formats taken together, and its totals as text."""
+    table = Table(title="Parity", title_justify="left")
+    for heading in ("stage", "compared", "formats"):
+        table.add_column(heading)
+    for heading in ("values", "largest difference", "allowed"):
+        table.add_column(heading, justify="right")
+    for row in render.shown_rows(report):
+        table.add_row(
+            row.stage,
+            escape(row.pair),
+            f"[{_STYLES[row.status]}]{row.formats}[/]",
+            str(row.compared),
+            f"{row.maximum:.3g}" if row.compared else "",
+            f"{row.tolerance.value:g}",
+        )
+    # Without a terminal Rich takes 80 columns, where a device's name would be folded.
+    console = Console(highlight=False, width=None if sys.stdout.isatty() else _FILE_COLUMNS)
+    with console.capture() as capture:
+        if table.rows:
+            console.print(table)
+        for line in render.summary_lines(report):
+            console.print(escape(line), soft_wrap=True)
+        for line in render.skips(report):
+            console.print(f"[dim]skipped: {escape(line)}[/]", soft_wrap=True)
+    return capture.get()

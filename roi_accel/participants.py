@@ -1,0 +1,295 @@
+"""Who takes part in a parity run on this machine: every backend's devices and every provider."""
+
+from __future__ import annotations
+
+import difflib
+import json
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from roi_accel.backends.host import HOST_DEVICE, available_cores
+from roi_accel.backends.numpy_backend import NumpyBackend
+from roi_accel.dispatch import backend_names, choose_backend, probe
+from roi_accel.errors import BackendUnavailable, InputError, ModelError, RoiAccelError
+from roi_accel.parity.cases import cases
+from roi_accel.parity.cells import Participant
+from roi_accel.parity.matrix import Computing, Looking
+from roi_accel.providers import (
+    MIGRAPHX_PROVIDER,
+    OPENVINO_PROVIDER,
+    SHORT_NAMES,
+    TENSORRT_PROVIDER,
+    plan_provider,
+)
+from roi_accel.runtime import import_onnxruntime
+from roi_accel.saliency import SaliencyNetwork
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from contextlib import ExitStack
+
+    from roi_accel.backends.protocol import DeviceStatus
+    from roi_accel.dispatch import Choice
+    from roi_accel.models import ResolvedModel
+    from roi_accel.providers import ProviderPlan
+
+ALL_DEVICES = "all"
+CPU = "cpu"
+
+
+@dataclass(frozen=True)
+class Backends:
+    """The backends' side of a run.
+
+    Attributes
+    ----------
+    participants : tuple of Participant
+        Present and absent ones, in the order asked for.
+    computing : tuple of Computing
+        Those that can compute.
+    """
+
+    participants: tuple[Participant, ...]
+    computing: tuple[Computing, ...]
+
+
+@dataclass(frozen=True)
+class Providers:
+    """The providers' side of a run.
+
+    Attributes
+    ----------
+    participants : tuple of Participant
+    looking : tuple of Looking
+        Those that can run the network.
+    """
+
+    participants: tuple[Participant, ...]
+    looking: tuple[Looking, ...]
+
+
+def check_names(asked: Sequence[str], known: Sequence[str], *, what: str, option: str) -> None:
+    """Raise InputError for the first name that is not known, with the nearest that is."""
+    for name in asked:
+        if name not in known:
+            close = difflib.get_close_matches(name, known, 1)
+            msg = f"{option}: there is no {what} {name!r}"
+            guess = f"did you mean {close[0]!r}? " if close else ""
+            raise InputError(msg, remedy=f"{guess}there are {', '.join(known)}")
+
+
+def find_backends(
+    names: Sequence[str] | None = None,
+    *,
+    devices: Sequence[str] = (),
+    required: Sequence[str] = (),
+) -> Backends:
+    """Return the backends of this machine that a parity run compares.
+
+    Parameters
+    ----------
+    names : sequence of str, optional
+        Default: all there are.
+    devices : sequence of str
+        ``all``, or ids such as ``opencl:0.1``; a backend without one uses its first choice.
+    required : sequence of str
+        Backends whose absence is an error; they are added to `names`.
+
+    Raises
+    ------
+    InputError
+        There is no backend of such a name, or no backend for such a device.
+    """
+    known = backend_names()
+    check_names(names or (), known, what="backend", option="--backends")
+    check_names(required, known, what="backend", option="--require-backend")
+    wanted = dict.fromkeys((*(known if names is None else names), *required))
+    for device in devices:
+        if device != ALL_DEVICES and device.partition(":")[0] not in wanted:
+            msg = f"--devices: {device!r} is no device of {', '.join(wanted)}"
+            raise InputError(msg, remedy="for example opencl:0.1, or all; see roi-accel devices")
+    participants: list[Participant] = []
+    computing: list[Computing] = []
+    for name in wanted:
+        for participant, choice in _of_backend(name, devices, fatal=name in required):
+            if participant.name in {each.name for each in participants}:
+                continue
+            participants.append(participant)
+            if choice is not None:
+                computing.append(Computing(participant.name, choice.backend.open))
+    return Backends(tuple(participants), tuple(computing))
+
+
+def _of_backend(
+    name: str, devices: Sequence[str], *, fatal: bool
+) -> list[tuple[Participant, Choice | None]]:
+    found = probe(name)
+    ready = [status for status in found if status.state == "ready"]
+    if not ready:
+        status = found[0] if found else None
+        absent = _absence(status) if status else "no device; see roi-accel devices"
+        return [(Participant(name=name, kind="backend", absent=absent, fatal=fatal), None)]
+    if ALL_DEVICES in devices:
+        ids: list[str | None] = [status.device for status in ready]
+    else:
+        ids = [device for device in devices if device.partition(":")[0] == name] or [None]
+    return [_open(name, device, fatal=fatal) for device in ids]
+
+
+def _open(name: str, device: str | None, *, fatal: bool) -> tuple[Participant, Choice | None]:
+    try:
+        choice = choose_backend(name, device=device)
+    except BackendUnavailable as error:
+        # The probe called it ready, so without a device that was asked for this is a fault.
+        broken = Participant(
+            name=device or name, kind="backend", absent=str(error), fatal=fatal or device is None
+        )
+        return broken, None
+    status = choice.status
+    identity = _identity(name, choice.backend.device)
+    full = choice.backend.device if ":" in choice.backend.device else f"{name}:{status.device}"
+    facts = {"device": status.description, "driver": status.driver}
+    aliases = (full, f"{full} {status.description}".strip())
+    return Participant(name=identity, kind="backend", aliases=aliases, facts=facts), choice
+
+
+def _identity(name: str, device: str) -> str:
+    """Return a short name: the backend's own on the host, else the device's."""
+    if device == HOST_DEVICE:
+        return name
+    return device if device.startswith(f"{name}:") else f"{name}:{device}"
+
+
+def _absence(status: DeviceStatus) -> str:
+    parts = [status.state, status.description]
+    text = ", ".join(part for part in parts if part)
+    return f"{text}; {status.remedy}" if status.remedy else text
+
+
+def find_providers(
+    model: ResolvedModel,
+    resources: ExitStack,
+    names: Sequence[str] | None = None,
+    *,
+    half: bool = False,
+    required: Sequence[str] = (),
+) -> Providers:
+    """Return the execution providers of this machine that a parity run compares.
+
+    Parameters
+    ----------
+    model : ResolvedModel
+        The network that they run.
+    resources : ExitStack
+        Closes what is opened here.
+    names : sequence of str, optional
+        As ``--ep`` takes them; ``cpu``, which the others are held against, is always among them.
+        Default: all that this onnxruntime has.
+    half : bool
+        Whether each is also asked to compute in float16.
+    required : sequence of str
+        Providers whose absence is an error; they are added to `names`.
+
+    Raises
+    ------
+    InputError
+        There is no provider of such a name.
+    ModelError
+        The network cannot be loaded.
+    """
+    try:
+        available = import_onnxruntime().get_available_providers()
+    except ModelError as error:
+        missing = dict.fromkeys((CPU, *(names or ()), *required))
+        return Providers(
+            tuple(
+                Participant(name=each, kind="provider", absent=str(error), fatal=each in required)
+                for each in missing
+            ),
+            (),
+        )
+    if names is None:
+        names = [short for short, full in SHORT_NAMES.items() if full in available]
+    participants: list[Participant] = []
+    looking: list[Looking] = []
+    for name in dict.fromkeys((CPU, *names, *required)):
+        try:
+            plan = plan_provider("numpy", requested=name, threads=available_cores())
+        except BackendUnavailable as error:
+            raise InputError(error.message, remedy=error.remedy) from error
+        fatal = name in required
+        participant, network = _attach(model, plan, name, resources, fatal=fatal)
+        participants.append(participant)
+        if network is not None:
+            looking.append(Looking(name, network.infer))
+        if half:
+            participant, half_network = _attach_half(model, plan, network, participant, resources)
+            participants.append(participant)
+            if half_network is not None:
+                looking.append(Looking(participant.name, half_network.infer))
+    return Providers(tuple(participants), tuple(looking))
+
+
+def _attach(
+    model: ResolvedModel, plan: ProviderPlan, name: str, resources: ExitStack, *, fatal: bool
+) -> tuple[Participant, SaliencyNetwork | None]:
+    try:
+        network = SaliencyNetwork(model, plan, threads=available_cores(), strict_ep=True)
+    except BackendUnavailable as error:
+        return Participant(name=name, kind="provider", absent=str(error), fatal=fatal), None
+    resources.callback(network.close)
+    facts = {
+        "provider": plan.provider,
+        "options": json.dumps(dict(plan.options)) if plan.options else "",
+        "onnxruntime": network.runtime_version,
+        "network": f"{model.name} {model.sha256[:12]}",
+    }
+    aliases = (plan.provider,)
+    return Participant(name=name, kind="provider", aliases=aliases, facts=facts), network
+
+
+def _attach_half(
+    model: ResolvedModel,
+    plan: ProviderPlan,
+    single: SaliencyNetwork | None,
+    participant: Participant,
+    resources: ExitStack,
+) -> tuple[Participant, SaliencyNetwork | None]:
+    """Return the same provider computing in float16, or why it does not."""
+    name = f"{participant.name} float16"
+    if single is None:
+        return replace(participant, name=name, half=True), None
+    options = _half_options(plan)
+    absent = f"{plan.provider} has no option for float16; it takes the network's own type"
+    if options is not None:
+        half_plan = replace(plan, options=options)
+        found, network = _attach(model, half_plan, name, resources, fatal=False)
+        if network is None or _differs(single, network):
+            return replace(found, half=True), network
+        absent = "asked for float16, it gave its float32 bits: this device does not compute in it"
+    return Participant(name=name, kind="provider", absent=absent, half=True), None
+
+
+def _half_options(plan: ProviderPlan) -> dict[str, str] | None:
+    """Return the options that ask for float16; None where a provider has none."""
+    if plan.provider == OPENVINO_PROVIDER and plan.library is None:
+        device = plan.options["device_type"]
+        wanted = json.dumps({device.partition(".")[0]: {"INFERENCE_PRECISION_HINT": "f16"}})
+        return {**plan.options, "load_config": wanted}
+    switch = {TENSORRT_PROVIDER: "trt_fp16_enable", MIGRAPHX_PROVIDER: "migraphx_fp16_enable"}
+    if plan.provider in switch:
+        return {**plan.options, switch[plan.provider]: "1"}
+    return None
+
+
+def _differs(single: SaliencyNetwork, half: SaliencyNetwork) -> bool:
+    """Whether `half` computes anything else: a device may ignore what it was asked."""
+    case = next(case for case in cases() if case.has_pictures)
+    with NumpyBackend().open(case.plan) as session:
+        model_input = session.preprocess(case.reference)
+    try:
+        return not np.array_equal(single.infer(model_input), half.infer(model_input))
+    except RoiAccelError:
+        return True  # The run itself will meet this, and say so in its cells.
