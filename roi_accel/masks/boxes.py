@@ -170,7 +170,6 @@ class BoxesSource(MaskSource):
         self.label = "roi"
         self.size = (height, width)
         self.region_names = region_names((box.name for box in boxes), "--roi")
-        self.frame_count: int | None = None
         self.warnings = tuple(warnings)
         self._boxes = tuple(boxes)
         self._masks = draw_regions(boxes, self.region_names, self.size)

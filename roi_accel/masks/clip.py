@@ -35,7 +35,6 @@ class ClipSource(MaskSource):
         self.size = media.size
         self.region_names: tuple[str, ...] = ()
         # Containers may state a count, but do not always tell the truth.
-        self.frame_count: int | None = None
         self._media = media
         self._where = f"{OPTION} {path_text(path)}"
         self._path = path

@@ -37,7 +37,6 @@ class ConstantSource(MaskSource):
         self.label = "synthetic"
         self.size = (1, 1)
         self.region_names: tuple[str, ...] = ()
-        self.frame_count: int | None = None
         self._fill = float(fill)
         mask = np.full(self.size, math.floor(fill * MASK_MAX + 0.5), dtype=np.uint16)
         mask.setflags(write=False)

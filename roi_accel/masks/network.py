@@ -58,7 +58,6 @@ class NetworkSource(MaskSource):
         check: Callable[[ModelInput, NDArray[np.float32]], None] | None = None,
     ) -> None:
         self.region_names = ()
-        self.frame_count = None
         self.warnings = network.providers.warnings
         self.network = network
         self._asked_size = size

@@ -49,7 +49,6 @@ class PictureSource(MaskSource):
         self.label = f"mask:{path_text(path)}"
         self.size = media.size
         self.region_names: tuple[str, ...] = ()
-        self.frame_count: int | None = None
         self._masks: tuple[Mask, ...] = (mask,)
         self._provenance: dict[str, object] = {
             "kind": "picture",

@@ -27,8 +27,6 @@ class MaskSource(Protocol):
         (height, width) of every mask, in mask samples.
     region_names : tuple of str
         Named regions, each scored on its own beside the union; empty when there are none.
-    frame_count : int or None
-        How many frames the source covers; None when any number, or not known before its end.
     warnings : tuple of str
         What the user should know that is no error, one line each; may grow as frames are read.
     """
@@ -36,7 +34,6 @@ class MaskSource(Protocol):
     label: str
     size: tuple[int, int]
     region_names: tuple[str, ...]
-    frame_count: int | None
     warnings: tuple[str, ...] = ()
 
     def masks(self, index: int, reference: Frame, session: Session) -> tuple[Mask, ...]:

@@ -58,7 +58,6 @@ class TrackSource(MaskSource):
         self.label = f"roi-track:{path_text(path)}"
         self.size = (height, width)
         self.region_names = region_names(table.names, source)
-        self.frame_count: int | None = None
         self._source = source
         self._names = table.names
         self._provenance: dict[str, object] = {

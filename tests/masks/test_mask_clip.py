@@ -228,7 +228,6 @@ def test_provenance_names_the_file_and_its_digest(clip: Any, open_source: Any) -
     source = open_source(mask=path)
     assert source.label == f"mask:{path}"
     assert source.region_names == ()
-    assert source.frame_count is None
     assert json.loads(json.dumps(source.provenance(), allow_nan=False)) == {
         "kind": "clip",
         "path": str(path),

@@ -13,12 +13,12 @@ import jsonschema
 import numpy as np
 import pytest
 from clips import damaged, smooth_frames, write_raw
-from faulty_backend import REAL
+from faulty_backend import REAL, REAL_WIDTH
 from support import console_script
 
 import roi_accel
 from roi_accel.backends.frame import PixelFormat
-from roi_accel.backends.numpy_backend import NumpyBackend
+from roi_accel.backends.numpy_backend import NumpyBackend, NumpySession
 from roi_accel.errors import BackendUnavailable, InputError, OutputError, ParityError
 from roi_accel.masks.network import NetworkSource
 from roi_accel.parity import selftest
@@ -128,6 +128,20 @@ def test_device_that_raises_in_the_self_test_is_refused(monkeypatch: pytest.Monk
     monkeypatch.setattr("roi_accel.backends.numpy_backend.NumpySession.upsample", fail)
     with pytest.raises(BackendUnavailable, match=r"fails in the golden self-test.*out of ink"):
         run_self_test(NumpyBackend(), PixelFormat("420", 8))
+
+
+def test_session_of_a_refused_device_is_closed(
+    plant: Plant, tiny_pair: Pair, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plant("one pixel")
+    closed: list[int] = []
+    close = NumpySession.close
+    monkeypatch.setattr(
+        NumpySession, "close", lambda self: (closed.append(self.plan.width), close(self))
+    )
+    with pytest.raises(BackendUnavailable):
+        score(tiny_pair)
+    assert closed.count(REAL_WIDTH) == 1
 
 
 def test_reference_that_fails_is_named_itself(monkeypatch: pytest.MonkeyPatch) -> None:
