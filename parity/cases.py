@@ -61,6 +61,8 @@ _ENDS = (
     (0.9, 0.3),
 )
 _WAVES = (96, 64)
+_COARSE = 48
+"""So coarse, in 8-bit codes, that VMAF is far from its ends, where it would no longer differ."""
 
 
 class Sample(NamedTuple):
@@ -186,7 +188,7 @@ class SeededCase:
         else:
             samples = _waves(index, shape, number, plane, pixel_format)
             if what == "distorted":
-                coarse = 12 << (pixel_format.bit_depth - 8)
+                coarse = _COARSE << (pixel_format.bit_depth - 8)
                 samples = samples // coarse * coarse
         return samples.astype(pixel_format.dtype)
 
@@ -268,7 +270,7 @@ def _tiny_case(number: int, kind: int, pixel_format: PixelFormat) -> SeededCase:
     wheel = number * len(MASK_KINDS) + kind
     width, height = _TINY[wheel % len(_TINY)]
     mask_width, mask_height = _TINY_MASKS[wheel % len(_TINY_MASKS)]
-    threshold, fade = _ENDS[(wheel // 2) % len(_ENDS)]
+    threshold, fade = _ENDS[(kind + number) % len(_ENDS)]
     mask_kind = MASK_KINDS[kind]
     frame_kind = ("ramp", "extremes", "identical")[(kind + number) % 3]
     plan = Plan(
