@@ -173,10 +173,13 @@ class SeededCase:
     ) -> NDArray[np.uint8] | NDArray[np.uint16]:
         pixel_format = self.plan.pixel_format
         index = np.arange(shape[0] * shape[1], dtype=np.uint64).reshape(shape)
+        samples: NDArray[np.uint64]
         if self.frame_kind in {"noise", "identical"}:
             name = "reference" if self.frame_kind == "identical" else what
             key = f"{self.name} {name} {plane}" + (f" frame {number}" if number else "")
-            samples = _noise(key, index.size).reshape(shape) >> (64 - pixel_format.bit_depth)
+            samples = _noise(key, index.size).reshape(shape) >> np.uint64(
+                64 - pixel_format.bit_depth
+            )
         elif self.frame_kind == "ramp":
             samples = (index + number) * pixel_format.max_value // max(1, index.size - 1 + number)
             samples = samples if what == "reference" else samples[::-1, ::-1]
@@ -190,7 +193,8 @@ class SeededCase:
             if what == "distorted":
                 coarse = _COARSE << (pixel_format.bit_depth - 8)
                 samples = samples // coarse * coarse
-        return samples.astype(pixel_format.dtype)
+        typed: NDArray[np.uint8] | NDArray[np.uint16] = samples.astype(pixel_format.dtype)
+        return typed
 
     def _mask(self, number: int) -> NDArray[np.uint16]:
         height, width = self.plan.mask_height, self.plan.mask_width

@@ -60,7 +60,7 @@ FAULTS: dict[str, dict[str, str]] = {
         "substitute": "if plan.width % 8: planes[0][:, -1] = reference.planes[0][:, -1]"
     },
     "16 bits": {"substitute": "if plan.pixel_format.bit_depth == 16: planes[1][0, 0] ^= 1"},
-    "second frame": {"substitute": "if frame == 1: planes[0][2, 3] ^= 1"},
+    "second frame": {"substitute": "if frame == 1: planes[0][2:3, 3:4] ^= 1"},
     "random": {"substitute": "planes[0][0, 0] = os.urandom(1)[0]"},
     "alpha": {"upsample": "alpha[1][0, -1] += 1"},
     "input": {"preprocess": "found[0, 1, 2, 3] = np.nextafter(found[0, 1, 2, 3], np.float32(9))"},

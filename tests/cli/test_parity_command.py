@@ -11,6 +11,8 @@ import pytest
 from clips import P8, damaged, smooth_frames, write_raw
 from commands import assert_one_line, run
 
+from roi_accel.cli import main
+
 if TYPE_CHECKING:
     from pathlib import Path
 
@@ -181,11 +183,27 @@ def test_the_score_shows_a_fault_in_points(tmp_path: Path) -> None:
     assert 5e-5 < cell["largest_difference"] < 1
 
 
-def test_scores_are_compared_where_they_can_differ() -> None:
-    code, report, _ = parity("--backends", "numpy,numba", stages="score", formats="yuv422p12le")
-    pair = next(cell for cell in report["cells"] if cell["wanted"] != cell["got"])
+def test_without_vmaf_the_score_is_skipped_with_what_brings_one() -> None:
+    code, report, _ = parity(
+        "--backends", "numpy,numba", "--vmaf", "/no/such/vmaf", stages="substitute,score"
+    )
     assert code == 0
-    assert pair["values_compared"] == 3
+    skipped = cells(report, "SKIP")
+    assert {cell["stage"] for cell in skipped} == {"score"}
+    assert all("/no/such/vmaf" in cell["explanation"] for cell in skipped)
+
+
+def test_a_vmaf_that_fails_is_an_error_of_the_score(tmp_path: Path) -> None:
+    broken = tmp_path / "vmaf"
+    broken.write_text(
+        '#!/bin/sh\ncase "$1" in --help) echo "--reference --distorted --json";; '
+        '--version) echo 3.0.0;; *) echo "no memory" >&2; exit 9;; esac\n'
+    )
+    broken.chmod(0o755)
+    code, report, stderr = parity("--backends", "numpy,numba", "--vmaf", broken, stages="score")
+    assert code == 2
+    assert {cell["status"] for cell in report["cells"]} == {"ERROR"}
+    assert "no memory" in stderr
 
 
 def test_a_backend_whose_frames_do_not_fit_is_an_error_of_the_score_alone(tmp_path: Path) -> None:
@@ -253,14 +271,19 @@ def test_every_device_of_a_backend_takes_part_when_asked() -> None:
     ],
 )
 def test_usage_errors_end_with_2_and_one_line(
-    tmp_path: Path, arguments: list[str], match: str
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    arguments: list[str],
+    match: str,
 ) -> None:
-    done = run("parity", *arguments, cwd=tmp_path)
-    assert done.returncode == 2, done.stderr
-    assert_one_line(done.stderr)
-    assert match in done.stderr
-    assert done.stdout == ""
-    assert not list(tmp_path.iterdir())
+    monkeypatch.chdir(tmp_path)
+    assert main(["parity", *arguments]) == 2
+    shown = capsys.readouterr()
+    assert_one_line(shown.err)
+    assert match in shown.err
+    assert shown.out == ""
+    assert [path.name for path in tmp_path.iterdir() if path.suffix] == []
 
 
 def test_reports_are_written_whole_and_replace_nothing_unasked(tmp_path: Path) -> None:
@@ -318,3 +341,57 @@ def test_a_fault_in_the_users_clip_names_the_clip(tmp_path: Path, tiny_pair: Pai
     assert code == 1
     assert cell["cases"] == 2
     assert cell["values_differing"] == 2
+
+
+def test_records_of_two_backends_agree_and_a_flipped_digit_is_named(tmp_path: Path) -> None:
+    for backend in ("numpy", "numba"):
+        done = run("parity", "record", "--backend", backend, "-o", tmp_path / f"{backend}.json")
+        assert done.returncode == 0, done.stderr
+        assert done.stdout == ""
+        assert f"recorded {backend}" in done.stderr
+    files = [tmp_path / "numpy.json", tmp_path / "numba.json"]
+    good = run("parity", "compare", *files)
+    assert good.returncode == 0, good.stderr
+    assert "numpy: numpy = numba: numba" in good.stdout
+    content = files[1].read_text()
+    place = content.index('"substitute": "') + len('"substitute": "')
+    digit = "0" if content[place] != "0" else "1"
+    files[1].write_text(content[:place] + digit + content[place + 1 :])
+    bad = run("parity", "compare", *files, "--junit", tmp_path / "junit.xml")
+    assert bad.returncode == 1
+    assert "FAIL substitute, yuv420p, golden = numba: numba: yuv420p 33x35 noise" in bad.stderr
+    assert "numba: the file is not what was written" in bad.stderr
+    assert 'failures="2"' in (tmp_path / "junit.xml").read_text()
+
+
+@pytest.mark.parametrize(
+    ("content", "match"),
+    [
+        (b"{}", "is no parity record"),
+        (b'{"kind": "roi-accel parity record", "schema_version": 9}', "schema version 9"),
+        (b"\x00\x01", "is not the JSON of a parity record"),
+    ],
+)
+def test_a_foreign_or_newer_file_ends_with_2_and_its_reason(
+    tmp_path: Path, content: bytes, match: str
+) -> None:
+    path = tmp_path / "node.json"
+    path.write_bytes(content)
+    done = run("parity", "compare", path)
+    assert done.returncode == 2
+    assert_one_line(done.stderr)
+    assert match in done.stderr
+
+
+def test_a_record_replaces_nothing_unasked_and_an_absent_backend_is_not_recorded(
+    tmp_path: Path,
+) -> None:
+    path = tmp_path / "node.json"
+    path.write_text("precious")
+    done = run("parity", "record", "--backend", "numpy", "-o", path)
+    assert (done.returncode, path.read_text()) == (6, "precious")
+    env = planted.install(tmp_path, "absent")
+    done = run("parity", "record", "--backend", "planted", "-o", tmp_path / "new.json", env=env)
+    assert done.returncode == 4
+    assert "no such card" in done.stderr
+    assert not (tmp_path / "new.json").exists()
