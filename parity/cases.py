@@ -61,6 +61,8 @@ _ENDS = (
     (0.9, 0.3),
 )
 _WAVES = (96, 64)
+_COARSE = 48
+"""So coarse, in 8-bit codes, that VMAF is far from its ends, where it would no longer differ."""
 
 
 class Sample(NamedTuple):
@@ -171,10 +173,13 @@ class SeededCase:
     ) -> NDArray[np.uint8] | NDArray[np.uint16]:
         pixel_format = self.plan.pixel_format
         index = np.arange(shape[0] * shape[1], dtype=np.uint64).reshape(shape)
+        samples: NDArray[np.uint64]
         if self.frame_kind in {"noise", "identical"}:
             name = "reference" if self.frame_kind == "identical" else what
             key = f"{self.name} {name} {plane}" + (f" frame {number}" if number else "")
-            samples = _noise(key, index.size).reshape(shape) >> (64 - pixel_format.bit_depth)
+            samples = _noise(key, index.size).reshape(shape) >> np.uint64(
+                64 - pixel_format.bit_depth
+            )
         elif self.frame_kind == "ramp":
             samples = (index + number) * pixel_format.max_value // max(1, index.size - 1 + number)
             samples = samples if what == "reference" else samples[::-1, ::-1]
@@ -186,9 +191,10 @@ class SeededCase:
         else:
             samples = _waves(index, shape, number, plane, pixel_format)
             if what == "distorted":
-                coarse = 12 << (pixel_format.bit_depth - 8)
+                coarse = _COARSE << (pixel_format.bit_depth - 8)
                 samples = samples // coarse * coarse
-        return samples.astype(pixel_format.dtype)
+        typed: NDArray[np.uint8] | NDArray[np.uint16] = samples.astype(pixel_format.dtype)
+        return typed
 
     def _mask(self, number: int) -> NDArray[np.uint16]:
         height, width = self.plan.mask_height, self.plan.mask_width
@@ -268,7 +274,7 @@ def _tiny_case(number: int, kind: int, pixel_format: PixelFormat) -> SeededCase:
     wheel = number * len(MASK_KINDS) + kind
     width, height = _TINY[wheel % len(_TINY)]
     mask_width, mask_height = _TINY_MASKS[wheel % len(_TINY_MASKS)]
-    threshold, fade = _ENDS[(wheel // 2) % len(_ENDS)]
+    threshold, fade = _ENDS[(kind + number) % len(_ENDS)]
     mask_kind = MASK_KINDS[kind]
     frame_kind = ("ramp", "extremes", "identical")[(kind + number) % 3]
     plan = Plan(

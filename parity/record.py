@@ -188,7 +188,7 @@ def _entry_from_json(content: object, record: str, where: str) -> Entry:
 
 
 def _read_digests(content: object, where: str) -> Mapping[str, Mapping[str, str]]:
-    found = _read_keys(content, list(golden_digests()), where)
+    found = _read_keys(content, golden_digests(), where)
     for key, stages in found.items():
         if not isinstance(stages, dict) or tuple(stages) != INTEGER_STAGES:
             raise _damaged(where, f"{key}: it has not the stages {', '.join(INTEGER_STAGES)}")
@@ -200,7 +200,7 @@ def _read_digests(content: object, where: str) -> Mapping[str, Mapping[str, str]
 
 def _read_maps(content: object, where: str) -> Mapping[str, NDArray[np.float32]]:
     shapes = map_shapes()
-    found = _read_keys(content, list(shapes), where)
+    found = _read_keys(content, shapes, where)
     return {key: _unpack(found[key], shape, f"{where}, {key}") for key, shape in shapes.items()}
 
 
@@ -214,7 +214,7 @@ def map_shapes() -> dict[str, tuple[int, int]]:
     }
 
 
-def _read_keys(content: object, expected: list[str], where: str) -> dict[str, Any]:
+def _read_keys(content: object, expected: Mapping[str, object], where: str) -> dict[str, Any]:
     if not isinstance(content, dict):
         raise _damaged(where, "it holds no cases")
     for key in content:

@@ -244,7 +244,12 @@ def to_junit(report: Report, *, timestamp: str, hostname: str) -> str:
         ISO 8601, without a time zone.
     hostname : str
     """
-    root = ET.Element("testsuites", {"name": "roi-accel parity"})
+    totals = {
+        "tests": str(len(report.cells) + len(report.errors)),
+        "failures": str(len(report.with_status("FAIL"))),
+        "errors": str(len(report.with_status("ERROR")) + len(report.errors)),
+    }
+    root = ET.Element("testsuites", {"name": "roi-accel parity", **totals})
     for stage in dict.fromkeys(cell.stage for cell in report.cells):
         cells = [cell for cell in report.cells if cell.stage == stage]
         counts = _count(cells)

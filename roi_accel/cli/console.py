@@ -43,7 +43,7 @@ def _print(content: RenderableType) -> None:
         _console().print(content, soft_wrap=isinstance(content, str))
 
 
-def _one_line(message: str) -> str:
+def one_line(message: str) -> str:
     """Return `message` with its control characters shown, so that no file name draws or moves."""
     shown = (char if char.isprintable() else ascii(char)[1:-1] for char in message)
     return escape("".join(shown))
@@ -51,17 +51,17 @@ def _one_line(message: str) -> str:
 
 def print_error(message: str) -> None:
     """Print one line for a failure."""
-    _print(f"[bold red]roi-accel:[/] {_one_line(message)}")
+    _print(f"[bold red]roi-accel:[/] {one_line(message)}")
 
 
 def print_warning(message: str) -> None:
     """Print one line for something that is no failure but should be known."""
-    _print(f"[yellow]warning:[/] {_one_line(message)}")
+    _print(f"[yellow]warning:[/] {one_line(message)}")
 
 
 def print_note(message: str) -> None:
     """Print one line for people that is neither data nor a warning."""
-    _print(_one_line(message))
+    _print(one_line(message))
 
 
 class _Speed(TextColumn):
@@ -123,10 +123,10 @@ def print_summary(results: Sequence[Result]) -> None:
         table.add_column(heading, justify="right")
     for result in results:
         scores = (result.vmaf_full, result.vmaf_masked, result.vmaf_roi)
-        table.add_row(_one_line(Path(result.distorted).name), *(f"{score:.2f}" for score in scores))
+        table.add_row(one_line(Path(result.distorted).name), *(f"{score:.2f}" for score in scores))
         for name, region in result.regions.items():
             row = (result.vmaf_full, region["vmaf_masked"], region["vmaf_roi"])
-            table.add_row(f"  {_one_line(name)}", *(f"{score:.2f}" for score in row))
+            table.add_row(f"  {one_line(name)}", *(f"{score:.2f}" for score in row))
     first = results[0]
     _print(table)
     print_note(

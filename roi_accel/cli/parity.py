@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
-from rich.markup import escape
 from rich.table import Table
 
 from roi_accel.api import raw_geometry
 from roi_accel.cli.console import (
     frame_progress,
+    one_line,
     print_error,
     print_note,
     print_warning,
@@ -375,7 +375,7 @@ def _table_text(report: Report) -> str:
     for row in render.shown_rows(report):
         table.add_row(
             row.stage,
-            escape(row.pair),
+            one_line(row.pair),
             f"[{_STYLES[row.status]}]{row.formats}[/]",
             str(row.compared),
             f"{row.maximum:.3g}" if row.compared else "",
@@ -387,7 +387,7 @@ def _table_text(report: Report) -> str:
         if table.rows:
             console.print(table)
         for line in render.summary_lines(report):
-            console.print(escape(line), soft_wrap=True)
+            console.print(one_line(line), soft_wrap=True)
         for line in render.skips(report):
-            console.print(f"[dim]skipped: {escape(line)}[/]", soft_wrap=True)
+            console.print(f"[dim]skipped: {one_line(line)}[/]", soft_wrap=True)
     return capture.get()

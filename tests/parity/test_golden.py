@@ -2,14 +2,25 @@
 
 from __future__ import annotations
 
+import hashlib
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
 
-from roi_accel.backends.frame import BIT_DEPTHS, SUBSAMPLINGS
-from roi_accel.parity.cases import SeededCase, cases
+from roi_accel.backends.plan import MASK_MAX
+from roi_accel.parity import cases as corpus
+from roi_accel.parity.cases import (
+    FORMATS,
+    FRAME_KINDS,
+    MASK_KINDS,
+    SeededCase,
+    cases,
+    digest,
+    frame_key,
+)
 from roi_accel.parity.golden import golden_digests
+from roi_accel.parity.tolerance import INTEGER_STAGES
 
 if TYPE_CHECKING:
     from roi_accel.backends.protocol import Backend
@@ -18,25 +29,67 @@ CORPUS = list(cases())
 
 
 @pytest.mark.parametrize("case", CORPUS, ids=lambda case: case.name)
-def test_the_backend_gives_the_golden_bytes(backend: Backend, case: Case) -> None:
+def test_the_backend_gives_the_golden_bytes(backend: Backend, case: SeededCase) -> None:
     with backend.open(case.plan) as session:
-        found = case.run(session)
-    assert found == golden_digests()[case.name]
+        found = case.run_all(session)
+    golden = golden_digests()
+    assert found == {key: golden[key] for key in found}
 
 
-def test_the_corpus_and_the_golden_file_have_the_same_cases() -> None:
-    assert [case.name for case in CORPUS] == list(golden_digests())
-    assert all(tuple(digests) == STAGES for digests in golden_digests().values())
+def test_the_corpus_and_the_golden_file_have_the_same_frames() -> None:
+    keys = [frame_key(case.name, number) for case in CORPUS for number in range(case.frames)]
+    assert keys == list(golden_digests())
+    assert all(tuple(digests) == INTEGER_STAGES for digests in golden_digests().values())
 
 
-def test_the_corpus_has_every_format_fade_and_mask() -> None:
+@pytest.mark.parametrize("pixel_format", FORMATS, ids=lambda each: each.name)
+def test_every_format_meets_every_mask_every_frame_and_the_ends(pixel_format: object) -> None:
+    mine = [case for case in CORPUS if case.plan.pixel_format == pixel_format]
+    assert {case.mask_kind for case in mine} == set(MASK_KINDS)
+    assert {case.frame_kind for case in mine} == set(FRAME_KINDS)
+    assert {0.0, 1.0} <= {case.plan.fade for case in mine}
+    assert {0.0, 1.0} & {case.plan.threshold for case in mine}
+    assert any(case.plan.width % 2 and case.plan.height % 2 for case in mine)
+    assert min(case.plan.width for case in mine) <= 7
+    assert sum(case.has_pictures for case in mine) == 1
+
+
+def test_the_corpus_has_the_ends_of_its_parameters_and_large_frames() -> None:
     plans = [case.plan for case in CORPUS]
-    formats = {(p.pixel_format.subsampling, p.pixel_format.bit_depth) for p in plans}
-    assert formats == {(s, d) for s in SUBSAMPLINGS for d in BIT_DEPTHS}
-    assert {plan.fade for plan in plans} == {0.0, 0.1, 1.0}
-    assert {case.mask_kind for case in CORPUS} == {"noise", "ramp", "steps"}
-    assert {(plan.width, plan.height) for plan in plans} >= {(33, 35), (1920, 1080), (3840, 2160)}
-    assert len({digest["substitute"] for digest in golden_digests().values()}) == len(CORPUS)
+    ends = {(plan.threshold, plan.fade) for plan in plans}
+    assert ends >= {(0.0, 0.0), (0.0, 1.0), (1.0, 0.0), (1.0, 1.0), (0.5, 1 / MASK_MAX)}
+    sizes = {(plan.width, plan.height) for plan in plans}
+    assert sizes >= {(1, 1), (33, 35), (1920, 1080), (3840, 2160)}
+
+
+def test_all_small_cases_have_frames_enough_for_a_fault_on_the_second() -> None:
+    assert {case.frames for case in CORPUS if case.plan.width < 1000} == {3}
+
+
+def test_frames_of_a_case_differ_and_are_the_same_each_time() -> None:
+    moving = [case for case in CORPUS if case.frames > 1 and case.plan.width > 30]
+    for case in moving[::7]:
+        first, again = (
+            [digest(*sample.reference.planes) for sample in case.samples()] for _ in range(2)
+        )
+        assert first == again
+        if case.frame_kind != "extremes":  # Its checkers come back every second frame.
+            assert len(set(first)) == case.frames, case.name
+
+
+def test_identical_frames_are_identical_and_the_others_are_not() -> None:
+    for case in CORPUS:
+        if case.plan.width < 30:
+            continue
+        same = all(map(np.array_equal, case.reference.planes, case.distorted.planes))
+        assert same == (case.frame_kind == "identical"), case.name
+
+
+def test_samples_cannot_be_written_to_by_one_backend_before_another_sees_them() -> None:
+    sample = next(CORPUS[0].samples())
+    for array in (*sample.reference.planes, *sample.distorted.planes, sample.mask):
+        with pytest.raises(ValueError, match="read-only"):
+            array[0, 0] = 1
 
 
 def test_one_changed_sample_changes_the_digest(backend: Backend) -> None:
@@ -52,19 +105,17 @@ def test_one_changed_sample_changes_the_digest(backend: Backend) -> None:
     assert before["upsample"] == after["upsample"]
 
 
-def test_the_noise_is_splitmix64_whatever_numpy_does() -> None:
+def test_the_noise_is_splitmix64_whatever_numpy_does(monkeypatch: pytest.MonkeyPatch) -> None:
     # The first words of SplitMix64 seeded with 1234567, as its authors' test vector has them.
-    from roi_accel.parity import corpus  # noqa: PLC0415 - to reach the private generator
-
     class Seeded:
         def __init__(self, _: bytes) -> None: ...
 
         def digest(self) -> bytes:
             return (1234567).to_bytes(8, "little")
 
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(corpus.hashlib, "sha256", Seeded)
-        words = corpus._noise("any", 3)  # noqa: SLF001
+    with monkeypatch.context() as patch:
+        patch.setattr(hashlib, "sha256", Seeded)
+        words = corpus._noise("any", 3)  # noqa: SLF001 - the private generator
     assert [int(word) for word in words] == [
         6457827717110365317,
         3203168211198807973,

@@ -10,6 +10,7 @@ import pytest
 
 from roi_accel.errors import BackendUnavailable
 from roi_accel.models import ResolvedModel, resolve
+from roi_accel.parity_run import ParityOptions, run_parity
 from roi_accel.providers import plan_provider
 from roi_accel.saliency import SaliencyNetwork
 
@@ -67,6 +68,15 @@ def test_masks_are_the_same_every_time(model: ResolvedModel) -> None:
     picture = normalised_pictures()[1]
     first, second = (load(model, "openvino").infer(picture) for _ in range(2))
     assert np.array_equal(first, second)
+
+
+def test_the_parity_matrix_holds_openvino_against_the_cpu_provider() -> None:
+    options = ParityOptions(stages=("saliency",), eps=("openvino",), require_ep=("openvino",))
+    report = run_parity(options)
+    assert report.exit_code == 0
+    pair = [cell for cell in report.cells if (cell.wanted, cell.got) == ("cpu", "openvino")]
+    assert [cell.status for cell in pair] == ["OK"] * 12
+    assert all(cell.comparison.compared == 3 * 64 * 96 for cell in pair)
 
 
 def test_device_that_is_not_there_is_an_error_where_strict() -> None:
