@@ -123,19 +123,19 @@ class Gate:
         try:
             with self._stopwatch.stage("gate"):
                 self._self_test = run_self_test(self._backend, plan.pixel_format)
+            if self._is_reference:
+                return session
+            self._session = CheckedSession(
+                session,
+                device=f"backend {self._backend.name} on {self._backend.device}",
+                videos=videos,
+                regions=regions,
+                ledger=self._ledger,
+                stopwatch=self._stopwatch,
+            )
         except BaseException:
             session.close()
             raise
-        if self._is_reference:
-            return session
-        self._session = CheckedSession(
-            session,
-            device=f"backend {self._backend.name} on {self._backend.device}",
-            videos=videos,
-            regions=regions,
-            ledger=self._ledger,
-            stopwatch=self._stopwatch,
-        )
         return self._session
 
     def note(self, text: str) -> None:

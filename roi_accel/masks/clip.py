@@ -34,7 +34,6 @@ class ClipSource(MaskSource):
         self.label = f"mask:{path_text(path)}"
         self.size = media.size
         self.region_names: tuple[str, ...] = ()
-        # Containers may state a count, but do not always tell the truth.
         self._media = media
         self._where = f"{OPTION} {path_text(path)}"
         self._path = path
