@@ -218,7 +218,7 @@ class CudaSession:
         if not nvtx.available:
             yield
             return
-        nvtx.RangePush(f"roi-accel {what}")
+        nvtx.RangePush(f"roi-accel: {what}")
         try:
             yield
         finally:

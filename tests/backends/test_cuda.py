@@ -251,7 +251,7 @@ class TestManyFrames:
         plan = plan_of(P8)
         with CudaBackend().open(plan) as session:
             session.substitute(*inputs(plan))
-        assert emulated.ranges == ["roi-accel substitute"]
+        assert emulated.ranges == ["roi-accel: substitute"]
 
     def test_a_closed_session_refuses_work(self, cupy: Any) -> None:
         assert cupy
