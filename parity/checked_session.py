@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Protocol, Self
 
 from roi_accel.backends.numpy_backend import NumpyBackend
 from roi_accel.parity.compare import frame_planes, input_channels
@@ -13,15 +13,25 @@ from roi_accel.parity.selftest import frames_and_mask
 from roi_accel.parity.tolerance import table_tolerance
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
     from types import TracebackType
 
     from roi_accel.backends.frame import Frame
     from roi_accel.backends.plan import Plan
-    from roi_accel.backends.protocol import Alpha, Mask, ModelInput, Session
+    from roi_accel.backends.protocol import (
+        Alpha,
+        InfersOnDevice,
+        Mask,
+        ModelInput,
+        RunNetwork,
+        Session,
+    )
     from roi_accel.parity.compare import Named
     from roi_accel.parity.ledger import Ledger
     from roi_accel.timing import Stopwatch
+
+    class InferringSession(Session, InfersOnDevice, Protocol):
+        """A session beside whose kernels the network runs."""
 
 
 @dataclass
@@ -196,6 +206,64 @@ class CheckedSession:
             label="written-input",
         )
         self._ledger.require(check)
+
+
+class CheckedInferringSession(CheckedSession):
+    """The same for a session beside whose kernels the network runs, in the device's memory.
+
+    Parameters
+    ----------
+    session : Session
+        Which is InfersOnDevice, too.
+    check_mask : callable
+        Called with a network's input and the mask that the device made of it; raises where it
+        distrusts it.
+    **rest
+        As `CheckedSession` takes them.
+    """
+
+    def __init__(
+        self,
+        session: InferringSession,
+        *,
+        check_mask: Callable[[ModelInput, Mask], None],
+        device: str,
+        videos: Sequence[str],
+        regions: Sequence[str],
+        ledger: Ledger,
+        stopwatch: Stopwatch,
+    ) -> None:
+        super().__init__(
+            session,
+            device=device,
+            videos=videos,
+            regions=regions,
+            ledger=ledger,
+            stopwatch=stopwatch,
+        )
+        self._inferring = session
+        self._check_mask = check_mask
+
+    @property
+    def tensor_device(self) -> tuple[str, int]:
+        """ONNX Runtime's name and number of the device that has the tensors."""
+        return self._inferring.tensor_device
+
+    def infer(self, reference: Frame, run: RunNetwork) -> Mask:
+        """Return the mask of `reference`, as `InfersOnDevice.infer` does."""
+        watched = self._watched
+        if watched is None:
+            return self._inferring.infer(reference, run)
+        with self._stopwatch.stage("gate"):
+            # The input that the network will see cannot be read; the same kernels make this one.
+            model_input = self.preprocess(reference)
+            inputs = {f"reference {name}": plane for name, plane in frame_planes(reference).items()}
+            before = _copied(inputs)
+        mask = self._inferring.infer(reference, run)
+        with self._stopwatch.stage("gate"):
+            self._require_untouched(watched.index, "saliency", before, inputs)
+            self._check_mask(model_input, mask)
+        return mask
 
 
 def _copied(arrays: Named) -> Named:

@@ -7,10 +7,15 @@ reference backend too. Arrays are only read here, so a run gives the same scores
 from __future__ import annotations
 
 from contextlib import contextmanager, nullcontext
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Literal
 
+import numpy as np
+
 from roi_accel.backends.numpy_backend import NumpyBackend
-from roi_accel.parity.checked_session import CheckedSession
+from roi_accel.backends.plan import MASK_MAX
+from roi_accel.backends.protocol import InfersOnDevice
+from roi_accel.parity.checked_session import CheckedInferringSession, CheckedSession
 from roi_accel.parity.compare import input_channels
 from roi_accel.parity.ledger import Check, Ledger
 from roi_accel.parity.selftest import run_self_test
@@ -19,12 +24,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
-    import numpy as np
     from numpy.typing import NDArray
 
     from roi_accel.backends.frame import Frame
     from roi_accel.backends.plan import Plan
-    from roi_accel.backends.protocol import Backend, ModelInput, Session
+    from roi_accel.backends.protocol import Backend, Mask, ModelInput, Session
     from roi_accel.parity.selftest import SelfTest
     from roi_accel.parity.tolerance import Tolerance
     from roi_accel.timing import Stopwatch
@@ -125,14 +129,19 @@ class Gate:
                 self._self_test = run_self_test(self._backend, plan.pixel_format)
             if self._is_reference:
                 return session
-            self._session = CheckedSession(
-                session,
-                device=f"backend {self._backend.name} on {self._backend.device}",
-                videos=videos,
-                regions=regions,
-                ledger=self._ledger,
-                stopwatch=self._stopwatch,
-            )
+            common: dict[str, Any] = {
+                "device": f"backend {self._backend.name} on {self._backend.device}",
+                "videos": videos,
+                "regions": regions,
+                "ledger": self._ledger,
+                "stopwatch": self._stopwatch,
+            }
+            if isinstance(session, InfersOnDevice):
+                self._session = CheckedInferringSession(
+                    session, check_mask=self.check_mask, **common
+                )
+            else:
+                self._session = CheckedSession(session, **common)
         except BaseException:
             session.close()
             raise
@@ -203,6 +212,39 @@ class Gate:
                 label="saliency",
             )
             self._ledger.count(check, compared_with=provider)
+
+    def check_mask(self, model_input: ModelInput, mask: Mask) -> None:
+        """Hold a mask that never was a map on the host against the reference provider's map.
+
+        Parameters
+        ----------
+        model_input : float32[1, 3, height, width]
+        mask : uint16[mask_height, mask_width]
+
+        Raises
+        ------
+        ParityError
+            They lie further apart than the tolerance and half a code, by which codes are rounded.
+        """
+        if self._index is None or self._reference_network is None:
+            return
+        infer, provider, tolerance = self._reference_network
+        height, width = mask.shape
+        wanted = np.clip(infer(model_input)[:height, :width].astype(np.float64), 0.0, 1.0)
+        check = Check(
+            frame=self._index,
+            fault=f"saliency: the device's mask differs from {provider}'s map",
+            wanted={"mask": wanted},
+            got={"mask": mask / float(MASK_MAX)},
+            inputs=input_channels(model_input),
+            tolerance=replace(
+                tolerance,
+                value=tolerance.value + 0.5 / MASK_MAX,
+                source=f"{tolerance.source}, and half a code of 16 bits",
+            ),
+            label="saliency",
+        )
+        self._ledger.count(check, compared_with=provider)
 
     def report(self, video: int) -> dict[str, Any]:
         """Return the result's ``parity`` block for distorted video `video`, counted from 0."""

@@ -216,12 +216,17 @@ class NetworkSession:
                 "see ONNX Runtime's own messages above and docs/providers.md, or choose another "
                 "provider with --ep"
             )
-        extra = _EXTRAS.get(plan.provider)
-        if extra is None:
-            return "see docs/providers.md for a plugin, or choose another provider with --ep"
-        others = sorted(_installed_builds())
-        first = f"pip uninstall -y {' '.join(others)} && " if others else ""
-        return f'{first}pip install "roi-accel[{extra}]", or --ep cpu'
+        return how_to_get(plan.provider)
+
+
+def how_to_get(provider: str) -> str:
+    """Return the command that installs an onnxruntime with `provider`, which this one lacks."""
+    extra = _EXTRAS.get(provider)
+    if extra is None:
+        return "see docs/providers.md for a plugin, or choose another provider with --ep"
+    others = sorted(_installed_builds())
+    first = f"pip uninstall -y {' '.join(others)} && " if others else ""
+    return f'{first}pip install "roi-accel[{extra}]", or --ep cpu'
 
 
 def read_attached(session: Untyped, plan: ProviderPlan) -> AttachedProviders:

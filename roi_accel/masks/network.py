@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from roi_accel.backends.arithmetic import quantise
-from roi_accel.errors import ModelError, RoiAccelError
+from roi_accel.backends.arithmetic import NotSaliencyError, quantise
+from roi_accel.backends.protocol import InfersOnDevice
+from roi_accel.errors import ModelError, ParityError, RoiAccelError
 from roi_accel.masks.source import MaskSource
 
 if TYPE_CHECKING:
@@ -35,7 +36,8 @@ class NetworkSource(MaskSource):
         Counts the stages ``preprocess`` and ``network``.
     check : callable, optional
         Called with each input, float32[1, 3, height, width], and the map the network made of it,
-        float32[height, width], once that is known to be a mask; raises where it distrusts it.
+        float32[height, width], where they pass through the host and the map is known to be a mask;
+        raises where it distrusts it.
 
     Attributes
     ----------
@@ -63,6 +65,7 @@ class NetworkSource(MaskSource):
         self._asked_size = size
         self._stopwatch = stopwatch
         self._check = check
+        self._memory = "host"
         self.model_size: ModelSize = size.for_frame(width, height)
         network.check_size(self.model_size)
         self.label = network.model.name
@@ -78,23 +81,31 @@ class NetworkSource(MaskSource):
         BackendUnavailable
             The execution provider fails; names the frame, before which all went well.
         """
-        with self._stopwatch.stage("preprocess"):
-            model_input = session.preprocess(reference)
-        with self._stopwatch.stage("network"):
-            try:
-                saliency = self.network.infer(model_input)
-            except RoiAccelError as error:
-                error.message = f"frame {index}: {error.message}"
-                raise
-        height, width = self.size
         try:
+            if isinstance(session, InfersOnDevice) and self.network.works_on(
+                *session.tensor_device
+            ):
+                self._memory = "device"
+                with self._stopwatch.stage("network"):
+                    return (session.infer(reference, self.network.infer_in_place),)
+            with self._stopwatch.stage("preprocess"):
+                model_input = session.preprocess(reference)
+            with self._stopwatch.stage("network"):
+                saliency = self.network.infer(model_input)
+            height, width = self.size
             mask = quantise(saliency[:height, :width])
-        except ValueError as error:
+            if self._check is not None:
+                self._check(model_input, saliency)
+        except ParityError:
+            raise  # It names its frame.
+        except RoiAccelError as error:
+            error.message = f"frame {index}: {error.message}"
+            raise
+        except NotSaliencyError as error:
             msg = f"frame {index}: network {self.label} gave a map that is no mask: {error}"
             raise ModelError(msg, remedy="use another network or --mask") from error
-        if self._check is not None:
-            self._check(model_input, saliency)
-        return (mask,)
+        else:
+            return (mask,)
 
     def close(self) -> None:
         """Release the network and its provider."""
@@ -117,5 +128,6 @@ class NetworkSource(MaskSource):
             "provider_reason": providers.reason,
             "provider_options": dict(providers.options),
             "providers_attached": list(providers.attached),
+            "tensors": self._memory,
             "nodes_per_provider": dict(providers.nodes) if providers.nodes is not None else None,
         }

@@ -8,15 +8,16 @@ from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
+from roi_accel.backends.arithmetic import quantise
 from roi_accel.backends.frame import Frame
 from roi_accel.backends.numpy_backend import NumpyBackend, NumpySession
-from roi_accel.backends.protocol import DeviceStatus
+from roi_accel.backends.protocol import DeviceStatus, DeviceTensor
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from roi_accel.backends.plan import Plan
-    from roi_accel.backends.protocol import Alpha, Mask, ModelInput
+    from roi_accel.backends.protocol import Alpha, Mask, ModelInput, RunNetwork
 
 FAULT_VARIABLE = "ROI_ACCEL_TEST_FAULT"
 
@@ -36,6 +37,13 @@ class FaultyBackend(NumpyBackend):
 
     def open(self, plan: Plan) -> FaultySession:
         return FaultySession(plan)
+
+
+class InferringBackend(FaultyBackend):
+    """Whose sessions let the network run beside their kernels; the "device" is the host."""
+
+    def open(self, plan: Plan) -> InferringSession:
+        return InferringSession(plan)
 
 
 class FaultySession(NumpySession):
@@ -83,6 +91,23 @@ class FaultySession(NumpySession):
         for plane, new in zip(self._kept.planes, masked.planes, strict=True):
             plane[:] = new
         return self._kept
+
+
+class InferringSession(FaultySession):
+    tensor_device = ("cpu", 0)
+
+    def infer(self, reference: Frame, run: RunNetwork) -> Mask:
+        model_input = self.preprocess(reference)
+        output = np.zeros((1, 1, *model_input.shape[2:]), np.float32)
+        run(
+            DeviceTensor("cpu", 0, model_input.ctypes.data, model_input.shape),
+            DeviceTensor("cpu", 0, output.ctypes.data, output.shape),
+        )
+        mask = quantise(output[0, 0, : self.plan.mask_height, : self.plan.mask_width])
+        if self._fault == "mask":
+            mask[4, 5] ^= 8
+        mask.setflags(write=False)
+        return mask
 
 
 def write(frame: Frame) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import json
 import os
 import subprocess
@@ -12,18 +13,21 @@ from typing import TYPE_CHECKING, Any
 import jsonschema
 import numpy as np
 import pytest
-from clips import damaged, smooth_frames, write_raw
-from faulty_backend import REAL, REAL_WIDTH
+from clips import P8, damaged, smooth_frames, write_raw
+from faulty_backend import REAL, REAL_WIDTH, InferringBackend
 from support import console_script
 
 import roi_accel
 from roi_accel.backends.frame import PixelFormat
 from roi_accel.backends.numpy_backend import NumpyBackend, NumpySession
+from roi_accel.backends.plan import ModelSize, Plan
+from roi_accel.backends.protocol import InfersOnDevice
 from roi_accel.errors import BackendUnavailable, InputError, OutputError, ParityError
 from roi_accel.masks.network import NetworkSource
 from roi_accel.parity import selftest
-from roi_accel.parity.gate import GATE_MODES, is_checked
+from roi_accel.parity.gate import GATE_MODES, Gate, is_checked
 from roi_accel.parity.selftest import run_self_test
+from roi_accel.parity.tolerance import table_tolerance
 from roi_accel.result import result_schema
 from roi_accel.timing import Stopwatch
 from roi_accel.vmaf import Scoring
@@ -488,6 +492,72 @@ def test_network_source_hands_its_check_what_the_network_saw_and_said(
     monkeypatch.setattr(NetworkSource, "__init__", init)
     roi_accel.score(tiny_pair.reference, tiny_pair.distorted, saliency_model=tiny_network)
     assert seen == [((1, 3, 168, 256), (168, 256))] * tiny_pair.frames
+
+
+# A network that runs in the device's memory
+
+
+def as_array(tensor: Any) -> np.ndarray:
+    count = int(np.prod(tensor.shape))
+    words = ctypes.cast(tensor.pointer, ctypes.POINTER(ctypes.c_float))
+    return np.ctypeslib.as_array(words, (count,)).reshape(tensor.shape)
+
+
+def mean(model_input: np.ndarray) -> np.ndarray:
+    """Return a map in [0, 1], float32[height, width]: the network of these tests."""
+    return np.clip(model_input[0].mean(axis=0) / 6 + 0.5, 0, 1).astype(np.float32)
+
+
+def infer_in_memory(offset: float) -> dict[str, Any]:
+    """Run one frame's network in the "device's" memory, off by `offset`; return the report."""
+    plan = Plan(
+        pixel_format=P8,
+        width=REAL_WIDTH,
+        height=64,
+        mask_width=46,
+        mask_height=31,
+        model=ModelSize(46, 31, 48, 32),
+    )
+    gate = Gate("all", InferringBackend(), stopwatch=Stopwatch())
+    gate.compare_network(mean, "CPUExecutionProvider", table_tolerance("saliency"))
+    (reference,) = smooth_frames(P8, REAL_WIDTH, 64, 1)
+    session = gate.open(plan, videos=["video"], regions=[])
+    assert isinstance(session, InfersOnDevice)
+    assert session.tensor_device == ("cpu", 0)
+
+    def run(model_input: Any, output: Any) -> None:
+        as_array(output)[0, 0] = mean(as_array(model_input)) + np.float32(offset)
+
+    with gate.frame(0, [reference]):
+        mask = session.infer(reference, run)
+    assert np.array_equal(mask, InferringBackend().open(plan).infer(reference, run))
+    return gate.report(0)
+
+
+def test_mask_made_on_the_device_is_held_against_the_reference_map(plant: Plant) -> None:
+    plant("")
+    preprocess, saliency = infer_in_memory(4e-5)["stages"]
+    assert (preprocess["stage"], saliency["stage"]) == ("preprocess", "saliency")
+    assert saliency["values"] == 46 * 31
+    assert saliency["largest_difference"] == pytest.approx(4e-5, abs=0.51 / 65535)
+    assert saliency["tolerance"] == 5e-5 + 0.5 / 65535
+    assert saliency["tolerance_source"] == "built-in table, and half a code of 16 bits"
+
+
+@pytest.mark.parametrize(
+    ("fault", "offset", "match"),
+    [
+        ("", 7e-5, "saliency: the device's mask differs.*frame 0, mask, y 0, x 0: "),
+        ("mask", 0.0, "saliency: the device's mask differs.*frame 0, mask, y 4, x 5: .* 1 of 1426"),
+        ("preprocess", 0.0, "preprocess: .*frame 0, G, y 2, x 3: .* 1 of "),
+    ],
+)
+def test_fault_beside_a_network_on_the_device_is_found(
+    plant: Plant, fault: str, offset: float, match: str
+) -> None:
+    plant(REAL + fault)
+    with pytest.raises(ParityError, match=match):
+        infer_in_memory(offset)
 
 
 # The dump

@@ -215,7 +215,8 @@ def test_backends_own_device_decides_the_provider(
     monkeypatch: pytest.MonkeyPatch, tiny_pair: Pair, tiny_network: Path
 ) -> None:
     status = DeviceStatus("ready", "opencl:0.1", kind="gpu", vendor_id=0x10DE)
-    monkeypatch.setattr(NumpyBackend, "status", status, raising=False)
+    monkeypatch.setattr(NumpyBackend, "probe", lambda: [status])
+    monkeypatch.setattr("roi_accel.backends.numpy_backend.host_device", lambda *_: status.device)
     pair = (tiny_pair.reference, tiny_pair.distorted)
     result = roi_accel.score(*pair, saliency_model=tiny_network, backend="numpy")
     mask = result.provenance["mask"]
