@@ -216,6 +216,7 @@ def parity(
         roi-accel parity -r ref.mp4 -d dist.mp4 --require-backend opencl
     """
     if context.invoked_subcommand is not None:
+        _refuse_misplaced(context)
         return
     output = _Output(json_file, markdown, junit, overwrite=overwrite)
     output.check([path for path in (reference, distorted, calibration) if path])
@@ -240,6 +241,16 @@ def parity(
         report = run_parity(options, progress=advance)
     output.write(report)
     raise typer.Exit(report.exit_code)
+
+
+def _refuse_misplaced(context: typer.Context) -> None:
+    """Raise InputError for an option of the matrix before a subcommand, which would ignore it."""
+    for name in context.params:
+        source = context.get_parameter_source(name)
+        if source is not None and source.name == "COMMANDLINE":
+            option = "--" + name.removesuffix("_file").replace("_", "-")
+            msg = f"{option} stands before {context.invoked_subcommand}, which would not see it"
+            raise InputError(msg, remedy=f"write it after {context.invoked_subcommand}")
 
 
 @app.command()
@@ -378,7 +389,7 @@ def _table_text(report: Report) -> str:
             one_line(row.pair),
             f"[{_STYLES[row.status]}]{row.formats}[/]",
             str(row.compared),
-            f"{row.maximum:.3g}" if row.compared else "",
+            row.largest,
             f"{row.tolerance.value:g}",
         )
     # Without a terminal Rich takes 80 columns, where a device's name would be folded.

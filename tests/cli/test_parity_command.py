@@ -268,6 +268,8 @@ def test_every_device_of_a_backend_takes_part_when_asked() -> None:
         (["--require-backend", "numpy", "--stages", "saliency"], "needs a stage that backends"),
         (["--calibration", "/no/such.toml"], "/no/such.toml cannot be read"),
         (["--json", "a.x", "--junit", "a.x"], "name the same file"),
+        (["--json", "a.x", "compare", "b.x"], "--json stands before compare"),
+        (["--fp16", "record", "-o", "b.x"], "--fp16 stands before record"),
     ],
 )
 def test_usage_errors_end_with_2_and_one_line(

@@ -251,5 +251,12 @@ def test_of_many_pairs_those_that_agree_are_one_row_and_the_others_stay() -> Non
     assert shown[0].compared == 6000
 
 
+def test_a_difference_without_a_size_is_not_shown_as_0() -> None:
+    problem = Comparison(compared=9, problem="wanted the bytes 00..., got 01...")
+    found = report(cell("OK"), cell("FAIL", format="yuv444p", comparison=problem))
+    assert rows(found)[0].largest == "of unknown size"
+    assert summary_lines(found)[1] == "substitute: largest difference of unknown size (exact)"
+
+
 def test_failures_come_before_errors() -> None:
     assert [line.split()[0] for line in explanations(ALL)] == ["FAIL", "ERROR"]
