@@ -207,6 +207,13 @@ def test_markdown_shows_names_and_reasons_as_they_are_and_never_as_markup() -> N
     assert any('a|b <script> & "c" *d* `e`' in text for text in shown)
 
 
+def test_a_pipe_in_a_name_does_not_end_its_column() -> None:
+    tokens = rendered(report(cell("OK", got="node|1")))
+    fields = [tokens[n + 1].children for n, token in enumerate(tokens) if token.type == "td_open"]
+    shown = ["".join(child.content for child in children) for children in fields]
+    assert shown == ["✅", "substitute", "numpy = node|1", "1 OK", "100", "0", "0"]
+
+
 def test_markdown_names_the_verdict_the_totals_and_every_failure() -> None:
     text = to_markdown(ALL)
     assert "❌ There are differences." in text
