@@ -128,20 +128,21 @@ def _of_backend(
     found = probe(name)
     ready = [status for status in found if status.state == "ready"]
     if not ready:
-        status = found[0] if found else None
-        absent = _absence(status) if status else "no device; see roi-accel devices"
-        return [(Participant(name=name, kind="backend", absent=absent, fatal=fatal), None)]
+        return [(_absent(name, found[0] if found else None, fatal=fatal), None)]
     if ALL_DEVICES in devices:
-        found_ones: list[tuple[Participant, Choice | None]] = []
-        for status in found:
-            if status.state == "ready":
-                found_ones.append(_open(name, status.device, fatal=fatal))
-            elif status.device:
-                absent = Participant(name=status.device, kind="backend", absent=_absence(status))
-                found_ones.append((absent, None))
-        return found_ones
+        return [
+            _open(name, status.device, fatal=fatal)
+            if status.state == "ready"
+            else (_absent(status.device or name, status, fatal=False), None)
+            for status in found
+        ]
     ids = [device for device in devices if device.partition(":")[0] == name]
-    return [_open(name, device, fatal=fatal) for device in ids or [None]]
+    return [_open(name, device, fatal=fatal) for device in ids or (None,)]
+
+
+def _absent(name: str, status: DeviceStatus | None, *, fatal: bool) -> Participant:
+    why = _absence(status) if status else "no device; see roi-accel devices"
+    return Participant(name=name, kind="backend", absent=why, fatal=fatal)
 
 
 def _open(name: str, device: str | None, *, fatal: bool) -> tuple[Participant, Choice | None]:
