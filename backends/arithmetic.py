@@ -18,6 +18,10 @@ SLACK = 1e-6
 """How far outside [0, 1] a float map may stray: a sigmoid's rounding, nothing more."""
 
 
+class NotSaliencyError(ValueError):
+    """A float map has a value that is not finite, or not in [0, 1]."""
+
+
 def quantise(saliency: NDArray[np.float32]) -> NDArray[np.uint16]:
     """Return floor(m * 65535 + 0.5) as uint16, so that a mask is an ordinary 16-bit gray image.
 
@@ -28,7 +32,7 @@ def quantise(saliency: NDArray[np.float32]) -> NDArray[np.uint16]:
 
     Raises
     ------
-    ValueError
+    NotSaliencyError
         A value is not finite, or further than 1e-6 outside [0, 1]; the message has its position.
     """
     # One comparison catches NaN, infinity and range alike: NaN compares false.
@@ -36,7 +40,7 @@ def quantise(saliency: NDArray[np.float32]) -> NDArray[np.uint16]:
     if not inside.all():
         y, x = np.argwhere(~inside)[0]
         msg = f"saliency {saliency[y, x]} at y={y}, x={x} is not in [0, 1]"
-        raise ValueError(msg)
+        raise NotSaliencyError(msg)
     # float64, in which m * 65535 + 0.5 is exact enough for every float32 m to round one way only.
     scaled = np.clip(saliency, 0.0, 1.0).astype(np.float64) * MASK_MAX
     return np.floor(scaled + 0.5).astype(np.uint16)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import platform
+from pathlib import Path
 
 from roi_accel.errors import BackendUnavailable
 
@@ -37,5 +39,11 @@ def available_cores() -> int:
 
 
 def processor_name() -> str:
-    """Return what the system calls its processor."""
+    """Return what the system calls its processor, at least its architecture."""
+    # Debian's Python knows no more than the architecture, and a fleet has many of one.
+    with contextlib.suppress(OSError):
+        for line in Path("/proc/cpuinfo").read_text("utf-8", errors="replace").splitlines():
+            key, _, value = line.partition(":")
+            if key.strip() == "model name" and value.strip():
+                return " ".join(value.split())
     return platform.processor() or platform.machine()

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 Api = Literal["opencl", "cuda"]
 
-KERNELS = ("widen", "upsample_mask", "substitute", "preprocess")
+KERNELS = ("widen", "upsample_mask", "substitute", "preprocess", "quantise")
 """The kernels' names, each in the file of its name."""
 
 VECTOR_SAMPLES = 8

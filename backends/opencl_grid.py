@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pyopencl as cl
 
-from roi_accel.backends.kernel_source import VECTOR_SAMPLES
-from roi_accel.errors import BackendUnavailable
+from roi_accel.backends import kernel_calls
+from roi_accel.backends.kernel_calls import GridLayout, packed_axis
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -17,15 +17,10 @@ if TYPE_CHECKING:
 
     from roi_accel.backends.frame import Frame
     from roi_accel.backends.geometry import PlaneGrid
+    from roi_accel.backends.kernel_calls import KernelCall
     from roi_accel.backends.opencl_devices import OpenclDevice
     from roi_accel.backends.opencl_memory import DeviceArray, Download, Memory
     from roi_accel.backends.plan import Plan
-    from roi_accel.backends.tables import AxisTable, FadeTable
-
-_PITCH_SAMPLES = 64
-"""A row is padded to this: a cache line and a whole number of vectors at every depth."""
-
-_MAX_INDEX = 2**32 - 1
 
 _GROUP = {"gpu": (32, 4), "accelerator": (32, 4), "cpu": (64, 1)}
 """Work-items per group, x and y: a GPU's wavefront wide, a processor's row."""
@@ -38,17 +33,13 @@ class Launcher:
         self._program = program
         self._device = device
 
-    def kernel(self, name: str, size: tuple[int, int], *arguments: cl.Buffer | int) -> Launch:
-        """Return a launch of `name` over `size` work-items with `arguments`, ints as 32 bits."""
-        kernel = cl.Kernel(self._program, name)
-        for index, argument in enumerate(arguments):
-            if isinstance(argument, int):
-                # The same 32 bits whether the kernel takes them signed or unsigned.
-                kernel.set_arg(index, np.uint32(argument & _MAX_INDEX))
-            else:
-                kernel.set_arg(index, argument)
+    def prepare(self, call: KernelCall) -> Launch:
+        """Return `call` as a launch, its arguments set."""
+        kernel = cl.Kernel(self._program, call.name)
+        for index, argument in enumerate(call.arguments):
+            kernel.set_arg(index, argument)
         group = self._group(kernel)
-        whole = tuple(-(-n // g) * g for n, g in zip(size, group, strict=True))
+        whole = tuple(-(-n // g) * g for n, g in zip(call.size, group, strict=True))
         return Launch(kernel, whole, group)
 
     def _group(self, kernel: cl.Kernel) -> tuple[int, int]:
@@ -82,7 +73,6 @@ class OpenclGrid:
     ----------
     grid : PlaneGrid
     plan : Plan
-    fade : FadeTable
     mask : DeviceArray
         The mask that all grids are upsampled from.
     memory : Memory
@@ -98,52 +88,35 @@ class OpenclGrid:
         self,
         grid: PlaneGrid,
         plan: Plan,
-        fade: FadeTable,
         mask: DeviceArray,
         memory: Memory,
         launcher: Launcher,
     ) -> None:
-        self.planes = grid.planes
-        self.height, self.width = grid.shape
-        self.pitch = -(-self.width // _PITCH_SAMPLES) * _PITCH_SAMPLES
-        shape = (len(grid.planes), self.height, self.pitch)
-        if shape[0] * shape[1] * shape[2] > _MAX_INDEX:
-            msg = f"planes of {self.width}x{self.height} are too large for 32-bit indices"
-            raise BackendUnavailable(msg, remedy="--backend numpy takes them")
+        self.layout = GridLayout.of(grid)
+        self.shape = grid.shape
         dtype = plan.pixel_format.dtype
-        self.reference = memory.array(shape, dtype)
-        self._distorted = memory.array(shape, dtype)
-        self._masked = memory.array(shape, dtype)
+        self.reference = memory.array(self.layout.shape, dtype)
+        self._distorted = memory.array(self.layout.shape, dtype)
+        self._masked = memory.array(self.layout.shape, dtype)
         self._alpha: DeviceArray | None = None
+        self._plan = plan
         self._memory = memory
         self._launcher = launcher
-
-        wide = memory.scratch(plan.mask_height * self.pitch * 2)
-        self._widen = launcher.kernel(
-            "widen",
-            (self.width, plan.mask_height),
-            mask.buffer,
-            memory.table(_packed(grid.columns)),
-            wide,
-            plan.mask_width,
-            plan.mask_height,
-            self.width,
-            self.pitch,
+        wide = memory.scratch(plan.mask_height * self.layout.pitch * 2)
+        columns = memory.table(packed_axis(grid.columns))
+        self._upsampling = (wide, memory.table(packed_axis(grid.rows)))
+        self._widen = launcher.prepare(
+            kernel_calls.widen(plan, self.layout, mask.buffer, columns, wide)
         )
-        self._vectors = (self.pitch // VECTOR_SAMPLES, self.height)
-        self._upsampling = (wide, memory.table(_packed(grid.rows)))
-        self._fading = (fade.threshold, fade.opaque_from, fade.slope)
-        self._substitute = launcher.kernel(
-            "substitute",
-            self._vectors,
-            self.reference.buffer,
-            self._distorted.buffer,
-            self._masked.buffer,
-            *self._upsampling,
-            self.height,
-            self.pitch,
-            len(grid.planes),
-            *self._fading,
+        self._substitute = launcher.prepare(
+            kernel_calls.substitute(
+                plan,
+                self.layout,
+                self.reference.buffer,
+                self._distorted.buffer,
+                self._masked.buffer,
+                *self._upsampling,
+            )
         )
 
     def upload_reference(self, queue: cl.CommandQueue, frame: Frame) -> cl.Event:
@@ -168,27 +141,18 @@ class OpenclGrid:
         """Make alpha, and start bringing it to the host."""
         if self._alpha is None:
             # Four bytes a sample that scoring never asks for.
-            self._alpha = self._memory.array((self.height, self.pitch), np.dtype(np.uint32))
-        launch = self._launcher.kernel(
-            "upsample_mask",
-            self._vectors,
-            *self._upsampling,
-            self._alpha.buffer,
-            self.height,
-            self.pitch,
-            *self._fading,
+            shape = self.layout.shape[1:]
+            self._alpha = self._memory.array(shape, np.dtype(np.uint32))
+        call = kernel_calls.upsample_mask(
+            self._plan, self.layout, *self._upsampling, self._alpha.buffer
         )
-        return launch.start(queue), self._alpha.download(queue)
+        return self._launcher.prepare(call).start(queue), self._alpha.download(queue)
 
     def copy_planes(self, planes: Sequence[NDArray[Any]], host: NDArray[Any]) -> None:
         """Copy this grid's masked planes from `host` into a frame's."""
-        for row, plane in enumerate(self.planes):
-            np.copyto(planes[plane], host[row, :, : self.width])
+        for row, plane in enumerate(self.layout.grid.planes):
+            np.copyto(planes[plane], host[row, :, : self.shape[1]])
 
     def _fill(self, host: NDArray[Any], frame: Frame) -> None:
-        for row, plane in enumerate(self.planes):
-            np.copyto(host[row, :, : self.width], frame.planes[plane])
-
-
-def _packed(table: AxisTable) -> NDArray[np.uint32]:
-    return np.concatenate([table.left, table.right, table.weight])
+        for row, plane in enumerate(self.layout.grid.planes):
+            np.copyto(host[row, :, : self.shape[1]], frame.planes[plane])

@@ -9,26 +9,24 @@ from __future__ import annotations
 
 import hashlib
 import logging
-import os
 import secrets
-import tempfile
 import warnings
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-import platformdirs
 import pyopencl as cl
 from pyopencl.characterize import has_src_build_cache
 
+from roi_accel.backends.kernel_cache import cache_folder, write_build_log
 from roi_accel.backends.kernel_source import KERNELS, kernel_source
 from roi_accel.errors import BackendUnavailable
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     import numpy as np
 
     from roi_accel.backends.opencl_devices import OpenclDevice
 
-CACHE_VARIABLE = "ROI_ACCEL_CACHE"
 BUILD_OPTIONS = ["-cl-std=CL1.2"]
 
 _DIGEST_BYTES = 32
@@ -56,18 +54,6 @@ def build_program(
     (binary,) = program.get_info(cl.program_info.BINARIES)
     _store(key, binary)
     return program
-
-
-def cache_folder() -> Path:
-    """Return the folder of compiled kernels and build logs; it need not exist.
-
-    ``$ROI_ACCEL_CACHE/kernels`` where that variable is set, else ``kernels`` in the user's cache
-    folder for roi-accel.
-    """
-    chosen = os.environ.get(CACHE_VARIABLE)
-    if chosen:
-        return Path(os.path.expanduser(chosen)).absolute() / "kernels"  # noqa: PTH111 - Path's raises
-    return platformdirs.user_cache_path("roi-accel", appauthor=False) / "kernels"
 
 
 def _compile(context: cl.Context, device: OpenclDevice, source: str) -> cl.Program:
@@ -106,14 +92,7 @@ def _build_failure(device: OpenclDevice, source: str, log: str) -> BackendUnavai
         f"{device.description}, driver {device.handle.driver_version}\n"
         f"options: {' '.join(BUILD_OPTIONS)}\n\n{log}\n\n{source}"
     )
-    name = f"build-failure-{_cache_key(device, source)[:16]}.log"
-    path = cache_folder() / name
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text, "utf-8")
-    except OSError:
-        path = Path(tempfile.mkdtemp(prefix="roi-accel-")) / name
-        path.write_text(text, "utf-8")
+    path = write_build_log(text)
     return BackendUnavailable(
         f"the kernels do not compile for {device.label}; the compiler's words are in {path}",
         remedy="update the device's driver, or choose another --device or --backend",

@@ -14,12 +14,15 @@ from typing import TYPE_CHECKING, Self
 import numpy as np
 import pyopencl as cl
 
+from roi_accel.backends import kernel_calls
 from roi_accel.backends.frame import Frame
 from roi_accel.backends.geometry import check_frame, check_mask, model_boxes, plane_grids
+from roi_accel.backends.kernel_calls import packed_boxes
 from roi_accel.backends.opencl_errors import translate
 from roi_accel.backends.opencl_grid import Launcher, OpenclGrid
 from roi_accel.backends.opencl_memory import Memory
-from roi_accel.backends.tables import colour_table, fade_table, normalisation_table
+from roi_accel.backends.tables import normalisation_table
+from roi_accel.errors import BackendUnavailable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -31,8 +34,6 @@ if TYPE_CHECKING:
     from roi_accel.backends.opencl_memory import DeviceArray
     from roi_accel.backends.plan import ModelSize, Plan
     from roi_accel.backends.protocol import Alpha, Mask, ModelInput
-    from roi_accel.backends.tables import BoxTable
-    from roi_accel.errors import BackendUnavailable
 
 _NANOSECOND = 1e-9
 
@@ -125,7 +126,7 @@ class OpenclSession:
             for grid in self._grids:
                 launch, download = grid.upsample(self._work)
                 self._events += [("upsample", launch), ("download", download.event)]
-                alpha = np.empty((grid.height, grid.width), np.uint32)
+                alpha = np.empty(grid.shape, np.uint32)
                 planes[alpha.shape] = alpha
                 download.take(partial(_copy_cropped, alpha))
         luma, chroma_u, chroma_v = (planes[shape] for shape in self._plan.plane_shapes)
@@ -180,9 +181,8 @@ class OpenclSession:
     def _allocate(self, memory: Memory, launcher: Launcher) -> None:
         plan = self._plan
         self._mask = memory.array((plan.mask_height, plan.mask_width), np.dtype(np.uint16))
-        fade = fade_table(plan.threshold_code, plan.fade_code)
         self._grids = [
-            OpenclGrid(grid, plan, fade, self._mask, memory, launcher) for grid in plane_grids(plan)
+            OpenclGrid(grid, plan, self._mask, memory, launcher) for grid in plane_grids(plan)
         ]
         self._preprocessor = (
             _Preprocessor(plan, plan.model, self._grids, memory, launcher) if plan.model else None
@@ -215,7 +215,7 @@ class OpenclSession:
             msg = "this session is closed"
             raise ValueError(msg)
         if self._failure is not None:
-            raise self._failure
+            raise BackendUnavailable(self._failure.message, remedy=self._failure.remedy)
         try:
             yield
             self._count_seconds()
@@ -265,44 +265,26 @@ class _Preprocessor:
         memory: Memory,
         launcher: Launcher,
     ) -> None:
-        size = (model.padded_width, model.padded_height)
-        self.network_input: DeviceArray = memory.array((3, *size[::-1]), np.dtype(np.uint32))
+        size = (3, model.padded_height, model.padded_width)
+        self.network_input: DeviceArray = memory.array(size, np.dtype(np.uint32))
         luma_boxes, chroma_boxes, _ = model_boxes(plan, model)
+        tables = (luma_boxes.columns, luma_boxes.rows, chroma_boxes.columns, chroma_boxes.rows)
+        columns, rows, chroma_columns, chroma_rows = (
+            memory.table(packed_boxes(table)) for table in tables
+        )
         luma, chroma = grids[0], grids[-1]
-        plane_samples = chroma.height * chroma.pitch
-        first_chroma = 1 - chroma.planes.start
-        colour = colour_table(plan.colour_matrix, plan.colour_range)
-        shift = plan.pixel_format.bit_depth - 8
-        self.launch = launcher.kernel(
-            "preprocess",
-            size,
-            luma.reference.buffer,
-            chroma.reference.buffer,
-            memory.table(_packed(luma_boxes.columns)),
-            memory.table(_packed(luma_boxes.rows)),
-            memory.table(_packed(chroma_boxes.columns)),
-            memory.table(_packed(chroma_boxes.rows)),
-            memory.table(normalisation_table().view(np.uint32)),
-            self.network_input.buffer,
-            luma.pitch,
-            chroma.pitch,
-            first_chroma * plane_samples,
-            (first_chroma + 1) * plane_samples,
-            *size,
-            (1 << shift) >> 1,
-            shift,
-            colour.black,
-            colour.luma,
-            colour.v_to_r,
-            colour.u_to_g,
-            colour.v_to_g,
-            colour.u_to_b,
+        self.launch = launcher.prepare(
+            kernel_calls.preprocess(
+                plan,
+                model,
+                (luma.layout, chroma.layout),
+                (luma.reference.buffer, chroma.reference.buffer),
+                (columns, rows, chroma_columns, chroma_rows),
+                memory.table(normalisation_table().view(np.uint32)),
+                self.network_input.buffer,
+            )
         )
 
 
 def _copy_cropped(alpha: NDArray[np.uint32], host: NDArray[np.uint32]) -> None:
     np.copyto(alpha, host[:, : alpha.shape[1]])
-
-
-def _packed(table: BoxTable) -> NDArray[np.uint32]:
-    return np.concatenate([table.start, table.stop])

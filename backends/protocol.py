@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Literal, Protocol, Self, runtime_checkable
 
@@ -22,6 +23,30 @@ ModelInput = NDArray[np.float32]
 
 Alpha = tuple[NDArray[np.uint32], NDArray[np.uint32], NDArray[np.uint32]]
 """Per plane [height, width], 0..65536: the share of the distorted sample in units of 1/65536."""
+
+
+@dataclass(frozen=True)
+class DeviceTensor:
+    """Contiguous float32 in a device's memory, as ONNX Runtime can be bound to it.
+
+    Attributes
+    ----------
+    device_type : str
+        ONNX Runtime's name, such as ``cuda``.
+    device_number : int
+    pointer : int
+        Address of the first element.
+    shape : tuple of int
+    """
+
+    device_type: str
+    device_number: int
+    pointer: int
+    shape: tuple[int, ...]
+
+
+RunNetwork = Callable[[DeviceTensor, DeviceTensor], None]
+"""Fills the second tensor with a network's output for the first, and returns when it is there."""
 
 
 @dataclass(frozen=True)
@@ -90,6 +115,26 @@ class Session(Protocol):
         value: BaseException | None,
         trace: TracebackType | None,
     ) -> None: ...
+
+
+@runtime_checkable
+class InfersOnDevice(Protocol):
+    """A session beside whose kernels a network can run, its input and output staying on the device.
+
+    Optional: without it, they pass through the host's memory.
+    """
+
+    @property
+    def tensor_device(self) -> tuple[str, int]:
+        """ONNX Runtime's name and number of the device that has the tensors."""
+        ...
+
+    def infer(self, reference: Frame, run: RunNetwork) -> Mask:
+        """Return the mask that `run` makes of the network's input for `reference`.
+
+        NotSaliencyError where the network's output is not finite or not in [0, 1].
+        """
+        ...
 
 
 @runtime_checkable

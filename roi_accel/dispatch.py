@@ -20,6 +20,7 @@ BACKENDS = {
     "numpy": "roi_accel.backends.numpy_backend:NumpyBackend",
     "numba": "roi_accel.backends.numba_backend:NumbaBackend",
     "opencl": "roi_accel.backends.opencl_backend:OpenclBackend",
+    "cuda": "roi_accel.backends.cuda_backend:CudaBackend",
 }
 """Name of each backend and where its class is; a backend is imported only when it is asked for."""
 

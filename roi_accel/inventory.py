@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from roi_accel.attach import how_to_get
 from roi_accel.backends.frame import Frame, PixelFormat
 from roi_accel.dispatch import choose_backend, probe_all
 from roi_accel.errors import RoiAccelError
+from roi_accel.providers import plan_provider
 from roi_accel.runtime import import_onnxruntime
 from roi_accel.vmaf import (
     DEFAULT_MODEL,
@@ -38,6 +40,30 @@ class ScorerStatus:
 
 
 @dataclass(frozen=True)
+class ProviderMatch:
+    """The execution provider that a device asks for, and how to get it where it is missing.
+
+    Attributes
+    ----------
+    device : str
+        As ``--device`` writes it.
+    backend : str
+    provider : str
+        ONNX Runtime's name.
+    reason : str
+        Why this one.
+    remedy : str
+        The command that installs it; empty where this onnxruntime has it.
+    """
+
+    device: str
+    backend: str
+    provider: str
+    reason: str
+    remedy: str
+
+
+@dataclass(frozen=True)
 class Inventory:
     """What was found.
 
@@ -50,6 +76,8 @@ class Inventory:
         Its version, or why it cannot be imported.
     providers : tuple of str
         The execution providers of this build of onnxruntime.
+    matches : list of ProviderMatch
+        The provider that each device asks for.
     scorers : list of ScorerStatus
         In the order in which they are preferred.
     """
@@ -58,6 +86,7 @@ class Inventory:
     auto: str
     onnxruntime: str
     providers: tuple[str, ...]
+    matches: list[ProviderMatch]
     scorers: list[ScorerStatus]
 
     def to_dict(self) -> dict[str, Any]:
@@ -69,6 +98,7 @@ class Inventory:
             "auto": self.auto,
             "onnxruntime": self.onnxruntime,
             "execution_providers": list(self.providers),
+            "provider_matches": [asdict(match) for match in self.matches],
             "vmaf": [
                 {
                     "kind": status.scorer.kind,
@@ -85,13 +115,26 @@ class Inventory:
 def take_inventory() -> Inventory:
     """Look at everything; what is missing or broken is part of the answer, never an error."""
     runtime, providers = _onnxruntime()
+    backends = probe_all()
     return Inventory(
-        backends=probe_all(),
+        backends=backends,
         auto=_auto(),
         onnxruntime=runtime,
         providers=providers,
+        matches=[
+            _match(name, status, providers)
+            for name, found in backends.items()
+            for status in found
+            if status.state == "ready"
+        ],
         scorers=[ScorerStatus(scorer, _libvmaf_version(scorer)) for scorer in find_all_scorers()],
     )
+
+
+def _match(backend: str, status: DeviceStatus, present: tuple[str, ...]) -> ProviderMatch:
+    plan = plan_provider(backend, status)
+    remedy = "" if plan.provider in present else how_to_get(plan.provider)
+    return ProviderMatch(status.device, backend, plan.provider, plan.reason, remedy)
 
 
 def _auto() -> str:

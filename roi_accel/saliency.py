@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -11,15 +12,16 @@ import numpy as np
 from roi_accel.attach import NetworkSession
 from roi_accel.backends.plan import ModelSize
 from roi_accel.errors import BackendUnavailable, InputError, ModelError
-from roi_accel.providers import CPU_PROVIDER
+from roi_accel.providers import CPU_PROVIDER, CUDA_PROVIDER, TENSORRT_PROVIDER
 from roi_accel.runtime import first_line, import_onnxruntime
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from numpy.typing import NDArray
 
     from roi_accel.attach import AttachedProviders
+    from roi_accel.backends.protocol import DeviceTensor
     from roi_accel.models import ResolvedModel
     from roi_accel.providers import ProviderPlan
 
@@ -27,6 +29,9 @@ INPUT_NAME = "input"
 OUTPUT_NAME = "saliency_map"
 STRIDE = 8
 """Networks halve their input three times, so both sides must be multiples of this."""
+
+_MEMORY_OF = {CPU_PROVIDER: "cpu", CUDA_PROVIDER: "cuda", TENSORRT_PROVIDER: "cuda"}
+"""Where a provider has its tensors, by ONNX Runtime's name of the device."""
 
 DEFAULT_SIZE = 256
 NATIVE = "native"
@@ -172,14 +177,8 @@ class SaliencyNetwork:
         BackendUnavailable
             The network fails on another provider than the processor's.
         """
-        try:
+        with self._translating():
             (output,) = self._opened.session.run([OUTPUT_NAME], {INPUT_NAME: model_input})
-        except Exception as error:  # ONNX Runtime's errors share no base class.
-            provider = self.providers.attached[0]
-            msg = f"network {self.model.name} failed on {provider}: {first_line(error)}"
-            if provider == CPU_PROVIDER:
-                raise ModelError(msg, remedy=_CONTRACT_REMEDY) from error
-            raise BackendUnavailable(msg, remedy="--ep cpu runs it on the processor") from error
         expected = (1, 1, *model_input.shape[2:])
         if output.shape != expected or output.dtype != np.float32:
             msg = (
@@ -189,6 +188,55 @@ class SaliencyNetwork:
             raise ModelError(msg, remedy=_CONTRACT_REMEDY)
         result: NDArray[np.float32] = output[0, 0]
         return result
+
+    def works_on(self, device_type: str, number: int) -> bool:
+        """Whether the network runs where this memory is, so that it need not be moved."""
+        memory = _MEMORY_OF.get(self.providers.attached[0])
+        # A plugin is given its device by ONNX Runtime, which does not say which one it is.
+        its_number = "0" if memory == "cpu" else self.providers.options.get("device_id")
+        return (memory, its_number) == (device_type, str(number))
+
+    def infer_in_place(self, model_input: DeviceTensor, output: DeviceTensor) -> None:
+        """Run the network from one device tensor to another, and return when the second is there.
+
+        Parameters
+        ----------
+        model_input : DeviceTensor
+            [1, 3, height, width], written and done.
+        output : DeviceTensor
+            [1, 1, height, width].
+
+        Raises
+        ------
+        ModelError
+            The network fails, or its map has another shape.
+        BackendUnavailable
+            The network fails on another provider than the processor's.
+        """
+        session = self._opened.session
+        with self._translating():
+            binding = session.io_binding()
+            for bind, name, tensor in (
+                (binding.bind_input, INPUT_NAME, model_input),
+                (binding.bind_output, OUTPUT_NAME, output),
+            ):
+                where = (tensor.device_type, tensor.device_number)
+                bind(name, *where, np.float32, tensor.shape, tensor.pointer)
+            binding.synchronize_inputs()
+            session.run_with_iobinding(binding)
+            binding.synchronize_outputs()
+
+    @contextlib.contextmanager
+    def _translating(self) -> Iterator[None]:
+        """Turn what ONNX Runtime raises into what users meet."""
+        try:
+            yield
+        except Exception as error:  # ONNX Runtime's errors share no base class.
+            provider = self.providers.attached[0]
+            msg = f"network {self.model.name} failed on {provider}: {first_line(error)}"
+            if provider == CPU_PROVIDER:
+                raise ModelError(msg, remedy=_CONTRACT_REMEDY) from error
+            raise BackendUnavailable(msg, remedy="--ep cpu runs it on the processor") from error
 
 
 def _read_model(model: ResolvedModel) -> bytes:

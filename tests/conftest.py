@@ -60,15 +60,25 @@ def vmaf_tool() -> Path:
     return Path(path)
 
 
+@pytest.fixture
+def available(request: pytest.FixtureRequest) -> Callable[[str], Backend]:
+    """Return a function from a name to the backend, which skips or fails where there is none."""
+
+    def find(name: str) -> Backend:
+        try:
+            return get_backend(name)
+        except BackendUnavailable as error:
+            if name in request.config.getoption("--require-backend"):
+                pytest.fail(str(error))
+            pytest.skip(str(error))
+
+    return find
+
+
 @pytest.fixture(params=sorted(BACKENDS))
-def backend(request: pytest.FixtureRequest) -> Backend:
+def backend(request: pytest.FixtureRequest, available: Callable[[str], Backend]) -> Backend:
     """Return each backend in turn, so that every claim about one is a claim about all."""
-    try:
-        return get_backend(request.param)
-    except BackendUnavailable as error:
-        if request.param in request.config.getoption("--require-backend"):
-            pytest.fail(str(error))
-        pytest.skip(str(error))
+    return available(request.param)
 
 
 @pytest.fixture(autouse=True)

@@ -38,6 +38,7 @@ def devices(
     console.print(
         f"ONNX Runtime {escape(inventory.onnxruntime)}: {escape(providers)}", soft_wrap=True
     )
+    console.print(_provider_table(inventory))
     console.print()
     console.print(_scorer_table(inventory))
 
@@ -55,6 +56,21 @@ def _backend_table(inventory: Inventory) -> Table:
                 escape(_describe(status)),
                 escape(status.remedy),
             )
+    return table
+
+
+def _provider_table(inventory: Inventory) -> Table:
+    table = Table(title="What the saliency network runs on", title_justify="left")
+    for heading in ("backend", "device", "provider", "in this onnxruntime", "remedy"):
+        table.add_column(heading, overflow="fold")
+    for match in inventory.matches:
+        table.add_row(
+            match.backend,
+            escape(match.device),
+            match.provider,
+            "no" if match.remedy else "[green]yes[/]",
+            escape(match.remedy),
+        )
     return table
 
 

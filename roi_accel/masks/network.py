@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from roi_accel.backends.arithmetic import quantise
+from roi_accel.backends.arithmetic import NotSaliencyError, quantise
+from roi_accel.backends.protocol import InfersOnDevice
 from roi_accel.errors import ModelError, RoiAccelError
 from roi_accel.masks.source import MaskSource
 
@@ -50,6 +51,7 @@ class NetworkSource(MaskSource):
         self._network = network
         self._asked_size = size
         self._stopwatch = stopwatch
+        self._memory = "host"
         self.model_size: ModelSize = size.for_frame(width, height)
         network.check_size(self.model_size)
         self.label = network.model.name
@@ -65,18 +67,23 @@ class NetworkSource(MaskSource):
         BackendUnavailable
             The execution provider fails; names the frame, before which all went well.
         """
-        with self._stopwatch.stage("preprocess"):
-            model_input = session.preprocess(reference)
-        with self._stopwatch.stage("network"):
-            try:
-                saliency = self._network.infer(model_input)
-            except RoiAccelError as error:
-                error.message = f"frame {index}: {error.message}"
-                raise
-        height, width = self.size
         try:
+            if isinstance(session, InfersOnDevice) and self._network.works_on(
+                *session.tensor_device
+            ):
+                self._memory = "device"
+                with self._stopwatch.stage("network"):
+                    return (session.infer(reference, self._network.infer_in_place),)
+            with self._stopwatch.stage("preprocess"):
+                model_input = session.preprocess(reference)
+            with self._stopwatch.stage("network"):
+                saliency = self._network.infer(model_input)
+            height, width = self.size
             return (quantise(saliency[:height, :width]),)
-        except ValueError as error:
+        except RoiAccelError as error:
+            error.message = f"frame {index}: {error.message}"
+            raise
+        except NotSaliencyError as error:
             msg = f"frame {index}: network {self.label} gave a map that is no mask: {error}"
             raise ModelError(msg, remedy="use another network or --mask") from error
 
@@ -101,5 +108,6 @@ class NetworkSource(MaskSource):
             "provider_reason": providers.reason,
             "provider_options": dict(providers.options),
             "providers_attached": list(providers.attached),
+            "tensors": self._memory,
             "nodes_per_provider": dict(providers.nodes) if providers.nodes is not None else None,
         }

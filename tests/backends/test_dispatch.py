@@ -20,6 +20,7 @@ from roi_accel.backends.frame import PixelFormat
 from roi_accel.backends.plan import ModelSize, Plan
 from roi_accel.backends.protocol import DeviceStatus
 from roi_accel.dispatch import choose_backend, probe, probe_all
+from roi_accel.inventory import take_inventory
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -228,9 +229,26 @@ def test_devices_as_json_has_every_backend_provider_and_vmaf() -> None:
     found = json.loads(run_devices("--json"))
     assert set(found["backends"]) >= set(dispatch.BACKENDS)
     assert "CPUExecutionProvider" in found["execution_providers"]
+    assert {match["device"] for match in found["provider_matches"]} >= {"cpu"}
     assert found["vmaf"][0]["libvmaf"]
     assert not found["vmaf"][0]["libvmaf"].startswith("unusable")
     assert found["auto"].split()[0] in dispatch.BACKENDS
+
+
+def test_devices_says_which_provider_each_device_asks_for_and_how_to_get_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    gpu = DeviceStatus("ready", "opencl:1.0", "a GPU", kind="gpu", vendor_id=0x10DE)
+    fake(monkeypatch, {"numpy": [CPU], "opencl": [gpu], "cuda": [MISSING]})
+    processor, opencl = take_inventory().matches
+    assert (processor.device, processor.provider, processor.remedy) == (
+        "cpu",
+        "CPUExecutionProvider",
+        "",
+    )
+    assert (opencl.device, opencl.provider) == ("opencl:1.0", "CUDAExecutionProvider")
+    assert "NVIDIA" in opencl.reason
+    assert "roi-accel[cuda13]" in opencl.remedy
 
 
 def test_devices_as_a_table_names_what_is_there() -> None:

@@ -14,6 +14,7 @@ from support import random_frame
 
 from roi_accel.backends import kernel_source
 from roi_accel.backends.frame import PixelFormat
+from roi_accel.backends.kernel_cache import cache_folder
 from roi_accel.backends.opencl_backend import OpenclBackend
 from roi_accel.backends.plan import Plan
 from roi_accel.errors import BackendUnavailable
@@ -129,8 +130,7 @@ class TestOurCache:
 
     @pytest.fixture
     def folder(self) -> Path:
-        found: Path = importlib.import_module(PROGRAM).cache_folder()
-        return found
+        return cache_folder()
 
     def test_compiled_kernels_are_kept_and_used_again(
         self, backend: Backend, monkeypatch: pytest.MonkeyPatch, folder: Path
