@@ -27,7 +27,7 @@ from roi_accel.backends.frame import Frame, PixelFormat
 from roi_accel.backends.plan import ModelSize, Plan
 from roi_accel.dispatch import choose_backend, probe
 from roi_accel.errors import BackendUnavailable, ModelError
-from roi_accel.parity.corpus import Case, cases
+from roi_accel.parity.cases import SeededCase, cases
 from roi_accel.parity.golden import golden_digests
 
 if TYPE_CHECKING:
@@ -143,7 +143,7 @@ class TestBytes:
             assert np.array_equal(alpha, exact.alpha(exact.upsample(mask, *shape), plan))
 
     @pytest.mark.parametrize("case", list(cases()), ids=lambda case: case.name)
-    def test_it_gives_the_golden_bytes(self, cupy: Any, case: Case) -> None:
+    def test_it_gives_the_golden_bytes(self, cupy: Any, case: SeededCase) -> None:
         assert cupy
         with CudaBackend().open(case.plan) as session:
             assert case.run(session) == golden_digests()[case.name]
