@@ -7,10 +7,14 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
+import logging
+import os
 import re
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
+from roi_accel.backends.kernel_cache import lend_cache
 from roi_accel.backends.protocol import DeviceStatus
 from roi_accel.errors import BackendUnavailable
 
@@ -20,6 +24,9 @@ NVIDIA = 0x10DE
 _INSTALL = 'pip install "roi-accel[cuda13]", or "roi-accel[cuda12]" where the driver is older'
 _OLDEST = (7, 5)
 """The oldest architecture that NVRTC of CUDA 13 compiles for, and the kernels are checked for."""
+
+_CACHE_VARIABLE = "CUPY_CACHE_DIR"
+_LOGGER = logging.getLogger("roi_accel")
 
 Untyped = Any
 """A module or object of CuPy, which has no types."""
@@ -93,7 +100,7 @@ def probe_devices() -> list[DeviceStatus]:
     try:
         if importlib.util.find_spec("cupy") is None:
             return [DeviceStatus("not installed", "", "CuPy is not installed", _INSTALL)]
-        cupy = importlib.import_module("cupy")
+        cupy, _ = _import_cupy()
     except Exception as error:  # noqa: BLE001 - a broken library may raise anything at import
         description = f"CuPy is installed but does not load: {_reason(error)}"
         remedy = f"pip uninstall every cupy package, then {_INSTALL}"
@@ -104,6 +111,11 @@ def probe_devices() -> list[DeviceStatus]:
         return [_no_device(cupy, error)]
     if not devices:
         return [_no_device(cupy, None)]
+    try:
+        cupy.cuda.nvrtc.getVersion()
+    except Exception as error:  # noqa: BLE001 - it is a library of its own, loaded when first used
+        description = f"CUDA's compiler, NVRTC, does not load: {_reason(error)}"
+        return [DeviceStatus("broken", "", description, _INSTALL)]
     return [device.status for device in devices]
 
 
@@ -149,7 +161,7 @@ def find_devices() -> list[CudaDevice]:
     Exception
         Whatever CuPy raises where it, the driver or a device does not work.
     """
-    cupy, cupyx = importlib.import_module("cupy"), importlib.import_module("cupyx")
+    cupy, cupyx = _import_cupy()
     runtime = cupy.cuda.runtime
     if runtime.is_hip:
         msg = "this CuPy is built for AMD's ROCm"
@@ -169,6 +181,15 @@ def find_devices() -> list[CudaDevice]:
             )
         )
     return devices
+
+
+def _import_cupy() -> tuple[Untyped, Untyped]:
+    """Return cupy and cupyx; importing fails where CuPy's cache cannot be made."""
+    home = "~/.cupy/kernel_cache"
+    folder = Path(os.environ.get(_CACHE_VARIABLE) or os.path.expanduser(home))  # noqa: PTH111 - Path's raises
+    if lend_cache(_CACHE_VARIABLE, folder):
+        _LOGGER.warning("compiled kernels are not kept: %s cannot be written", folder)
+    return importlib.import_module("cupy"), importlib.import_module("cupyx")
 
 
 def _is_meant(device: CudaDevice, text: str) -> bool:

@@ -27,7 +27,7 @@ def driver_errors(device: CudaDevice) -> tuple[type[Exception], ...]:
 def translate(error: Exception, device: CudaDevice) -> BackendUnavailable:
     """Return `error`, one of `driver_errors`, as the one that users meet."""
     reason = " ".join(str(error).split())
-    if _is_no_room(error):
+    if is_no_room(error):
         msg = f"{device.label} is out of memory: {reason}{_room(device)}"
         return BackendUnavailable(msg, remedy=f"end what else uses the device, or {_OTHER}")
     # An error of a kernel or of the bus stays: the driver refuses all further work of the process.
@@ -37,7 +37,8 @@ def translate(error: Exception, device: CudaDevice) -> BackendUnavailable:
     )
 
 
-def _is_no_room(error: Exception) -> bool:
+def is_no_room(error: Exception) -> bool:
+    """Whether `error` says that memory ran out, after which the device still works."""
     return isinstance(error, MemoryError) or "cudaErrorMemoryAllocation" in str(error)
 
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from roi_accel.backends import kernel_calls
 from roi_accel.backends.cuda_memory import StagedArray
-from roi_accel.backends.kernel_calls import GridLayout
+from roi_accel.backends.kernel_calls import MAX_INDEX, GridLayout
 from roi_accel.backends.kernel_source import VECTOR_SAMPLES
 
 if TYPE_CHECKING:
@@ -102,7 +102,7 @@ class CudaGrid:
             return Source(tuple(planes), pitches)
         else:
             for row, plane in enumerate(planes):
-                staged.device[row, :, : self.width] = plane
+                staged.copy_rows(row, plane, stream)
         return Source(tuple(staged.device), (self.layout.pitch,) * len(planes), staged.device)
 
     def substitute(self, distorted: Source, masked: Untyped) -> Iterator[KernelCall]:
@@ -132,12 +132,12 @@ class CudaGrid:
 
 
 def _has_aligned_rows(plane: Untyped) -> bool:
-    """Whether each row of `plane` begins where a vector may be read.
+    """Whether each row of `plane` begins where a vector may be read, with an index of 32 bits.
 
     A last vector may then reach beyond the row, but not beyond the aligned bytes that the row's own
     last sample is in, which are always mapped.
     """
     vector = VECTOR_SAMPLES * plane.itemsize
-    pitch, step = plane.strides
-    is_dense = step == plane.itemsize and pitch >= plane.shape[1] * step
-    return bool(is_dense and pitch % vector == 0 and plane.data.ptr % vector == 0)
+    pitch, _ = plane.strides
+    is_indexable = plane.shape[0] * (pitch // plane.itemsize) <= MAX_INDEX
+    return bool(is_indexable and pitch % vector == 0 and plane.data.ptr % vector == 0)

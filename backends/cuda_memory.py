@@ -30,6 +30,7 @@ class StagedArray:
 
     def __init__(self, device: CudaDevice, shape: tuple[int, ...], dtype: np.dtype[Any]) -> None:
         self._cupyx = device.cupyx
+        self._runtime = device.cupy.cuda.runtime
         self._host: NDArray[Any] | None = None
         self.device: Untyped = device.cupy.empty(shape, dtype)
 
@@ -39,6 +40,23 @@ class StagedArray:
         if self._host is None:
             self._host = self._cupyx.empty_pinned(self.device.shape, self.device.dtype)
         return self._host
+
+    def copy_rows(self, index: int, plane: Untyped, stream: Untyped) -> None:
+        """Start copying `plane`, rows of neighbouring samples on the device, to plane `index`."""
+        runtime = self._runtime
+        target = self.device[index]
+        height, width = plane.shape
+        # Not by assignment, for which CuPy compiles a kernel in the middle of a frame.
+        runtime.memcpy2DAsync(
+            target.data.ptr,
+            target.strides[0],
+            plane.data.ptr,
+            plane.strides[0],
+            width * plane.itemsize,
+            height,
+            runtime.memcpyDeviceToDevice,
+            stream.ptr,
+        )
 
     def send(self, stream: Untyped) -> None:
         """Start copying the pinned array to the device."""
@@ -63,14 +81,21 @@ def adopt(array: Untyped, device: CudaDevice) -> Untyped:
     Raises
     ------
     ValueError
-        It is on another device.
+        It is on another device, or the samples of a row are no neighbours.
     """
     cupy = device.cupy
-    if hasattr(array, "__cuda_array_interface__"):
-        found = cupy.asarray(array)
-    else:
+    if isinstance(array, cupy.ndarray):
+        found = array
+    elif hasattr(array, "__dlpack__"):
+        # It makes its own stream wait for ours, which the older protocol may leave out.
         found = cupy.from_dlpack(array)
+    else:
+        found = cupy.asarray(array)
     if found.device.id != device.number:
         msg = f"the frame is on cuda:{found.device.id}, but the session on {device.device_id}"
+        raise ValueError(msg)
+    pitch, step = found.strides
+    if step != found.itemsize or pitch < found.shape[1] * step:
+        msg = "the samples of a row on the device are no neighbours: see cupy.ascontiguousarray"
         raise ValueError(msg)
     return found

@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import logging
-import os
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from roi_accel.backends.kernel_cache import write_build_log
@@ -13,7 +9,7 @@ from roi_accel.backends.kernel_source import KERNELS, kernel_source
 from roi_accel.errors import BackendUnavailable
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Mapping
 
     import numpy as np
 
@@ -21,10 +17,6 @@ if TYPE_CHECKING:
 
 OPTIONS = ("--std=c++17",)
 """The compiler's options; nothing here depends on the device."""
-
-_FOLDER_VARIABLE = "CUPY_CACHE_DIR"
-_MEMORY_VARIABLE = "CUPY_CACHE_IN_MEMORY"
-_LOGGER = logging.getLogger("roi_accel")
 
 
 def build_kernels(
@@ -40,7 +32,7 @@ def build_kernels(
     source = kernel_source("cuda", sample)
     module = device.cupy.RawModule(code=source, options=OPTIONS)
     try:
-        with device.cupy.cuda.Device(device.number), _usable_cache():
+        with device.cupy.cuda.Device(device.number):
             return {name: module.get_function(name) for name in KERNELS}
     except device.cupy.cuda.compiler.CompileException as error:
         path = write_build_log(f"{device.status.description}\n\n{error}\n\n{source}")
@@ -54,20 +46,3 @@ def build_kernels(
         raise BackendUnavailable(
             msg, remedy='pip install "roi-accel[cuda13]" brings the compiler, NVRTC'
         ) from error
-
-
-@contextlib.contextmanager
-def _usable_cache() -> Iterator[None]:
-    """Let CuPy compile in memory where its cache on disk cannot be written: else it raises."""
-    folder = Path(os.environ.get(_FOLDER_VARIABLE) or os.path.expanduser("~/.cupy/kernel_cache"))  # noqa: PTH111 - Path's raises
-    existing = next(path for path in (folder, *folder.absolute().parents) if path.exists())
-    is_writable = existing.is_dir() and os.access(existing, os.W_OK | os.X_OK)
-    if is_writable or os.environ.get(_MEMORY_VARIABLE):
-        yield
-        return
-    _LOGGER.warning("compiled kernels are not kept: %s cannot be written", folder)
-    os.environ[_MEMORY_VARIABLE] = "1"
-    try:
-        yield
-    finally:
-        del os.environ[_MEMORY_VARIABLE]

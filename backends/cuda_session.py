@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import threading
 from collections import Counter
 from typing import TYPE_CHECKING, Any, Self
 
 from roi_accel.backends import cuda_slot
-from roi_accel.backends.cuda_errors import driver_errors, translate
+from roi_accel.backends.cuda_errors import driver_errors, is_no_room, translate
 from roi_accel.backends.cuda_memory import adopt, is_on_device
 from roi_accel.backends.cuda_slot import Slot, Tables
 from roi_accel.backends.frame import Frame
 from roi_accel.backends.geometry import check_frame, check_mask, plane_grids
+from roi_accel.errors import BackendUnavailable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -21,7 +23,8 @@ if TYPE_CHECKING:
     from roi_accel.backends.cuda_devices import CudaDevice, Untyped
     from roi_accel.backends.plan import Plan
     from roi_accel.backends.protocol import Alpha, Mask, ModelInput, RunNetwork
-    from roi_accel.errors import BackendUnavailable
+
+_LOGGER = logging.getLogger("roi_accel")
 
 SLOTS = 3
 """One frame goes up while another is computed and a third comes down."""
@@ -47,14 +50,15 @@ class CudaSession:
     def __init__(self, device: CudaDevice, kernels: Mapping[str, Untyped], plan: Plan) -> None:
         self._plan = plan
         self._device = device
-        self._failure: BackendUnavailable | None = None
+        self._kernels = kernels
+        self._failure: tuple[str, str] | None = None
         self._is_closed = False
+        self._seconds: Mapping[str, float] = {}
         self._change = threading.Condition()
-        self._free: list[Slot] = []
-        grids = plane_grids(plan)
         with self._running():
-            tables = Tables(device, plan, grids)
-            self._slots = [Slot(device, plan, grids, tables, kernels) for _ in range(SLOTS)]
+            # A pool of its own, so that closing gives back what is ours and only that.
+            self._pool = device.cupy.cuda.MemoryPool()
+        self._slots = self._open_slots()
         self._free = list(self._slots)
 
     @property
@@ -65,7 +69,7 @@ class CudaSession:
     @property
     def slots(self) -> int:
         """How many threads can be served at once."""
-        return SLOTS
+        return len(self._slots)
 
     @property
     def tensor_device(self) -> tuple[str, int]:
@@ -79,7 +83,7 @@ class CudaSession:
         ``upload``, ``preprocess``, ``quantise``, ``upsample``, ``substitute``, ``download``; those
         of frames that were under way at the same time are added up.
         """
-        total: Counter[str] = Counter()
+        total: Counter[str] = Counter(self._seconds)
         for slot in self._slots:
             total.update(slot.seconds)
         return dict(total)
@@ -150,12 +154,14 @@ class CudaSession:
                 return
             self._is_closed = True
             self._change.wait_for(lambda: len(self._free) == len(self._slots))
+            self._seconds = self.event_seconds
             self._free.clear()
             self._slots = []
-        # CuPy keeps what was given back; others on the device may want it.
-        with contextlib.suppress(*driver_errors(self._device)):
-            self._device.cupy.get_default_memory_pool().free_all_blocks()
-            self._device.cupy.get_default_pinned_memory_pool().free_all_blocks()
+        with (
+            contextlib.suppress(*driver_errors(self._device)),
+            self._device.cupy.cuda.Device(self._device.number),
+        ):
+            self._pool.free_all_blocks()
 
     def __enter__(self) -> Self:
         return self
@@ -167,6 +173,26 @@ class CudaSession:
         trace: TracebackType | None,
     ) -> None:
         self.close()
+
+    def _open_slots(self) -> list[Slot]:
+        """Return as many slots as are wanted, or one where there is no room for so many."""
+        try:
+            with self._running():
+                return self._make_slots(SLOTS)
+        except BackendUnavailable as error:
+            if self._failure is not None:
+                raise
+            _LOGGER.warning("%s; trying one frame at a time", error.message)
+        with self._running():
+            self._pool.free_all_blocks()
+            return self._make_slots(1)
+
+    def _make_slots(self, count: int) -> list[Slot]:
+        device, plan = self._device, self._plan
+        grids = plane_grids(plan)
+        with device.cupy.cuda.using_allocator(self._pool.malloc):
+            tables = Tables(device, plan, grids)
+            return [Slot(device, plan, grids, tables, self._kernels) for _ in range(count)]
 
     def _checked(self, frame: Frame) -> Frame:
         """Return `frame`, with CuPy's arrays if it is on the device, once it is the plan's."""
@@ -208,8 +234,11 @@ class CudaSession:
             with self._device.cupy.cuda.Device(self._device.number):
                 yield
         except driver_errors(self._device) as error:
-            self._failure = translate(error, self._device)
-            raise self._failure from error
+            failure = translate(error, self._device)
+            # A kernel's error stays with the process; where there was no room there may be again.
+            if not is_no_room(error):
+                self._failure = failure.message, failure.remedy
+            raise failure from error
 
     @contextlib.contextmanager
     def _named(self, what: str) -> Iterator[None]:
@@ -229,4 +258,5 @@ class CudaSession:
             msg = "this session is closed"
             raise ValueError(msg)
         if self._failure is not None:
-            raise self._failure
+            message, remedy = self._failure
+            raise BackendUnavailable(message, remedy=remedy)

@@ -17,6 +17,7 @@ from roi_accel.backends.geometry import model_boxes
 from roi_accel.backends.kernel_calls import packed_axis, packed_boxes
 from roi_accel.backends.protocol import DeviceTensor
 from roi_accel.backends.tables import normalisation_table
+from roi_accel.errors import BackendUnavailable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -150,6 +151,8 @@ class Slot:
                 self._stream.synchronize()
                 # The host's own code says what is wrong, and where.
                 quantise(network.unpadded_output())
+                msg = f"{self._device.label} calls a value no saliency that the host finds sound"
+                raise BackendUnavailable(msg, remedy="--backend numba does without the device")
         mask: Mask = self._mask.host.copy()
         mask.flags.writeable = False
         self._resident_mask = mask

@@ -1,7 +1,8 @@
-"""Where compiled kernels and a compiler's complaints are kept."""
+"""Where compiled kernels and a compiler's complaints are kept, also where nothing can be."""
 
 from __future__ import annotations
 
+import atexit
 import hashlib
 import os
 import tempfile
@@ -22,6 +23,26 @@ def cache_folder() -> Path:
     if chosen:
         return Path(os.path.expanduser(chosen)).absolute() / "kernels"  # noqa: PTH111 - Path's raises
     return platformdirs.user_cache_path("roi-accel", appauthor=False) / "kernels"
+
+
+def lend_cache(variable: str, folder: Path) -> bool:
+    """Point `variable` to a temporary folder where `folder` cannot be written.
+
+    For libraries that do not work without a cache. Nothing is done where the user has set it to a
+    folder that can be.
+
+    Returns
+    -------
+    bool
+        Whether a folder was lent; it is removed when the process ends.
+    """
+    existing = next(path for path in (folder, *folder.absolute().parents) if path.exists())
+    if existing.is_dir() and os.access(existing, os.W_OK | os.X_OK):
+        return False
+    lent = tempfile.TemporaryDirectory(prefix="roi-accel-cache-")
+    atexit.register(lent.cleanup)
+    os.environ[variable] = lent.name
+    return True
 
 
 def write_build_log(text: str) -> Path:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 PITCH_SAMPLES = 64
 """A row is padded to this: a cache line and a whole number of vectors at every depth."""
 
-_MAX_INDEX = 2**32 - 1
+MAX_INDEX = 2**32 - 1
 
 Buffer = Any
 """Whatever the API calls memory of the device."""
@@ -71,7 +71,7 @@ class GridLayout:
         """
         layout = cls(grid, -(-grid.shape[1] // PITCH_SAMPLES) * PITCH_SAMPLES)
         planes, height, pitch = layout.shape
-        if planes * height * pitch > _MAX_INDEX:
+        if planes * height * pitch > MAX_INDEX:
             msg = f"planes of {grid.shape[1]}x{height} are too large for 32-bit indices"
             raise BackendUnavailable(msg, remedy="--backend numpy takes them")
         return layout
@@ -197,4 +197,4 @@ def _fade(plan: Plan) -> tuple[int, int, int]:
 
 def _uint32s(*numbers: int) -> tuple[np.uint32, ...]:
     # The same 32 bits whether the kernel takes them signed or unsigned.
-    return tuple(np.uint32(number & _MAX_INDEX) for number in numbers)
+    return tuple(np.uint32(number & MAX_INDEX) for number in numbers)

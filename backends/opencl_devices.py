@@ -5,18 +5,17 @@ pyopencl is imported when a device is asked for, never before: the package must 
 
 from __future__ import annotations
 
-import atexit
 import contextlib
 import importlib
 import importlib.util
 import logging
 import os
 import re
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from roi_accel.backends.kernel_cache import lend_cache
 from roi_accel.backends.protocol import DeviceStatus
 from roi_accel.errors import BackendUnavailable
 
@@ -209,10 +208,4 @@ def _lend_pocl_a_cache() -> bool:
     if os.environ.get(_POCL_CACHE_VARIABLE):
         return False
     folder = Path(os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache"))  # noqa: PTH111 - Path's raises
-    existing = next(path for path in (folder, *folder.absolute().parents) if path.exists())
-    if existing.is_dir() and os.access(existing, os.W_OK | os.X_OK):
-        return False
-    lent = tempfile.TemporaryDirectory(prefix="roi-accel-pocl-")
-    atexit.register(lent.cleanup)
-    os.environ[_POCL_CACHE_VARIABLE] = lent.name
-    return True
+    return lend_cache(_POCL_CACHE_VARIABLE, folder)

@@ -22,6 +22,7 @@ from roi_accel.backends.opencl_errors import translate
 from roi_accel.backends.opencl_grid import Launcher, OpenclGrid
 from roi_accel.backends.opencl_memory import Memory
 from roi_accel.backends.tables import normalisation_table
+from roi_accel.errors import BackendUnavailable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -33,7 +34,6 @@ if TYPE_CHECKING:
     from roi_accel.backends.opencl_memory import DeviceArray
     from roi_accel.backends.plan import ModelSize, Plan
     from roi_accel.backends.protocol import Alpha, Mask, ModelInput
-    from roi_accel.errors import BackendUnavailable
 
 _NANOSECOND = 1e-9
 
@@ -215,7 +215,7 @@ class OpenclSession:
             msg = "this session is closed"
             raise ValueError(msg)
         if self._failure is not None:
-            raise self._failure
+            raise BackendUnavailable(self._failure.message, remedy=self._failure.remedy)
         try:
             yield
             self._count_seconds()

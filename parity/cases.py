@@ -170,7 +170,7 @@ class SeededCase:
 
     def _plane(
         self, what: str, number: int, plane: int, shape: tuple[int, int]
-    ) -> NDArray[np.uint8] | NDArray[np.uint16]:
+    ) -> NDArray[np.generic]:
         pixel_format = self.plan.pixel_format
         index = np.arange(shape[0] * shape[1], dtype=np.uint64).reshape(shape)
         samples: NDArray[np.uint64]
@@ -193,8 +193,7 @@ class SeededCase:
             if what == "distorted":
                 coarse = _COARSE << (pixel_format.bit_depth - 8)
                 samples = samples // coarse * coarse
-        typed: NDArray[np.uint8] | NDArray[np.uint16] = samples.astype(pixel_format.dtype)
-        return typed
+        return samples.astype(pixel_format.dtype)
 
     def _mask(self, number: int) -> NDArray[np.uint16]:
         height, width = self.plan.mask_height, self.plan.mask_width

@@ -164,12 +164,27 @@ class _CaseRun:
         for backend in self._backends:
             try:
                 sessions[backend.name] = [
-                    resources.enter_context(backend.open(self._case.plan)) for _ in range(RUNS)
+                    self._open_session(backend, resources) for _ in range(RUNS)
                 ]
             except Exception as error:  # noqa: BLE001 - whatever a backend raises is a finding
                 for stage in (*self._stages, SCORE):
                     self._note(stage, backend.name, error)
         return sessions
+
+    def _open_session(self, backend: Computing, resources: ExitStack) -> Session:
+        """Return a session; that it cannot be closed later on is a finding like any other."""
+        session = backend.open(self._case.plan)
+        session.__enter__()
+
+        def close() -> None:
+            try:
+                session.__exit__(None, None, None)
+            except Exception as error:  # noqa: BLE001 - whatever a backend raises is a finding
+                for stage in (*self._stages, SCORE):
+                    self._note(stage, backend.name, error)
+
+        resources.callback(close)
+        return session
 
     def _frame(
         self,

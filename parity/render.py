@@ -25,6 +25,7 @@ _MANY_ROWS = 40
 _SHOWN = 20
 """Explanations of one kind that are shown to people; the JSON has all."""
 
+UNSIZED = "of unknown size"
 _ICONS = {"OK": "✅", "FAIL": "❌", "SKIP": "⏭️", "ERROR": "💥"}
 _NOT_XML = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
@@ -41,6 +42,8 @@ class Row:
     compared : int
     maximum : float
     tolerance : Tolerance
+    unsized : bool
+        Whether something differs of which no size is known, such as a digest or a shape.
     """
 
     stage: str
@@ -49,6 +52,7 @@ class Row:
     compared: int
     maximum: float
     tolerance: Tolerance
+    unsized: bool
 
     @property
     def status(self) -> str:
@@ -56,9 +60,21 @@ class Row:
         return next(each for each in ("FAIL", "ERROR", "OK", "SKIP") if self.counts.get(each))
 
     @property
+    def largest(self) -> str:
+        """The largest difference in words; empty where nothing was compared."""
+        if self.unsized:
+            return UNSIZED
+        return number(self.maximum) if self.compared else ""
+
+    @property
     def formats(self) -> str:
         """How many formats have which status, in words."""
         return ", ".join(f"{count} {status}" for status, count in self.counts.items())
+
+
+def number(value: float) -> str:
+    """Return a difference for people: codes in full, fractions to three digits."""
+    return str(int(value)) if value == int(value) else f"{value:.3g}"
 
 
 def rows(report: Report) -> list[Row]:
@@ -74,6 +90,7 @@ def rows(report: Report) -> list[Row]:
             compared=sum(cell.comparison.compared for cell in cells),
             maximum=max(cell.comparison.maximum for cell in cells),
             tolerance=cells[0].tolerance,
+            unsized=any(cell.comparison.problem for cell in cells),
         )
         for (stage, pair), cells in groups.items()
     ]
@@ -114,9 +131,15 @@ def summary_lines(report: Report) -> list[str]:
     """Return the totals in words: cells, values compared, the largest difference per stage."""
     counts = ", ".join(f"{count} {status}" for status, count in _count(report.cells).items())
     lines = [f"{len(report.cells)} cells ({counts or 'none'}), {report.compared} values compared"]
+    unsized = {cell.stage for cell in report.cells if cell.comparison.problem}
     for stage, (difference, tolerance) in report.largest().items():
         allowed = "exact" if tolerance.exact else f"{tolerance.value:g} allowed"
-        lines.append(f"{stage}: largest difference {difference:.3g} {tolerance.unit} ({allowed})")
+        if stage in unsized:
+            lines.append(f"{stage}: largest difference {UNSIZED} ({allowed})")
+            continue
+        lines.append(
+            f"{stage}: largest difference {number(difference)} {tolerance.unit} ({allowed})"
+        )
     return lines
 
 
@@ -208,7 +231,7 @@ def to_markdown(report: Report) -> str:
             _markdown(row.pair),
             row.formats,
             str(row.compared),
-            f"{row.maximum:.3g}" if row.compared else "",
+            row.largest,
             f"{row.tolerance.value:g}",
         )
         lines.append(f"| {' | '.join(cells)} |")

@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
 _EXTRAS = {
     CPU_PROVIDER: "cpu",
-    CUDA_PROVIDER: "cuda13",  # cuda12 where the driver is older
+    CUDA_PROVIDER: "cuda13",
     TENSORRT_PROVIDER: "cuda13",
     OPENVINO_PROVIDER: "openvino",
     MIGRAPHX_PROVIDER: "migraphx",
@@ -48,7 +48,7 @@ _EXTRAS = {
 
 _BUILDS = frozenset(
     f"onnxruntime{suffix}"
-    for suffix in ("", "-gpu", "-openvino", "-migraphx", "-directml", "-qnn", "-rocm")
+    for suffix in ("", "-gpu", "-openvino", "-migraphx", "-directml", "-rocm")
 )
 """The packages that install the module ``onnxruntime``, each over the others."""
 
@@ -140,6 +140,9 @@ class NetworkSession:
         self, content: bytes, plan: ProviderPlan, threads: int, *, strict: bool
     ) -> AttachedProviders:
         trouble = ""
+        if plan.provider in {CUDA_PROVIDER, TENSORRT_PROVIDER}:
+            # First, for builds that take in their own CUDA provider as a plugin only then.
+            _load_cuda_wheels(self._onnxruntime)
         if plan.library is not None:
             self._plugin = Plugin(self._onnxruntime, plan.provider, plan.library)
         else:
@@ -172,8 +175,6 @@ class NetworkSession:
 
     def _create(self, content: bytes, plan: ProviderPlan, threads: int) -> Untyped:
         options = self._session_options(threads)
-        if plan.provider in {CUDA_PROVIDER, TENSORRT_PROVIDER}:
-            _load_cuda_wheels(self._onnxruntime)
         if plan.provider == DML_PROVIDER:
             options.enable_mem_pattern = False  # DirectML cannot work with it.
         keywords: dict[str, Any] = {"enable_fallback": 0}
@@ -226,7 +227,8 @@ def how_to_get(provider: str) -> str:
         return "see docs/providers.md for a plugin, or choose another provider with --ep"
     others = sorted(_installed_builds())
     first = f"pip uninstall -y {' '.join(others)} && " if others else ""
-    return f'{first}pip install "roi-accel[{extra}]", or --ep cpu'
+    older = " (cuda12 where the driver is older)" if extra == "cuda13" else ""
+    return f'{first}pip install "roi-accel[{extra}]"{older}, or --ep cpu'
 
 
 def read_attached(session: Untyped, plan: ProviderPlan) -> AttachedProviders:

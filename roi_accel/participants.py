@@ -128,14 +128,21 @@ def _of_backend(
     found = probe(name)
     ready = [status for status in found if status.state == "ready"]
     if not ready:
-        status = found[0] if found else None
-        absent = _absence(status) if status else "no device; see roi-accel devices"
-        return [(Participant(name=name, kind="backend", absent=absent, fatal=fatal), None)]
+        return [(_absent(name, found[0] if found else None, fatal=fatal), None)]
     if ALL_DEVICES in devices:
-        ids: list[str | None] = [status.device for status in ready]
-    else:
-        ids = [device for device in devices if device.partition(":")[0] == name] or [None]
-    return [_open(name, device, fatal=fatal) for device in ids]
+        return [
+            _open(name, status.device, fatal=fatal)
+            if status.state == "ready"
+            else (_absent(status.device or name, status, fatal=False), None)
+            for status in found
+        ]
+    ids = [device for device in devices if device.partition(":")[0] == name]
+    return [_open(name, device, fatal=fatal) for device in ids or (None,)]
+
+
+def _absent(name: str, status: DeviceStatus | None, *, fatal: bool) -> Participant:
+    why = _absence(status) if status else "no device; see roi-accel devices"
+    return Participant(name=name, kind="backend", absent=why, fatal=fatal)
 
 
 def _open(name: str, device: str | None, *, fatal: bool) -> tuple[Participant, Choice | None]:
@@ -214,11 +221,14 @@ def find_providers(
         names = [short for short, full in SHORT_NAMES.items() if full in available]
     participants: list[Participant] = []
     looking: list[Looking] = []
+    plans: dict[str, ProviderPlan] = {}
     for name in dict.fromkeys((CPU, *names, *required)):
-        try:
-            plan = plan_provider("numpy", requested=name, threads=available_cores())
-        except BackendUnavailable as error:
-            raise InputError(error.message, remedy=error.remedy) from error
+        plan = _plan(name)
+        for other, planned in plans.items():
+            if replace(planned, reason="") == replace(plan, reason=""):
+                msg = f"--eps: {name} and {other} are the same provider"
+                raise InputError(msg, remedy="name it once; it is held against itself anyway")
+        plans[name] = plan
         fatal = name in required
         participant, network = _attach(model, plan, name, resources, fatal=fatal)
         participants.append(participant)
@@ -230,6 +240,13 @@ def find_providers(
             if half_network is not None:
                 looking.append(Looking(participant.name, half_network.infer))
     return Providers(tuple(participants), tuple(looking))
+
+
+def _plan(name: str) -> ProviderPlan:
+    try:
+        return plan_provider("numpy", requested=name, threads=available_cores())
+    except BackendUnavailable as error:
+        raise InputError(error.message, remedy=error.remedy) from error
 
 
 def _attach(

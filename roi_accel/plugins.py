@@ -8,6 +8,7 @@ from collections import Counter
 from typing import TYPE_CHECKING
 
 from roi_accel.errors import BackendUnavailable
+from roi_accel.providers import device_number
 from roi_accel.runtime import first_line
 
 if TYPE_CHECKING:
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 
 # ONNX Runtime registers a library once per process and by name, so this is kept per process too.
 _users: Counter[str] = Counter()
+_libraries: dict[str, Path] = {}
 _lock = threading.Lock()
 
 
@@ -35,8 +37,8 @@ class Plugin:
     Raises
     ------
     BackendUnavailable
-        This onnxruntime takes no plugins, there is no such library, it is none, or it offers no
-        device of this provider here.
+        This onnxruntime takes no plugins, there is no such library, it is none, it offers no
+        device of this provider here, or another library has the provider's name already.
     """
 
     def __init__(self, onnxruntime: Untyped, provider: str, library: Path) -> None:
@@ -58,14 +60,19 @@ class Plugin:
             raise
 
     def device_like(self, wanted: DeviceStatus) -> Untyped:
-        """Return the device of `wanted`'s kind and vendor, or else the one that comes nearest."""
+        """Return the device of `wanted`'s kind and vendor, or else the one that comes nearest.
+
+        Of several alike it is the one with `wanted`'s number, counted among them.
+        """
         kind = "npu" if wanted.kind == "accelerator" else wanted.kind
 
         def likeness(device: Untyped) -> tuple[bool, bool]:
             hardware = device.device
             return hardware.type.name.lower() == kind, hardware.vendor_id == wanted.vendor_id
 
-        return max(self._devices, key=likeness)
+        best = max(map(likeness, self._devices))
+        alike = [device for device in self._devices if likeness(device) == best]
+        return alike[min(device_number(wanted), len(alike) - 1)]
 
     def close(self) -> None:
         """Unregister the library once nobody needs it; only after its sessions are gone."""
@@ -82,21 +89,29 @@ class Plugin:
 
     def _register(self, library: Path) -> None:
         # Under the provider's name, because some libraries call their provider as they are called.
+        path = library.resolve()
         with _lock:
             if not _users[self._provider]:
-                try:
-                    self._onnxruntime.register_execution_provider_library(
-                        self._provider, str(library.resolve())
-                    )
-                except Exception as error:
-                    if "already registered" in str(error):
-                        return  # By the program that calls us, and its own to unregister.
-                    msg = f"{library} cannot be used as a provider plugin: {first_line(error)}"
-                    raise BackendUnavailable(
-                        msg, remedy="name a plugin library that is built for this system"
-                    ) from error
+                self._register_first(library, path)
+                _libraries[self._provider] = path
+            elif _libraries[self._provider] != path:
+                msg = f"{self._provider} is in use from {_libraries[self._provider]}, not {library}"
+                raise BackendUnavailable(msg, remedy="use one library of a provider at a time")
             _users[self._provider] += 1
             self._held = True
+
+    def _register_first(self, library: Path, path: Path) -> None:
+        try:
+            self._onnxruntime.register_execution_provider_library(self._provider, str(path))
+        except Exception as error:
+            if "already registered" in str(error):
+                msg = f"another library than {library} is registered as {self._provider} already"
+                remedy = f"--ep {self._provider} takes that one"
+                raise BackendUnavailable(msg, remedy=remedy) from error
+            msg = f"{library} cannot be used as a provider plugin: {first_line(error)}"
+            raise BackendUnavailable(
+                msg, remedy="name a plugin library that is built for this system"
+            ) from error
 
     def _find_devices(self, library: Path, before: set[str]) -> list[Untyped]:
         offered = self._onnxruntime.get_ep_devices()

@@ -130,7 +130,7 @@ def plan_provider(
     name, provider = _VENDORS[vendor]
     if vendor == AMD and platform.system() == "Windows":
         provider = DML_PROVIDER
-    options = _options(provider, _index(device), openvino=_gpu_name(device), threads=threads)
+    options = _options(provider, device_number(device), openvino=_gpu_name(device), threads=threads)
     return _plan(provider, f"matches {where}, {name}", options, device=device)
 
 
@@ -161,7 +161,7 @@ def _requested(
     if provider not in SHORT_NAMES.values() and not _FULL_NAME.fullmatch(provider):
         raise _unknown(text)
     openvino = _gpu_name(device) if vendor == INTEL else "CPU"
-    index = _index(device) if vendor and _OWN_VENDOR.get(provider, vendor) == vendor else 0
+    index = device_number(device) if vendor and _OWN_VENDOR.get(provider, vendor) == vendor else 0
     if where:
         if provider == OPENVINO_PROVIDER and _OPENVINO_DEVICE.fullmatch(where.upper()):
             openvino = where.upper()
@@ -199,16 +199,17 @@ def _options(
     exact = {"INFERENCE_PRECISION_HINT": "f32"}
     if threads is not None and openvino == "CPU":
         exact["INFERENCE_NUM_THREADS"] = str(threads)
+    # The bindings of TensorRT and MIGraphX read "False", where CUDA's take "0" as well.
     table: Mapping[str, Mapping[str, str]] = {
         # EXHAUSTIVE times every algorithm anew in each process, so two runs may differ; DEFAULT is
         # cuDNN 9's list of slow last resorts (docs/adr/0006-execution-providers.md).
         CUDA_PROVIDER: numbered | {"use_tf32": "0", "cudnn_conv_algo_search": "HEURISTIC"},
-        TENSORRT_PROVIDER: numbered | {"trt_fp16_enable": "0", "trt_int8_enable": "0"},
+        TENSORRT_PROVIDER: numbered | {"trt_fp16_enable": "False", "trt_int8_enable": "False"},
         OPENVINO_PROVIDER: {
             "device_type": openvino,
             "load_config": json.dumps({openvino.partition(".")[0]: exact}),
         },
-        MIGRAPHX_PROVIDER: numbered | {"migraphx_fp16_enable": "0"},
+        MIGRAPHX_PROVIDER: numbered | {"migraphx_fp16_enable": "False"},
         DML_PROVIDER: numbered,
         # Without the Neural Engine, which computes in float16.
         COREML_PROVIDER: {"ModelFormat": "MLProgram", "MLComputeUnits": "CPUAndGPU"},
@@ -217,14 +218,14 @@ def _options(
     return table.get(provider, {})
 
 
-def _index(device: DeviceStatus) -> int:
+def device_number(device: DeviceStatus) -> int:
     """Return the number of ``cuda:1`` or ``opencl:0.1``: which GPU of its vendor it is."""
     found = re.search(r"(\d+)$", device.device)
     return int(found[1]) if found else 0
 
 
 def _gpu_name(device: DeviceStatus) -> str:
-    return f"GPU.{_index(device)}" if _index(device) else "GPU"
+    return f"GPU.{device_number(device)}" if device_number(device) else "GPU"
 
 
 def _unknown(text: str) -> BackendUnavailable:

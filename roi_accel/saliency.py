@@ -191,9 +191,10 @@ class SaliencyNetwork:
 
     def works_on(self, device_type: str, number: int) -> bool:
         """Whether the network runs where this memory is, so that it need not be moved."""
-        provider = self.providers.attached[0]
-        its_number = int(self.providers.options.get("device_id", "0"))
-        return (_MEMORY_OF.get(provider), its_number) == (device_type, number)
+        memory = _MEMORY_OF.get(self.providers.attached[0])
+        # A plugin is given its device by ONNX Runtime, which does not say which one it is.
+        its_number = "0" if memory == "cpu" else self.providers.options.get("device_id")
+        return (memory, its_number) == (device_type, str(number))
 
     def infer_in_place(self, model_input: DeviceTensor, output: DeviceTensor) -> None:
         """Run the network from one device tensor to another, and return when the second is there.

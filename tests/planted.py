@@ -50,6 +50,13 @@ class Planted(NumpyBackend):
     def open(self, plan):
         {open}
         return Session(plan)
+
+
+def close(self):
+    {close}
+
+
+Session.close = close
 """
 
 FAULTS: dict[str, dict[str, str]] = {
@@ -68,13 +75,16 @@ FAULTS: dict[str, dict[str, str]] = {
     "raises": {"substitute": "raise RuntimeError('the queue is lost')"},
     "shape": {"substitute": "planes[1] = planes[1][:, 1:]"},
     "opens not": {"open": "raise MemoryError('no room')"},
+    "closes not": {"close": "raise OSError('device lost')"},
     "absent": {"probe": "return [DeviceStatus('no device', '', 'no such card', 'buy one')]"},
 }
 
 
 def install(folder: Path, fault: str) -> dict[str, str]:
     """Install backend ``planted`` with `fault`; return the environment in which it is found."""
-    holes = dict.fromkeys(("substitute", "upsample", "preprocess", "probe", "open"), "pass")
+    holes = dict.fromkeys(
+        ("substitute", "upsample", "preprocess", "probe", "open", "close"), "pass"
+    )
     (folder / "planted_backend.py").write_text(_MODULE.format(**(holes | FAULTS[fault])))
     facts = folder / "planted_backend-1.0.dist-info"
     facts.mkdir()

@@ -16,6 +16,9 @@ import pytest
 from support import DATA_VARIABLE, ROOT, console_script, data_folder
 
 from roi_accel.demo import make_pair
+from roi_accel.parity.record import write_record
+from roi_accel.parity_record import make_record
+from roi_accel.parity_run import ParityOptions
 
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
@@ -48,12 +51,18 @@ def commands() -> list[tuple[str, str]]:
 
 
 def placeholders() -> list[tuple[str, str]]:
-    """Return (page, command) for every inline mention of a command."""
-    return [
+    """Return (page, command) for every inline mention of a command, and those of CI jobs."""
+    inline = [
         (str(page.relative_to(ROOT)), command)
         for page in PAGES
         for command in INLINE.findall(page.read_text("utf-8"))
     ]
+    jobs = [
+        (page, command)
+        for page, text in blocks("yaml")
+        for command in re.findall(r"\broi-accel [^\n]+", text)
+    ]
+    return inline + jobs
 
 
 def with_ids(pairs: list[tuple[str, str]]) -> list[object]:
@@ -85,6 +94,11 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     write_pictures(folder / "face.png", "png", "gray", [face])
     write_pictures(folder / "masks.mkv", "ffv1", "gray", [face] * 48)
     shutil.copy(ROOT / "roi_accel" / "data" / "center_surround.onnx", folder / "mine.onnx")
+    for number, backend in ((1, "numpy"), (2, "numba")):
+        node = make_record(ParityOptions(backends=(backend,), eps=("cpu",)))
+        (folder / f"node{number}.json").write_text(write_record(node))
+    (calibration,) = (text for page, text in blocks("toml") if page == "docs/parity.md")
+    (folder / "fleet.toml").write_text(calibration)
     rows = [f"{n},240,100,160,160,face" for n in range(48)]
     (folder / "boxes.csv").write_text("frame,x,y,w,h,name\n" + "\n".join(rows) + "\n")
     return folder

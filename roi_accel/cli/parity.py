@@ -2,47 +2,27 @@
 
 from __future__ import annotations
 
-import platform
-import sys
-from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
-from rich.console import Console
-from rich.table import Table
 
 from roi_accel.api import raw_geometry
-from roi_accel.cli.console import (
-    frame_progress,
-    one_line,
-    print_error,
-    print_note,
-    print_warning,
-    write_stdout,
-)
+from roi_accel.cli.console import frame_progress, print_note
+from roi_accel.cli.parity_output import ReportOutput
 from roi_accel.clip_case import DEFAULT_FRAMES
 from roi_accel.errors import InputError
 from roi_accel.files import check_output, write_atomically
 from roi_accel.options import DEFAULT_NETWORK
-from roi_accel.parity import render
 from roi_accel.parity.record import write_record
 from roi_accel.parity.tolerance import STAGES
 from roi_accel.parity_record import compare_files, make_record
 from roi_accel.parity_run import FORMAT_NAMES, ParityOptions, run_parity
 
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from roi_accel.parity.cells import Report
-
 _WHO = "Who is compared"
 _WHAT = "What is compared"
 _RAW = "Raw video"
 _OUTPUT = "Output"
-_SHOWN = 10
-_FILE_COLUMNS = 120
-_STYLES = {"OK": "green", "FAIL": "bold red", "ERROR": "red", "SKIP": "dim"}
 
 app = typer.Typer(
     help="Check that every backend, device and execution provider gives the same answer.",
@@ -216,8 +196,9 @@ def parity(
         roi-accel parity -r ref.mp4 -d dist.mp4 --require-backend opencl
     """
     if context.invoked_subcommand is not None:
+        _refuse_misplaced(context)
         return
-    output = _Output(json_file, markdown, junit, overwrite=overwrite)
+    output = ReportOutput(json_file, markdown, junit, overwrite=overwrite)
     output.check([path for path in (reference, distorted, calibration) if path])
     options = ParityOptions(
         backends=_list(backends, "--backends"),
@@ -240,6 +221,16 @@ def parity(
         report = run_parity(options, progress=advance)
     output.write(report)
     raise typer.Exit(report.exit_code)
+
+
+def _refuse_misplaced(context: typer.Context) -> None:
+    """Raise InputError for an option of the matrix before a subcommand, which would ignore it."""
+    for name in context.params:
+        source = context.get_parameter_source(name)
+        if source is not None and source.name == "COMMANDLINE":
+            option = "--" + name.removesuffix("_file").replace("_", "-")
+            msg = f"{option} stands before {context.invoked_subcommand}, which would not see it"
+            raise InputError(msg, remedy=f"write it after {context.invoked_subcommand}")
 
 
 @app.command()
@@ -296,7 +287,7 @@ def compare(
 
         roi-accel parity compare node1.json node2.json --markdown parity.md
     """
-    output = _Output(json_file, markdown, junit, overwrite=overwrite)
+    output = ReportOutput(json_file, markdown, junit, overwrite=overwrite)
     output.check([*records, *((calibration,) if calibration else ())])
     report = compare_files(records, calibration)
     output.write(report)
@@ -312,82 +303,3 @@ def _list(text: str | None, option: str) -> tuple[str, ...] | None:
         msg = f"{option} {text!r} has an empty name"
         raise InputError(msg, remedy="separate names by single commas")
     return names
-
-
-class _Output:
-    """Where a report goes: files as asked for, a table and the totals on stdout."""
-
-    def __init__(
-        self, json: Path | None, markdown: Path | None, junit: Path | None, *, overwrite: bool
-    ) -> None:
-        self._json_to_stdout = json == Path("-")
-        self._files = {
-            kind: path
-            for kind, path in (("json", json), ("markdown", markdown), ("junit", junit))
-            if path is not None and not (kind == "json" and self._json_to_stdout)
-        }
-        self._overwrite = overwrite
-        self._inputs: Sequence[Path] = ()
-
-    def check(self, inputs: Sequence[Path]) -> None:
-        """Raise before any work is done where a file could not be written."""
-        self._inputs = inputs
-        paths = list(self._files.values())
-        if len({path.resolve() for path in paths}) < len(paths):
-            msg = "two of --json, --markdown and --junit name the same file"
-            raise InputError(msg, remedy="give each its own file")
-        for path in paths:
-            check_output(path, overwrite=self._overwrite, inputs=inputs)
-
-    def write(self, report: Report) -> None:
-        """Write the files, print the table and what is wrong."""
-        now = datetime.now(UTC).replace(tzinfo=None).isoformat(timespec="seconds")
-        writers = {
-            "json": lambda: render.to_json(report),
-            "markdown": lambda: render.to_markdown(report),
-            "junit": lambda: render.to_junit(report, timestamp=now, hostname=platform.node()),
-        }
-        for kind, path in self._files.items():
-            content = writers[kind]().encode()
-            write_atomically(path, content, overwrite=self._overwrite, inputs=self._inputs)
-        for line in report.warnings:
-            print_warning(line)
-        if self._json_to_stdout:
-            write_stdout(render.to_json(report))
-        else:
-            write_stdout(_table_text(report))
-        found = render.explanations(report)
-        for line in found[:_SHOWN]:
-            print_error(line)
-        if len(found) > _SHOWN:
-            print_note(f"... and {len(found) - _SHOWN} more; --json has all of them")
-        if report.exit_code:
-            print_error(render.verdict(report))
-
-
-def _table_text(report: Report) -> str:
-    """Return the matrix, formats taken together, and its totals as text."""
-    table = Table(title="Parity", title_justify="left")
-    for heading in ("stage", "compared", "formats"):
-        table.add_column(heading)
-    for heading in ("values", "largest difference", "allowed"):
-        table.add_column(heading, justify="right")
-    for row in render.shown_rows(report):
-        table.add_row(
-            row.stage,
-            one_line(row.pair),
-            f"[{_STYLES[row.status]}]{row.formats}[/]",
-            str(row.compared),
-            f"{row.maximum:.3g}" if row.compared else "",
-            f"{row.tolerance.value:g}",
-        )
-    # Without a terminal Rich takes 80 columns, where a device's name would be folded.
-    console = Console(highlight=False, width=None if sys.stdout.isatty() else _FILE_COLUMNS)
-    with console.capture() as capture:
-        if table.rows:
-            console.print(table)
-        for line in render.summary_lines(report):
-            console.print(one_line(line), soft_wrap=True)
-        for line in render.skips(report):
-            console.print(f"[dim]skipped: {one_line(line)}[/]", soft_wrap=True)
-    return capture.get()

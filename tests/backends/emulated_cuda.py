@@ -95,14 +95,17 @@ class EmulatedCuda:
     def __init__(self, compiler: str, folder: Path, *, is_late: bool, devices: int = 2) -> None:
         self.compiler, self.folder = compiler, folder
         self.is_late = is_late
+        self.has_compiler = True
         self.device_count = devices
         self.capacity = 1 << 34
         self.used = 0
         self.failure = ""
         self.uploads = 0
+        self.waited: list[Event] = []
         self.ranges: list[str] = []
         self.lock = threading.RLock()
         self.local = threading.local()
+        self.by_pointer: dict[int, Stream] = {}
         self.null = Stream(self)
         self.pinned: dict[int, int] = {}
         self.guards: list[np.ndarray] = []
@@ -128,6 +131,9 @@ class EmulatedCuda:
             msg = f"Out of memory allocating {size:,} bytes (allocated so far: {self.used:,} bytes)"
             raise OutOfMemoryError(msg)
         self.used += size
+        pool = getattr(self.local, "pool", None)
+        if pool is not None:
+            pool.sizes.append((self.device, size))
         whole = np.full(size + _ALIGNMENT + _GUARD_BYTES, _POISON, np.uint8)
         start = -whole.ctypes.data % _ALIGNMENT
         self.guards += [whole[:start], whole[start + size :]]
@@ -168,14 +174,15 @@ class EmulatedCuda:
             asarray=self.asarray,
             from_dlpack=lambda array: array.__dlpack__(),
             RawModule=lambda *, code, options: Module(self, code, options),
-            get_default_memory_pool=lambda: SimpleNamespace(free_all_blocks=lambda: None),
-            get_default_pinned_memory_pool=lambda: SimpleNamespace(free_all_blocks=lambda: None),
             cuda=SimpleNamespace(
                 Device=lambda number: Device(self, number),
                 Stream=lambda *, non_blocking: Stream(self, non_blocking=non_blocking),
                 Event=lambda *, block=False: Event(block=block),
                 get_current_stream=lambda: self.stream,
                 get_elapsed_time=elapsed,
+                MemoryPool=lambda: Pool(self),
+                using_allocator=lambda malloc: malloc.__self__,
+                nvrtc=SimpleNamespace(getVersion=self._compiler_version),
                 memory=SimpleNamespace(OutOfMemoryError=OutOfMemoryError),
                 driver=SimpleNamespace(CUDADriverError=CUDADriverError),
                 compiler=SimpleNamespace(CompileException=CompileException),
@@ -189,6 +196,8 @@ class EmulatedCuda:
                     getDeviceProperties=self._properties,
                     driverGetVersion=lambda: 13000,
                     runtimeGetVersion=lambda: 13000,
+                    memcpyDeviceToDevice=3,
+                    memcpy2DAsync=self._memcpy2d,
                     memGetInfo=lambda: (self.capacity - self.used, self.capacity),
                 ),
             ),
@@ -196,9 +205,46 @@ class EmulatedCuda:
         vars(cupyx).update(empty_pinned=self.empty_pinned)
         return cupy, cupyx
 
+    def _compiler_version(self) -> tuple[int, int]:
+        if not self.has_compiler:
+            msg = "libnvrtc.so.13: cannot open shared object file"
+            raise ImportError(msg)
+        return 13, 0
+
+    def _memcpy2d(self, *numbers: int) -> None:
+        target, target_pitch, source, source_pitch, width, height, kind, stream = numbers
+        assert kind == 3, "only on the device"
+
+        def copy() -> None:
+            for row in range(height):
+                ctypes.memmove(target + row * target_pitch, source + row * source_pitch, width)
+
+        self.by_pointer[stream].add(copy)
+
     def _properties(self, number: int) -> dict[str, Any]:
         name = f"Emulated {'AB'[number]}".encode()
         return {"name": name, "major": 9, "minor": 0, "totalGlobalMem": self.capacity}
+
+
+class Pool:
+    """Counts what is allocated within it, per device, until it is freed on that device."""
+
+    def __init__(self, cuda: EmulatedCuda) -> None:
+        self._cuda = cuda
+        self.sizes: list[tuple[int, int]] = []
+
+    def malloc(self) -> None: ...
+
+    def free_all_blocks(self) -> None:
+        freed = [size for device, size in self.sizes if device == self._cuda.device]
+        self.sizes = [each for each in self.sizes if each[0] != self._cuda.device]
+        self._cuda.used -= sum(freed)
+
+    def __enter__(self) -> None:
+        self._cuda.local.pool = self
+
+    def __exit__(self, *_: object) -> None:
+        self._cuda.local.pool = None
 
 
 class Device:
@@ -220,6 +266,8 @@ class Stream:
     def __init__(self, cuda: EmulatedCuda, *, non_blocking: bool = False) -> None:
         self.cuda, self.non_blocking = cuda, non_blocking
         self.given = self.done = 0
+        self.ptr = id(self)
+        cuda.by_pointer[self.ptr] = self
         self._work: deque[Callable[[], None]] = deque()
 
     def add(self, work: Callable[[], None]) -> None:
@@ -268,6 +316,7 @@ class Event:
 
     def synchronize(self) -> None:
         assert self.stream
+        self.stream.cuda.waited.append(self)
         self.stream.drain(self.position)
 
 
@@ -290,6 +339,7 @@ class Array:
         self.flags = SimpleNamespace(c_contiguous=memory.flags.c_contiguous)
         self.data = SimpleNamespace(ptr=memory.ctypes.data, memset_async=self._memset)
         self.__cuda_array_interface__ = {"version": 3, "data": (self.data.ptr, False)}
+        self.__dlpack__ = lambda **_: self
 
     def __array__(self, *_: object, **__: object) -> np.ndarray:
         msg = "Implicit conversion to a NumPy array is not allowed."
@@ -301,11 +351,12 @@ class Array:
     def __getitem__(self, key: Any) -> Array:
         return Array(self.cuda, self.memory[key], self.device.id)
 
-    def __setitem__(self, key: Any, value: Array) -> None:
-        assert isinstance(value, Array)
-        self.cuda.stream.add(lambda: self.memory.__setitem__(key, value.memory))
+    def __setitem__(self, key: Any, value: object) -> None:
+        msg = "CuPy would compile a kernel for this"
+        raise AssertionError(msg)
 
     def set(self, host: np.ndarray, stream: Stream) -> None:
+        assert self.device.id == self.cuda.device, "another device is the current one"
         assert self.cuda.is_pinned(host), "from pageable memory the host would have to wait"
         assert (host.shape, host.dtype) == (self.shape, self.dtype)
         self.cuda.uploads += 1

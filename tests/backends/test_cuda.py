@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import importlib
 import logging
+import os
 import shutil
+import subprocess
 import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import exact
@@ -317,7 +318,7 @@ class TestFramesOnTheDevice:
         frames = [self.send(emulated.cupy, frame) for frame in (reference, distorted)]
         with CudaBackend().open(plan) as session:
             sent = emulated.uploads
-            monkeypatch.delattr("emulated_cuda.Array.__setitem__")
+            monkeypatch.delattr(emulated.cupy.cuda.runtime, "memcpy2DAsync")
             masked = session.substitute(*frames, mask)
         assert emulated.uploads - sent == 1  # the mask
         wanted = exact.substitute(reference, distorted, mask, plan)
@@ -650,6 +651,28 @@ class TestFaults:
         with pytest.raises(BackendUnavailable, match=r"cuda:0 .* is out of memory: .*MiB are free"):
             CudaBackend().open(plan_of(P8, 640, 480))
 
+    def test_with_little_room_one_frame_at_a_time_is_tried(
+        self, emulated: EmulatedCuda, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        plan = plan_of(P8, 640, 480)
+        emulated.capacity = 2_500_000
+        with caplog.at_level(logging.WARNING, "roi_accel"), CudaBackend().open(plan) as session:
+            assert session.slots == 1
+            masked = session.substitute(*inputs(plan))
+        assert "out of memory" in caplog.text
+        assert "one frame at a time" in caplog.text
+        assert is_exact(masked, *inputs(plan), plan)
+
+    def test_where_there_was_no_room_there_may_be_again(self, emulated: EmulatedCuda) -> None:
+        plan = plan_of(P8)
+        with CudaBackend().open(plan) as session:
+            capacity, emulated.capacity = emulated.capacity, 0
+            with pytest.raises(BackendUnavailable, match="out of memory"):
+                session.upsample(inputs(plan)[2])
+            emulated.capacity = capacity
+            masked = session.substitute(*inputs(plan))
+        assert is_exact(masked, *inputs(plan), plan)
+
     def test_after_an_error_of_the_device_all_work_is_refused(self, emulated: EmulatedCuda) -> None:
         plan = plan_of(P8)
         with CudaBackend().open(plan) as session:
@@ -660,8 +683,9 @@ class TestFaults:
             ) as caught:
                 session.substitute(*inputs(plan))
             emulated.failure = ""
-            with pytest.raises(BackendUnavailable, match="cudaErrorIllegalAddress"):
+            with pytest.raises(BackendUnavailable, match="cudaErrorIllegalAddress") as again:
                 session.substitute(*inputs(plan))
+            assert again.value is not caught.value
         assert caught.value.exit_code == 4
 
     def test_kernels_that_do_not_compile_leave_the_compilers_words(
@@ -679,36 +703,110 @@ class TestFaults:
         (path,) = [word for word in str(caught.value).split() if ".log" in word]
         assert "widen.ker" in Path(path.rstrip(";")).read_text()
 
-    def test_a_missing_compiler_is_named(
+    def test_a_missing_compiler_is_named_and_auto_goes_on(self, emulated: EmulatedCuda) -> None:
+        emulated.has_compiler = False
+        status = probe("cuda")[0]
+        assert status.state == "broken"
+        assert "NVRTC, does not load" in status.description
+        assert "cuda13" in status.remedy
+        assert choose_backend("auto").backend.name != "cuda"
+        with pytest.raises(BackendUnavailable, match="libnvrtc"):
+            CudaBackend()
+
+    def test_a_kernel_that_cannot_start_leaves_no_half_frame(
         self, emulated: EmulatedCuda, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        def fail(**_: object) -> SimpleNamespace:
-            def get_function(_: str) -> None:
-                msg = "libnvrtc.so.13: cannot open shared object file"
-                raise ImportError(msg)
+        plan = plan_of(P8)
+        reference, distorted, mask = inputs(plan)
+        reference = read_only(reference)
+        with CudaBackend().open(plan) as session:
 
-            return SimpleNamespace(get_function=get_function)
+            def refuse(*_: object) -> None:
+                raise KeyboardInterrupt
 
-        monkeypatch.setattr(emulated.cupy, "RawModule", fail)
-        with pytest.raises(BackendUnavailable, match="libnvrtc") as caught:
-            CudaBackend().open(plan_of(P8))
-        assert "cuda13" in caught.value.remedy
+            for slot in session._slots:  # noqa: SLF001 - to fail in its middle
+                monkeypatch.setattr(slot, "_launch", refuse)
+            with pytest.raises(KeyboardInterrupt):
+                session.substitute(reference, distorted, mask)
+            monkeypatch.undo()
+            assert not any(slot.holds(reference) for slot in session._slots)  # noqa: SLF001
+            assert all(slot._stream.given == slot._stream.done for slot in session._slots)  # noqa: SLF001
+        assert emulated.uploads
 
-    def test_a_cache_that_cannot_be_written_is_a_warning(
-        self,
-        emulated: EmulatedCuda,
-        monkeypatch: pytest.MonkeyPatch,
-        tmp_path: Path,
-        caplog: pytest.LogCaptureFixture,
+    def test_a_stray_that_the_host_does_not_find_is_the_devices_fault(
+        self, emulated: EmulatedCuda, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        plan = TestNetworkOnTheDevice.PLAN
+
+        def run(_: DeviceTensor, output: DeviceTensor) -> None:
+            memory_at(output, emulated.cupy)[:] = 0.5
+
+        with CudaBackend().open(plan) as session:
+            for slot in session._slots:  # noqa: SLF001 - its flag is never cleared then
+                monkeypatch.setattr(
+                    slot._network.strays.device.data,  # noqa: SLF001
+                    "memset_async",
+                    lambda *_: None,
+                )
+            with pytest.raises(BackendUnavailable, match="that the host finds sound"):
+                session.infer(inputs(plan)[0], run)
+
+    def test_without_a_folder_for_its_cache_the_real_cupy_still_loads(self, tmp_path: Path) -> None:
+        pytest.importorskip("cupy", reason="needs CuPy")
+        (tmp_path / "a file").write_text("")
+        code = "from roi_accel.dispatch import probe; print(probe('cuda')[0].description)"
+        done = subprocess.run(
+            [sys.executable, "-c", code],
+            env=os.environ | {"CUPY_CACHE_DIR": str(tmp_path / "a file" / "cache")},
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        assert "does not load" not in done.stdout
+        assert "are not kept" in done.stderr
+
+
+class TestSlots:
+    def test_they_do_not_wait_for_the_callers_null_stream_and_do_not_spin(
+        self, emulated: EmulatedCuda
     ) -> None:
         assert emulated
-        (tmp_path / "a file").write_text("")
-        monkeypatch.setenv("CUPY_CACHE_DIR", str(tmp_path / "a file"))
+        with CudaBackend().open(plan_of(P8)) as session:
+            session.substitute(*inputs(plan_of(P8)))
+            for slot in session._slots:  # noqa: SLF001 - settings without an effect on bytes
+                assert slot._stream.non_blocking  # noqa: SLF001
+        assert emulated.waited
+        assert all(event.block for event in emulated.waited)
+
+    def test_they_are_on_the_sessions_device_whatever_thread_calls(
+        self, emulated: EmulatedCuda
+    ) -> None:
         plan = plan_of(P8)
-        with (
-            caplog.at_level(logging.WARNING, "roi_accel"),
-            CudaBackend().open(plan) as session,
-        ):
-            masked = session.substitute(*inputs(plan))
-        assert "not kept" in caplog.text
+        with CudaBackend(device="cuda:1").open(plan) as session, ThreadPoolExecutor(1) as pool:
+            assert {slot._mask.device.device.id for slot in session._slots} == {1}  # noqa: SLF001
+            masked = pool.submit(session.substitute, *inputs(plan)).result()
         assert is_exact(masked, *inputs(plan), plan)
+        assert emulated.used == 0, "the session's memory is not given back"
+
+    def test_closing_waits_for_frames_under_way(self, emulated: EmulatedCuda) -> None:
+        assert emulated
+        plan = TestNetworkOnTheDevice.PLAN
+        begun, go_on = threading.Event(), threading.Event()
+        session = CudaBackend().open(plan)
+
+        def run(_: DeviceTensor, output: DeviceTensor) -> None:
+            begun.set()
+            assert go_on.wait(30)
+            memory_at(output, emulated.cupy)[:] = 0.5
+
+        with ThreadPoolExecutor(2) as pool:
+            mask = pool.submit(session.infer, inputs(plan)[0], run)
+            assert begun.wait(30)
+            closing = pool.submit(session.close)
+            assert not closing.done()
+            with pytest.raises(TimeoutError):
+                closing.result(timeout=0.2)
+            go_on.set()
+            assert (mask.result() == 32768).all()
+            closing.result(timeout=30)
+        assert session.event_seconds["quantise"] > 0

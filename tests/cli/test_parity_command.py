@@ -155,6 +155,7 @@ def test_another_shape_is_told_apart_from_another_value(tmp_path: Path) -> None:
     [
         ("raises", {"substitute"}, "RuntimeError: the queue is lost"),
         ("opens not", set(INTEGER.split(",")), "MemoryError: no room"),
+        ("closes not", set(INTEGER.split(",")), "OSError: device lost"),
     ],
 )
 def test_a_backend_that_raises_is_an_error_with_its_words_and_ends_with_2(
@@ -252,6 +253,21 @@ def test_every_device_of_a_backend_takes_part_when_asked() -> None:
     assert all(each["facts"]["device"] for each in report["participants"])
 
 
+def test_two_devices_of_one_backend_are_a_pair_when_asked() -> None:
+    two = {"POCL_DEVICES": "pthread basic"}
+    _, report, _ = parity("--backends", "opencl", "--devices", "all", env=two)
+    names = [each["name"] for each in report["participants"] if each["present"]]
+    if len(names) < 2:
+        pytest.skip(f"PoCL, which can be told to show two devices, is not here: {names}")
+    pairs = {(cell["wanted"], cell["got"]): cell["status"] for cell in report["cells"]}
+    one, other = names[:2]
+    assert pairs[one, other] == "OK"
+    assert report["exit_code"] == 0
+    _, report, _ = parity("--backends", "numpy,opencl", "--devices", other, env=two)
+    assert [each["name"] for each in report["participants"]] == ["numpy", other]
+    assert report["exit_code"] == 0
+
+
 @pytest.mark.parametrize(
     ("arguments", "match"),
     [
@@ -261,6 +277,7 @@ def test_every_device_of_a_backend_takes_part_when_asked() -> None:
         (["--formats", "yuv420p10"], "did you mean 'yuv420p10le'?"),
         (["--eps", "opnvino", "--stages", "saliency"], "did you mean openvino?"),
         (["--devices", "abacus:0"], "'abacus:0' is no device of"),
+        (["--eps", "CPUExecutionProvider", "--stages", "saliency"], "are the same provider"),
         (["--backends", "numpy,,numba"], "has an empty name"),
         (["-r", "ref.mp4"], "takes both --reference and --distorted"),
         (["-r", "/no/ref.mp4", "-d", "/no/dist.mp4"], "no such file"),
@@ -268,6 +285,8 @@ def test_every_device_of_a_backend_takes_part_when_asked() -> None:
         (["--require-backend", "numpy", "--stages", "saliency"], "needs a stage that backends"),
         (["--calibration", "/no/such.toml"], "/no/such.toml cannot be read"),
         (["--json", "a.x", "--junit", "a.x"], "name the same file"),
+        (["--json", "a.x", "compare", "b.x"], "--json stands before compare"),
+        (["--fp16", "record", "-o", "b.x"], "--fp16 stands before record"),
     ],
 )
 def test_usage_errors_end_with_2_and_one_line(

@@ -207,6 +207,13 @@ def test_markdown_shows_names_and_reasons_as_they_are_and_never_as_markup() -> N
     assert any('a|b <script> & "c" *d* `e`' in text for text in shown)
 
 
+def test_a_pipe_in_a_name_does_not_end_its_column() -> None:
+    tokens = rendered(report(cell("OK", got="node|1")))
+    fields = [tokens[n + 1].children for n, token in enumerate(tokens) if token.type == "td_open"]
+    shown = ["".join(child.content for child in children) for children in fields]
+    assert shown == ["✅", "substitute", "numpy = node|1", "1 OK", "100", "0", "0"]
+
+
 def test_markdown_names_the_verdict_the_totals_and_every_failure() -> None:
     text = to_markdown(ALL)
     assert "❌ There are differences." in text
@@ -249,6 +256,13 @@ def test_of_many_pairs_those_that_agree_are_one_row_and_the_others_stay() -> Non
         ("numpy = node60", "FAIL"),
     ]
     assert shown[0].compared == 6000
+
+
+def test_a_difference_without_a_size_is_not_shown_as_0() -> None:
+    problem = Comparison(compared=9, problem="wanted the bytes 00..., got 01...")
+    found = report(cell("OK"), cell("FAIL", format="yuv444p", comparison=problem))
+    assert rows(found)[0].largest == "of unknown size"
+    assert summary_lines(found)[1] == "substitute: largest difference of unknown size (exact)"
 
 
 def test_failures_come_before_errors() -> None:

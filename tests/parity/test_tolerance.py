@@ -86,6 +86,15 @@ def test_the_pattern_with_the_most_literal_characters_wins_in_any_order(
     assert calibration.tolerance("saliency", ("cuda:0",)).value == 1e-6
 
 
+def test_a_character_class_is_no_literal_however_long(read) -> None:  # noqa: ANN001
+    calibration = read(
+        rule(device='"openc[abcdefghijkl]:0.*"', tolerance=1e-6)
+        + rule(device='"opencl:0.*"', tolerance=2e-6)
+    )
+    assert [each.specificity for each in calibration.rules] == [8, 9]
+    assert calibration.tolerance("saliency", H100).value == 2e-6
+
+
 def test_two_rules_that_match_equally_well_are_refused(read) -> None:  # noqa: ANN001
     calibration = read(rule(device='"opencl:0.*"') + rule(device='"opencl:*.0"', tolerance=2e-5))
     with pytest.raises(InputError, match=r"rule 1 and .* rule 2 both match device opencl:0.0"):

@@ -22,6 +22,10 @@ class StandIn:
         Operators per provider; None for an ONNX Runtime that cannot tell.
     fails : dict of str to Exception
         What opening a session on a provider raises.
+    brought : list
+        The devices of a plugin.
+    opened, options, calls
+        What was asked of it.
     """
 
     available: list[str]
@@ -29,6 +33,9 @@ class StandIn:
     nodes: dict[str, list[str]] | None
     fails: dict[str, Exception] = field(default_factory=dict)
     opened: list[dict[str, Any]] = field(default_factory=list)
+    options: list[Any] = field(default_factory=list)
+    calls: list[str] = field(default_factory=list)
+    brought: list[Any] = field(default_factory=list)
     __version__: str = "1.2.3"
 
     def get_available_providers(self) -> list[str]:
@@ -38,12 +45,36 @@ class StandIn:
         return [*self.available, "CUDAExecutionProvider", "OpenVINOExecutionProvider"]
 
     def SessionOptions(self) -> Any:  # noqa: N802 - onnxruntime's name
-        return SimpleNamespace(add_session_config_entry=lambda *_: None)
+        entries: dict[str, str] = {}
+        options = SimpleNamespace(
+            enable_mem_pattern=True,
+            entries=entries,
+            devices=None,
+            add_session_config_entry=entries.__setitem__,
+        )
+        options.add_provider_for_devices = lambda devices, settings: setattr(
+            options, "devices", (devices, settings)
+        )
+        self.options.append(options)
+        return options
+
+    def preload_dlls(self) -> None:
+        self.calls.append("preload")
+
+    def register_execution_provider_library(self, name: str, _library: str) -> None:
+        self.calls.append(f"register {name}")
+
+    def unregister_execution_provider_library(self, name: str) -> None:
+        self.calls.append(f"unregister {name}")
+
+    def get_ep_devices(self) -> list[Any]:
+        return self.brought
 
     def InferenceSession(self, _content: bytes, _options: Any, **keywords: Any) -> Any:  # noqa: N802
         self.opened.append(keywords)
         assert keywords["enable_fallback"] == 0
-        (asked,) = keywords["providers"]
+        self.calls.append("open")
+        (asked,) = keywords.get("providers", self.attached[:1])
         name = asked if isinstance(asked, str) else asked[0]
         if name in self.fails:
             raise self.fails[name]

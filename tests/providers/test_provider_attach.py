@@ -6,9 +6,10 @@ import json
 import subprocess
 import sys
 from pathlib import Path
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 from typing import TYPE_CHECKING
 
+import numpy as np
 import onnxruntime
 import pytest
 from standin import CPU, StandIn
@@ -17,7 +18,7 @@ from support import console_script
 import roi_accel
 from roi_accel.attach import NetworkSession
 from roi_accel.backends.numpy_backend import NumpyBackend
-from roi_accel.backends.protocol import DeviceStatus
+from roi_accel.backends.protocol import DeviceStatus, DeviceTensor
 from roi_accel.errors import BackendUnavailable, ModelError
 from roi_accel.masks.network import NetworkSource
 from roi_accel.models import resolve
@@ -265,3 +266,105 @@ def score(pair: Pair, network: Path, *options: str) -> subprocess.CompletedProce
         text=True,
         check=False,
     )
+
+
+# How sessions are opened
+
+
+def test_every_session_is_repeatable_exact_about_its_nodes_and_leaves_the_cores_alone() -> None:
+    runtime = StandIn([CPU], [CPU], {CPU: ["Conv"]})
+    attach(runtime, requested="cpu")
+    (options,) = runtime.options
+    assert options.use_deterministic_compute
+    assert options.intra_op_num_threads == 1
+    assert options.entries == {
+        "session.intra_op.allow_spinning": "0",
+        "session.record_ep_graph_assignment_info": "1",
+    }
+
+
+def test_cudas_wheels_are_loaded_before_the_session_is_opened() -> None:
+    runtime = StandIn([CUDA, CPU], [CUDA, CPU], {CUDA: ["Conv"]})
+    attach(runtime)
+    assert runtime.calls == ["preload", "open"]
+
+
+def test_directml_gets_no_memory_pattern_which_it_cannot_work_with() -> None:
+    name = "DmlExecutionProvider"
+    runtime = StandIn([name, CPU], [name, CPU], {name: ["Conv"]})
+    attach(runtime, requested="dml")
+    assert not runtime.options[0].enable_mem_pattern
+
+
+def test_plugin_is_attached_by_its_device_and_goes_after_its_session(tmp_path: Path) -> None:
+    library = tmp_path / "libcuda.so"
+    library.touch()
+    gpu = SimpleNamespace(
+        ep_name=CUDA,
+        device=SimpleNamespace(type=SimpleNamespace(name="GPU"), vendor_id=0x10DE),
+    )
+    runtime = StandIn([CPU], [CUDA, CPU], {CUDA: ["Conv"]}, brought=[gpu])
+    plan = plan_provider("cuda", requested=f"plugin:cuda={library}")
+    path = Path("network.onnx")
+    session = NetworkSession(runtime, b"network", plan, path=path, threads=1, strict=True)
+    devices, settings = runtime.options[0].devices
+    assert devices == [gpu]
+    assert settings["use_tf32"] == "0"
+    assert "providers" not in runtime.opened[0]
+    assert session.providers.attached == (CUDA, CPU)
+    session.close()
+    assert session.session is None
+    assert runtime.calls == ["preload", f"register {CUDA}", "open", f"unregister {CUDA}"]
+
+
+# Where tensors may stay
+
+
+@pytest.mark.parametrize(
+    ("provider", "options", "device", "stays"),
+    [
+        (CUDA, {"device_id": "0"}, ("cuda", 0), True),
+        (CUDA, {"device_id": "1"}, ("cuda", 1), True),
+        (CUDA, {"device_id": "0"}, ("cuda", 1), False),
+        (CUDA, {}, ("cuda", 0), False),
+        ("TensorrtExecutionProvider", {"device_id": "0"}, ("cuda", 0), True),
+        (CPU, {}, ("cuda", 0), False),
+        (CPU, {}, ("cpu", 0), True),
+        ("OpenVINOExecutionProvider", {"device_type": "GPU"}, ("cuda", 0), False),
+    ],
+)
+def test_tensors_stay_only_where_the_network_runs(
+    provider: str, options: dict[str, str], device: tuple[str, int], stays: bool
+) -> None:
+    network = SaliencyNetwork(resolve("center-surround"), plan_provider("numpy"), threads=1)
+    object.__setattr__(network.providers, "attached", (provider, CPU))
+    object.__setattr__(network.providers, "options", options)
+    assert network.works_on(*device) is stays
+
+
+def test_network_on_device_memory_waits_before_and_after(monkeypatch: pytest.MonkeyPatch) -> None:
+    network = SaliencyNetwork(resolve("center-surround"), plan_provider("numpy"), threads=1)
+    calls: list[object] = []
+
+    class Binding:
+        def __getattr__(self, name: str) -> object:
+            return lambda *arguments: calls.append((name, *arguments))
+
+    class Session:
+        def io_binding(self) -> Binding:
+            return Binding()
+
+        def run_with_iobinding(self, _binding: Binding) -> None:
+            calls.append("run")
+
+    monkeypatch.setattr(network, "_opened", SimpleNamespace(session=Session()))
+    network.infer_in_place(
+        DeviceTensor("cuda", 1, 4096, (1, 3, 16, 24)), DeviceTensor("cuda", 1, 8192, (1, 1, 16, 24))
+    )
+    assert calls == [
+        ("bind_input", "input", "cuda", 1, np.float32, (1, 3, 16, 24), 4096),
+        ("bind_output", "saliency_map", "cuda", 1, np.float32, (1, 1, 16, 24), 8192),
+        ("synchronize_inputs",),
+        "run",
+        ("synchronize_outputs",),
+    ]

@@ -70,7 +70,7 @@ def status(device: str, kind: Kind, vendor_id: int | None = None) -> DeviceStatu
             status("opencl:0.0", "gpu", 0x1002),
             "Linux",
             "MIGraphXExecutionProvider",
-            {"device_id": "0", "migraphx_fp16_enable": "0"},
+            {"device_id": "0", "migraphx_fp16_enable": "False"},
         ),
         (
             "opencl",
@@ -164,7 +164,7 @@ NVIDIA_GPU = status("cuda:3", "gpu", 0x10DE)
         ("cuda", status("cpu", "cpu"), "device_id", "0"),
         ("cuda:2", NVIDIA_GPU, "device_id", "2"),
         ("tensorrt", NVIDIA_GPU, "device_id", "3"),
-        ("tensorrt", NVIDIA_GPU, "trt_fp16_enable", "0"),
+        ("tensorrt", NVIDIA_GPU, "trt_fp16_enable", "False"),
         ("migraphx", status("opencl:0.1", "gpu", 0x1002), "device_id", "1"),
     ],
 )

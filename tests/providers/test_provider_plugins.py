@@ -176,11 +176,36 @@ def test_library_is_unregistered_with_its_last_user(library: Path) -> None:
     assert registry.names == []
 
 
-def test_library_that_the_calling_program_registered_stays_registered(library: Path) -> None:
+def test_library_that_somebody_else_registered_is_never_taken_for_this_one(library: Path) -> None:
     registry = Registry(device("Mine", "GPU", 0x8086))
     registry.register_execution_provider_library("Mine", "")
-    Plugin(registry, "Mine", library).close()
+    with pytest.raises(BackendUnavailable, match="registered as Mine already; --ep Mine takes"):
+        Plugin(registry, "Mine", library)
     assert registry.names == ["Mine"]
+
+
+def test_second_library_of_a_provider_in_use_is_refused(library: Path) -> None:
+    other = library.with_name("libother.so")
+    other.touch()
+    registry = Registry(device("Mine", "GPU", 0x8086))
+    first = Plugin(registry, "Mine", library)
+    with pytest.raises(BackendUnavailable, match=r"is in use from .*libmine\.so, not .*libother"):
+        Plugin(registry, "Mine", other)
+    first.close()
+    Plugin(registry, "Mine", other).close()
+    assert registry.names == []
+
+
+@pytest.mark.parametrize(("number", "expected"), [(0, "first"), (1, "second"), (7, "second")])
+def test_of_several_like_devices_the_plugin_takes_the_one_with_the_backends_number(
+    library: Path, number: int, expected: str
+) -> None:
+    alike = [device("Mine", "GPU", 0x10DE) for _ in range(2)]
+    alike[0].label, alike[1].label = "first", "second"
+    plugin = Plugin(Registry(device("Mine", "CPU", 1), *alike), "Mine", library)
+    wanted = DeviceStatus("ready", f"cuda:{number}", kind="gpu", vendor_id=0x10DE)
+    assert plugin.device_like(wanted).label == expected
+    plugin.close()
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,113 @@
+"""Where a parity report goes: files for programs, a table and the totals for people."""
+
+from __future__ import annotations
+
+import platform
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+from rich.table import Table
+
+from roi_accel.cli.console import one_line, print_error, print_note, print_warning, write_stdout
+from roi_accel.errors import InputError
+from roi_accel.files import check_output, write_atomically
+from roi_accel.parity import render
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from roi_accel.parity.cells import Report
+
+_SHOWN = 10
+_FILE_COLUMNS = 120
+_STYLES = {"OK": "green", "FAIL": "bold red", "ERROR": "red", "SKIP": "dim"}
+
+
+class ReportOutput:
+    """Where a report goes: files as asked for, a table and the totals on stdout.
+
+    Parameters
+    ----------
+    json, markdown, junit : Path or None
+        ``-`` for `json` means stdout, in place of the table.
+    overwrite : bool
+        Whether existing files are replaced.
+    """
+
+    def __init__(
+        self, json: Path | None, markdown: Path | None, junit: Path | None, *, overwrite: bool
+    ) -> None:
+        self._json_to_stdout = json == Path("-")
+        self._files = {
+            kind: path
+            for kind, path in (("json", json), ("markdown", markdown), ("junit", junit))
+            if path is not None and not (kind == "json" and self._json_to_stdout)
+        }
+        self._overwrite = overwrite
+        self._inputs: Sequence[Path] = ()
+
+    def check(self, inputs: Sequence[Path]) -> None:
+        """Raise before any work is done where a file could not be written."""
+        self._inputs = inputs
+        paths = list(self._files.values())
+        if len({path.resolve() for path in paths}) < len(paths):
+            msg = "two of --json, --markdown and --junit name the same file"
+            raise InputError(msg, remedy="give each its own file")
+        for path in paths:
+            check_output(path, overwrite=self._overwrite, inputs=inputs)
+
+    def write(self, report: Report) -> None:
+        """Write the files, print the table and what is wrong."""
+        now = datetime.now(UTC).replace(tzinfo=None).isoformat(timespec="seconds")
+        writers = {
+            "json": lambda: render.to_json(report),
+            "markdown": lambda: render.to_markdown(report),
+            "junit": lambda: render.to_junit(report, timestamp=now, hostname=platform.node()),
+        }
+        for kind, path in self._files.items():
+            content = writers[kind]().encode()
+            write_atomically(path, content, overwrite=self._overwrite, inputs=self._inputs)
+        for line in report.warnings:
+            print_warning(line)
+        if self._json_to_stdout:
+            write_stdout(render.to_json(report))
+        else:
+            write_stdout(_table_text(report))
+        found = render.explanations(report)
+        for line in found[:_SHOWN]:
+            print_error(line)
+        if len(found) > _SHOWN:
+            print_note(f"... and {len(found) - _SHOWN} more; --json has all of them")
+        if report.exit_code:
+            print_error(render.verdict(report))
+
+
+def _table_text(report: Report) -> str:
+    """Return the matrix, formats taken together, and its totals as text."""
+    table = Table(title="Parity", title_justify="left")
+    for heading in ("stage", "compared", "formats"):
+        table.add_column(heading)
+    for heading in ("values", "largest difference", "allowed"):
+        table.add_column(heading, justify="right")
+    for row in render.shown_rows(report):
+        table.add_row(
+            row.stage,
+            one_line(row.pair),
+            f"[{_STYLES[row.status]}]{row.formats}[/]",
+            str(row.compared),
+            row.largest,
+            f"{row.tolerance.value:g}",
+        )
+    # Without a terminal Rich takes 80 columns, where a device's name would be folded.
+    console = Console(highlight=False, width=None if sys.stdout.isatty() else _FILE_COLUMNS)
+    with console.capture() as capture:
+        if table.rows:
+            console.print(table)
+        for line in render.summary_lines(report):
+            console.print(one_line(line), soft_wrap=True)
+        for line in render.skips(report):
+            console.print(f"[dim]skipped: {one_line(line)}[/]", soft_wrap=True)
+    return capture.get()
