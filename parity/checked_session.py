@@ -14,6 +14,7 @@ from roi_accel.parity.tolerance import table_tolerance
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
+    from contextlib import AbstractContextManager
     from types import TracebackType
 
     from roi_accel.backends.frame import Frame
@@ -28,7 +29,8 @@ if TYPE_CHECKING:
     )
     from roi_accel.parity.compare import Named
     from roi_accel.parity.ledger import Ledger
-    from roi_accel.timing import Stopwatch
+
+    Timed = Callable[[], AbstractContextManager[None]]
 
     class InferringSession(Session, InfersOnDevice, Protocol):
         """A session beside whose kernels the network runs."""
@@ -68,8 +70,8 @@ class CheckedSession:
         Names of the masks that follow the main one in every frame.
     ledger : Ledger
         Learns what was compared.
-    stopwatch : Stopwatch
-        Counts the stage ``gate``.
+    timed : callable
+        Returns a context manager that counts the time inside it as the gate's.
     """
 
     def __init__(
@@ -80,7 +82,7 @@ class CheckedSession:
         videos: Sequence[str],
         regions: Sequence[str],
         ledger: Ledger,
-        stopwatch: Stopwatch,
+        timed: Timed,
     ) -> None:
         self._session = session
         self._reference = NumpyBackend().open(session.plan)
@@ -88,7 +90,7 @@ class CheckedSession:
         self._videos = videos
         self._masks = ("", *(f", region {name}" for name in regions))
         self._ledger = ledger
-        self._stopwatch = stopwatch
+        self._timed = timed
         self._watched: _Watched | None = None
         self._earlier: list[Check] = []
 
@@ -112,7 +114,7 @@ class CheckedSession:
         self._watched = watched = _Watched(index, distorted)
         try:
             yield
-            with self._stopwatch.stage("gate"):
+            with self._timed():
                 for video, check in watched.masked:
                     self._ledger.count(check, compared_with=NumpyBackend.name, video=video)
                 for check in self._earlier:
@@ -129,12 +131,12 @@ class CheckedSession:
         watched = self._watched
         if watched is None:
             return self._session.preprocess(reference)
-        with self._stopwatch.stage("gate"):
+        with self._timed():
             inputs = {f"reference {name}": plane for name, plane in frame_planes(reference).items()}
             before = _copied(inputs)
             wanted = self._reference.preprocess(reference)
         got = self._session.preprocess(reference)
-        with self._stopwatch.stage("gate"):
+        with self._timed():
             self._require_untouched(watched.index, "preprocess", before, inputs)
             check = Check(
                 frame=watched.index,
@@ -160,12 +162,12 @@ class CheckedSession:
         video = next(n for n, frame in enumerate(watched.distorted) if frame is distorted)
         number = sum(1 for earlier, _ in watched.masked if earlier == video)
         what = f"substitute of {self._videos[video]}{self._masks[number]}"
-        with self._stopwatch.stage("gate"):
+        with self._timed():
             inputs = frames_and_mask(reference, distorted, mask)
             before = _copied(inputs)
             wanted = self._reference.substitute(reference, distorted, mask)
         got = self._session.substitute(reference, distorted, mask)
-        with self._stopwatch.stage("gate"):
+        with self._timed():
             self._require_untouched(watched.index, what, before, inputs)
         check = Check(
             frame=watched.index,
@@ -231,7 +233,7 @@ class CheckedInferringSession(CheckedSession):
         videos: Sequence[str],
         regions: Sequence[str],
         ledger: Ledger,
-        stopwatch: Stopwatch,
+        timed: Timed,
     ) -> None:
         super().__init__(
             session,
@@ -239,7 +241,7 @@ class CheckedInferringSession(CheckedSession):
             videos=videos,
             regions=regions,
             ledger=ledger,
-            stopwatch=stopwatch,
+            timed=timed,
         )
         self._inferring = session
         self._check_mask = check_mask
@@ -254,13 +256,13 @@ class CheckedInferringSession(CheckedSession):
         watched = self._watched
         if watched is None:
             return self._inferring.infer(reference, run)
-        with self._stopwatch.stage("gate"):
+        with self._timed():
             # The input that the network will see cannot be read; the same kernels make this one.
             model_input = self.preprocess(reference)
             inputs = {f"reference {name}": plane for name, plane in frame_planes(reference).items()}
             before = _copied(inputs)
         mask = self._inferring.infer(reference, run)
-        with self._stopwatch.stage("gate"):
+        with self._timed():
             self._require_untouched(watched.index, "saliency", before, inputs)
             self._check_mask(model_input, mask)
         return mask

@@ -22,16 +22,16 @@ from roi_accel.parity.selftest import run_self_test
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
-    from pathlib import Path
 
     from numpy.typing import NDArray
 
     from roi_accel.backends.frame import Frame
     from roi_accel.backends.plan import Plan
     from roi_accel.backends.protocol import Backend, Mask, ModelInput, Session
+    from roi_accel.parity.checked_session import Timed
+    from roi_accel.parity.ledger import Save
     from roi_accel.parity.selftest import SelfTest
     from roi_accel.parity.tolerance import Tolerance
-    from roi_accel.timing import Stopwatch
 
     SaliencyMap = NDArray[np.float32]
     Infer = Callable[[ModelInput], SaliencyMap]
@@ -69,15 +69,11 @@ class Gate:
         Which frames are checked; ``off`` leaves out the self-test too.
     backend : Backend
         What is checked.
-    stopwatch : Stopwatch
-        Counts the stage ``gate``.
-    dump : Path, optional
-        The folder for the arrays of an answer that differs. It need not exist, its parent must.
-
-    Raises
-    ------
-    OutputError
-        `dump` cannot be a folder.
+    timed : callable
+        Returns a context manager that counts the time inside it as the gate's.
+    save : callable, optional
+        Given a file's name and content, writes it and returns where; raises OutputError where it
+        cannot. Called with the arrays of an answer that differs.
     """
 
     def __init__(
@@ -85,13 +81,13 @@ class Gate:
         mode: GateMode,
         backend: Backend,
         *,
-        stopwatch: Stopwatch,
-        dump: Path | None = None,
+        timed: Timed,
+        save: Save | None = None,
     ) -> None:
         self._mode = mode
         self._backend = backend
-        self._stopwatch = stopwatch
-        self._ledger = Ledger(dump)
+        self._timed = timed
+        self._ledger = Ledger(save)
         # By its class: a backend of another package may call itself whatever it likes.
         self._is_reference = type(backend) is NumpyBackend
         self._self_test: SelfTest | None = None
@@ -125,7 +121,7 @@ class Gate:
         if self._mode == "off":
             return session
         try:
-            with self._stopwatch.stage("gate"):
+            with self._timed():
                 self._self_test = run_self_test(self._backend, plan.pixel_format)
             if self._is_reference:
                 return session
@@ -134,7 +130,7 @@ class Gate:
                 "videos": videos,
                 "regions": regions,
                 "ledger": self._ledger,
-                "stopwatch": self._stopwatch,
+                "timed": self._timed,
             }
             if isinstance(session, InfersOnDevice):
                 self._session = CheckedInferringSession(
@@ -201,7 +197,7 @@ class Gate:
         if self._index is None or self._reference_network is None:
             return
         infer, provider, tolerance = self._reference_network
-        with self._stopwatch.stage("gate"):
+        with self._timed():
             check = Check(
                 frame=self._index,
                 fault=f"saliency: the network's map differs from {provider}'s",

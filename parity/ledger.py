@@ -9,14 +9,16 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from roi_accel.errors import OutputError, ParityError
-from roi_accel.files import write_atomically
 from roi_accel.parity.compare import compare
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from roi_accel.parity.compare import Comparison, Named
     from roi_accel.parity.tolerance import Tolerance
+
+    Save = Callable[[str, bytes], Path]
 
 _REMEDY = "update the device's driver, or choose another --device, --backend or --ep"
 _HINT = "--dump FOLDER keeps the arrays"
@@ -78,19 +80,13 @@ class Ledger:
 
     Parameters
     ----------
-    dump : Path, optional
-        The folder for the arrays of an answer that differs. It need not exist, its parent must.
-
-    Raises
-    ------
-    OutputError
-        `dump` cannot be a folder.
+    save : callable, optional
+        Given a file's name and content, writes it and returns where; raises OutputError where it
+        cannot. Called with the arrays of an answer that differs.
     """
 
-    def __init__(self, dump: Path | None = None) -> None:
-        if dump is not None:
-            _check_folder(dump)
-        self._dump = dump
+    def __init__(self, save: Save | None = None) -> None:
+        self._save = save
         self._tallies: dict[tuple[int | None, str], _Tally] = {}
 
     def count(self, check: Check, *, compared_with: str, video: int | None = None) -> None:
@@ -115,7 +111,7 @@ class Ledger:
             f"{check.fault}: {found.at_frame(check.frame)} "
             f"(tolerance {check.tolerance.value:g} {check.tolerance.unit}); nothing was scored"
         )
-        raise ParityError(msg, remedy=f"{_REMEDY}; {self._save(check)}")
+        raise ParityError(msg, remedy=f"{_REMEDY}; {self._dump(check)}")
 
     def report(self, video: int) -> list[dict[str, Any]]:
         """Return what was compared for distorted video `video`, stage by stage."""
@@ -125,11 +121,10 @@ class Ledger:
             if whose is None or whose == video
         ]
 
-    def _save(self, check: Check) -> str:
+    def _dump(self, check: Check) -> str:
         """Write the dump if one is wanted; return where it is, or why it is not there."""
-        if self._dump is None:
+        if self._save is None:
             return _HINT
-        path = self._dump / f"frame-{check.frame}-{check.label}.npz"
         arrays = {f"wanted {name}": plane for name, plane in check.wanted.items()}
         arrays |= {f"got {name}": plane for name, plane in check.got.items()}
         arrays |= check.inputs
@@ -137,21 +132,7 @@ class Ledger:
         content = io.BytesIO()
         np.savez_compressed(content, **named)
         try:
-            self._dump.mkdir(exist_ok=True)
-            write_atomically(path, content.getvalue(), overwrite=False)
-        except OSError as error:
-            return f"the arrays could not be saved: {self._dump}: {error.strerror or error}"
+            path = self._save(f"frame-{check.frame}-{check.label}.npz", content.getvalue())
         except OutputError as error:
             return f"the arrays could not be saved: {error.message}"
         return f"the arrays are in {path}"
-
-
-def _check_folder(folder: Path) -> None:
-    if folder.is_dir():
-        return
-    if folder.exists() or folder.is_symlink():
-        msg = f"{folder} is no folder, so nothing could be saved there"
-        raise OutputError(msg, remedy="name another folder with --dump")
-    if not folder.parent.is_dir():
-        msg = f"the folder {folder} cannot be made: there is no folder {folder.parent}"
-        raise OutputError(msg, remedy="create it first, or name another with --dump")

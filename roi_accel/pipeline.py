@@ -5,6 +5,7 @@ from __future__ import annotations
 import platform
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -17,6 +18,7 @@ from roi_accel.backends.tables import fade_table
 from roi_accel.cautions import cautions
 from roi_accel.dispatch import choose_backend
 from roi_accel.errors import InputError
+from roi_accel.evidence import EvidenceFolder
 from roi_accel.files import sha256_of
 from roi_accel.lockstep import check_known_counts, read_together
 from roi_accel.masks import MaskSource, open_mask_source
@@ -86,7 +88,12 @@ def score_all(
             scorer = find_scorer(options.vmaf, ffmpeg_only=True)
         choice = choose_backend(options.backend, device=options.device, threads=options.threads)
         backend = choice.backend
-        gate = Gate(options.gate, backend, stopwatch=stopwatch, dump=options.dump)
+        gate = Gate(
+            options.gate,
+            backend,
+            timed=partial(stopwatch.stage, "gate"),
+            save=EvidenceFolder(options.dump).save if options.dump else None,
+        )
         source = resources.enter_context(
             closing(_open_source(info, choice, options, gate=gate, stopwatch=stopwatch))
         )
