@@ -368,7 +368,8 @@ def _worst(report: Report) -> str:
 
 def _markdown(text: str) -> str:
     """Return `text` with what Markdown and HTML would take for markup escaped, on one line."""
-    escaped = re.sub(r"([\\`*_{}\[\]<>|#~])", r"\\\1", " ".join(text.split()))
+    printable = "".join(char if char.isprintable() else "\ufffd" for char in " ".join(text.split()))
+    escaped = re.sub(r"([\\`*_{}\[\]<>|#~])", r"\\\1", printable)
     return escaped.replace("&", "&amp;")
 
 

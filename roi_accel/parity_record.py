@@ -92,6 +92,11 @@ def compare_files(paths: Sequence[Path], calibration: Path | None) -> Report:
         read_record(path, name=path.stem if stems.count(path.stem) == 1 else str(path))
         for path in paths
     ]
+    names = [entry.participant.name for record in records for entry in record.entries]
+    for name in names:
+        if names.count(name) > 1:
+            msg = f"the records have two entries {name!r}, of which one would hide the other"
+            raise InputError(msg, remedy="rename a file, or make the record anew")
     rules = read_calibration(calibration) if calibration else Calibration()
     return compare_records(records, rules, provenance=provenance())
 

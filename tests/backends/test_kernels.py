@@ -22,10 +22,6 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.parametrize("backend", ["opencl"], indirect=True)
 
-SIZES = [(33, 35), (176, 144), (576, 324), (1920, 1080)]
-MASKS_AND_FADES = [((256, 144), 0.1), ((22, 15), 0.0), ((33, 1), 1.0)]
-UHD_CASES = [PixelFormat("420", 8), PixelFormat("422", 10), PixelFormat("444", 16)]
-
 by_formats = pytest.mark.parametrize("pixel_format", ALL_FORMATS, ids=lambda f: f.name)
 
 
@@ -71,24 +67,6 @@ def plan_of(
         fade=fade,
         model=ModelSize(min(size[0], 252), min(size[1], 141), 256, 144),
     )
-
-
-@by_formats
-@pytest.mark.parametrize("size", SIZES, ids=str)
-def test_every_output_has_the_reference_backends_digest(
-    backend: Backend, pixel_format: PixelFormat, size: tuple[int, int]
-) -> None:
-    for mask, fade in MASKS_AND_FADES:
-        plan = plan_of(pixel_format, size, mask, fade)
-        assert digests(backend, plan, 1) == digests(NumpyBackend(), plan, 1), (mask, fade)
-
-
-@pytest.mark.parametrize("pixel_format", UHD_CASES, ids=lambda f: f.name)
-def test_every_output_has_the_reference_backends_digest_in_uhd(
-    backend: Backend, pixel_format: PixelFormat
-) -> None:
-    plan = plan_of(pixel_format, (3840, 2160), (256, 144), 0.1)
-    assert digests(backend, plan, 2) == digests(NumpyBackend(), plan, 2)
 
 
 @by_formats

@@ -300,6 +300,15 @@ def test_a_record_named_twice_is_refused(node: Callable[..., Path]) -> None:
         compare_files([path, path.parent / "." / path.name], None)
 
 
+def test_an_entry_cannot_hide_another_of_its_name(node: Callable[..., Path]) -> None:
+    content = json.loads(text("numpy"))
+    wrong = copy.deepcopy(content["entries"][0])
+    wrong["digests"][a_key()]["upsample"] = "0" * 64
+    content["entries"].insert(0, wrong)
+    with pytest.raises(InputError, match="two entries 'one: numpy'"):
+        compare_files([node("one", reseal(content))], None)
+
+
 def test_records_of_one_file_name_are_told_apart(node: Callable[..., Path]) -> None:
     path = node("node", text("numpy"))
     (folder := path.parent / "other").mkdir()

@@ -207,6 +207,10 @@ def test_markdown_shows_names_and_reasons_as_they_are_and_never_as_markup() -> N
     assert any('a|b <script> & "c" *d* `e`' in text for text in shown)
 
 
+def test_markdown_holds_no_control_characters() -> None:
+    assert all(char.isprintable() or char == "\n" for char in to_markdown(NASTY_REPORT))
+
+
 def test_a_pipe_in_a_name_does_not_end_its_column() -> None:
     tokens = rendered(report(cell("OK", got="node|1")))
     fields = [tokens[n + 1].children for n, token in enumerate(tokens) if token.type == "td_open"]
