@@ -25,7 +25,7 @@ from roi_accel.backends.tables import normalisation_table
 from roi_accel.errors import BackendUnavailable
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from types import TracebackType
 
     from numpy.typing import NDArray
@@ -66,6 +66,7 @@ class OpenclSession:
         self._resident: Frame | None = None
         self._events: list[tuple[str, cl.Event]] = []
         self._seconds: Counter[str] = Counter()
+        self._tell: Callable[[str, int, int], None] | None = None
         self._memory: Memory | None = None
         with self._running():
             timed = cl.command_queue_properties.PROFILING_ENABLE
@@ -88,6 +89,10 @@ class OpenclSession:
     def event_seconds(self) -> dict[str, float]:
         """Seconds on the device per kind of work, from the driver's own events."""
         return dict(self._seconds)
+
+    def tell_events(self, tell: Callable[[str, int, int], None]) -> None:
+        """Let `tell` know of each piece of work: its kind, begin and end, in the device's ns."""
+        self._tell = tell
 
     def preprocess(self, reference: Frame) -> ModelInput:
         """Return float32[1, 3, padded_height, padded_width], the network's input for `reference`.
@@ -240,7 +245,10 @@ class OpenclSession:
             event.wait()
             # Timings are a service; a driver without them still computes.
             with contextlib.suppress(cl.Error):
-                self._seconds[kind] += (event.profile.end - event.profile.start) * _NANOSECOND
+                start, stop = event.profile.start, event.profile.end
+                self._seconds[kind] += (stop - start) * _NANOSECOND
+                if self._tell is not None:
+                    self._tell(kind, start, stop)
 
     def _release(self) -> None:
         if self._memory is None:

@@ -117,6 +117,36 @@ class Session(Protocol):
     ) -> None: ...
 
 
+def slots_of(session: Session) -> int:
+    """Return how many threads `session` serves at once: its optional ``slots``, else 1."""
+    return int(getattr(session, "slots", 1))
+
+
+def unwrapped(session: Session) -> Session:
+    """Return the device's own session, out of whatever watches or guards it."""
+    inner: Session | None = getattr(session, "inner", None)
+    return session if inner is None else unwrapped(inner)
+
+
+@runtime_checkable
+class CountsSeconds(Protocol):
+    """A session that knows what its device spent its time on; optional."""
+
+    @property
+    def event_seconds(self) -> dict[str, float]:
+        """Seconds on the device per kind of work, from its own events."""
+        ...
+
+
+@runtime_checkable
+class TellsEvents(Protocol):
+    """A session whose device says when each piece of work began and ended; optional."""
+
+    def tell_events(self, tell: Callable[[str, int, int], None]) -> None:
+        """Let `tell` know of each: its kind, begin and end, in the device's nanoseconds."""
+        ...
+
+
 @runtime_checkable
 class InfersOnDevice(Protocol):
     """A session beside whose kernels a network can run, its input and output staying on the device.

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import threading
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Protocol, Self
 
 from roi_accel.backends.numpy_backend import NumpyBackend
+from roi_accel.backends.protocol import slots_of
 from roi_accel.parity.compare import frame_planes, input_channels
 from roi_accel.parity.ledger import Check
 from roi_accel.parity.selftest import frames_and_mask
@@ -84,24 +86,37 @@ class CheckedSession:
         ledger: Ledger,
         timed: Timed,
     ) -> None:
-        self._session = session
+        self.inner = session
         self._reference = NumpyBackend().open(session.plan)
         self._device = device
         self._videos = videos
         self._masks = ("", *(f", region {name}" for name in regions))
         self._ledger = ledger
         self._timed = timed
-        self._watched: _Watched | None = None
+        self._local = threading.local()
+        # NumPy's session serves one thread at a time, and what was seen earlier is shared.
+        self._lock = threading.Lock()
         self._earlier: list[Check] = []
 
     @property
     def plan(self) -> Plan:
         """What this session was opened for."""
-        return self._session.plan
+        return self.inner.plan
+
+    @property
+    def slots(self) -> int:
+        """How many threads the device's session serves at once."""
+        return slots_of(self.inner)
+
+    @property
+    def _watched(self) -> _Watched | None:
+        """The frame that this thread is checking."""
+        watched: _Watched | None = getattr(self._local, "watched", None)
+        return watched
 
     @contextmanager
     def watch(self, index: int, distorted: Sequence[Frame]) -> Iterator[None]:
-        """Check all that is computed in the ``with``; masked frames at its end.
+        """Check all that this thread computes in the ``with``; masked frames at its end.
 
         Only then, and those of the frame before once more, so that an answer which a later one
         overwrote is found.
@@ -111,10 +126,12 @@ class CheckedSession:
         ParityError
             Something differs; also from `preprocess` and `substitute` inside the ``with``.
         """
-        self._watched = watched = _Watched(index, distorted)
+        self._local.watched = watched = _Watched(index, distorted)
         try:
             yield
-            with self._timed():
+            if not watched.masked:
+                return
+            with self._timed(), self._lock:
                 for video, check in watched.masked:
                     self._ledger.count(check, compared_with=NumpyBackend.name, video=video)
                 for check in self._earlier:
@@ -124,18 +141,19 @@ class CheckedSession:
                     for _, check in watched.masked
                 ]
         finally:
-            self._watched = None
+            self._local.watched = None
 
     def preprocess(self, reference: Frame) -> ModelInput:
         """Return the network's input for `reference`, as `Session.preprocess` does."""
         watched = self._watched
         if watched is None:
-            return self._session.preprocess(reference)
+            return self.inner.preprocess(reference)
         with self._timed():
             inputs = {f"reference {name}": plane for name, plane in frame_planes(reference).items()}
             before = _copied(inputs)
-            wanted = self._reference.preprocess(reference)
-        got = self._session.preprocess(reference)
+            with self._lock:
+                wanted = self._reference.preprocess(reference)
+        got = self.inner.preprocess(reference)
         with self._timed():
             self._require_untouched(watched.index, "preprocess", before, inputs)
             check = Check(
@@ -152,21 +170,22 @@ class CheckedSession:
 
     def upsample(self, mask: Mask) -> Alpha:
         """Return alpha on each plane's own grid; unchecked, since no score is computed from it."""
-        return self._session.upsample(mask)
+        return self.inner.upsample(mask)
 
     def substitute(self, reference: Frame, distorted: Frame, mask: Mask) -> Frame:
         """Return the masked frame, as `Session.substitute` does."""
         watched = self._watched
         if watched is None:
-            return self._session.substitute(reference, distorted, mask)
+            return self.inner.substitute(reference, distorted, mask)
         video = next(n for n, frame in enumerate(watched.distorted) if frame is distorted)
         number = sum(1 for earlier, _ in watched.masked if earlier == video)
         what = f"substitute of {self._videos[video]}{self._masks[number]}"
         with self._timed():
             inputs = frames_and_mask(reference, distorted, mask)
             before = _copied(inputs)
-            wanted = self._reference.substitute(reference, distorted, mask)
-        got = self._session.substitute(reference, distorted, mask)
+            with self._lock:
+                wanted = self._reference.substitute(reference, distorted, mask)
+        got = self.inner.substitute(reference, distorted, mask)
         with self._timed():
             self._require_untouched(watched.index, what, before, inputs)
         check = Check(
@@ -184,7 +203,7 @@ class CheckedSession:
     def close(self) -> None:
         """Release the device's buffers, and the reference's."""
         self._reference.close()
-        self._session.close()
+        self.inner.close()
 
     def __enter__(self) -> Self:
         return self

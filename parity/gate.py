@@ -6,6 +6,7 @@ reference backend too. Arrays are only read here, so a run gives the same scores
 
 from __future__ import annotations
 
+import threading
 from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Literal
@@ -93,8 +94,8 @@ class Gate:
         self._self_test: SelfTest | None = None
         self._session: CheckedSession | None = None
         self._reference_network: tuple[Infer, str, Tolerance] | None = None
-        self._index: int | None = None
-        self._frames_checked = 0
+        self._local = threading.local()
+        self._checked: set[int] = set()
         self._notes: list[str] = []
         if mode == "off":
             self.note("nothing was checked")
@@ -162,7 +163,9 @@ class Gate:
 
     @contextmanager
     def frame(self, index: int, distorted: Sequence[Frame]) -> Iterator[None]:
-        """Check what the session and the network do inside the ``with``, if frame `index` is due.
+        """Check what this thread has computed in the ``with``, if frame `index` is due.
+
+        A frame may have one such block in which it gets its masks, and another for masking it.
 
         Raises
         ------
@@ -173,13 +176,13 @@ class Gate:
         if nothing or not is_checked(self._mode, index):
             yield
             return
-        self._index = index
+        self._local.index = index
         try:
             with self._session.watch(index, distorted) if self._session else nullcontext():
                 yield
-            self._frames_checked += 1
+            self._checked.add(index)
         finally:
-            self._index = None
+            self._local.index = None
 
     def check_map(self, model_input: ModelInput, saliency: SaliencyMap) -> None:
         """Hold a network's map against the reference provider's, if its frame is due.
@@ -194,12 +197,13 @@ class Gate:
         ParityError
             They lie further apart than the tolerance.
         """
-        if self._index is None or self._reference_network is None:
+        index: int | None = getattr(self._local, "index", None)
+        if index is None or self._reference_network is None:
             return
         infer, provider, tolerance = self._reference_network
         with self._timed():
             check = Check(
-                frame=self._index,
+                frame=index,
                 fault=f"saliency: the network's map differs from {provider}'s",
                 wanted={"mask": infer(model_input)},
                 got={"mask": saliency},
@@ -222,13 +226,14 @@ class Gate:
         ParityError
             They lie further apart than the tolerance and half a code, by which codes are rounded.
         """
-        if self._index is None or self._reference_network is None:
+        index: int | None = getattr(self._local, "index", None)
+        if index is None or self._reference_network is None:
             return
         infer, provider, tolerance = self._reference_network
         height, width = mask.shape
         wanted = np.clip(infer(model_input)[:height, :width].astype(np.float64), 0.0, 1.0)
         check = Check(
-            frame=self._index,
+            frame=index,
             fault=f"saliency: the device's mask differs from {provider}'s map",
             wanted={"mask": wanted},
             got={"mask": mask / float(MASK_MAX)},
@@ -250,7 +255,7 @@ class Gate:
             "self_test": None if test is None else {"cases": test.cases, "values": test.values},
             "reference": None if self._session is None else NumpyBackend.name,
             "frames": _FRAMES[self._mode],
-            "frames_checked": self._frames_checked,
+            "frames_checked": len(self._checked),
             "stages": self._ledger.report(video),
             "notes": list(self._notes),
         }

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack, closing
 from typing import TYPE_CHECKING
 
+from roi_accel.conveyor import ahead
 from roi_accel.errors import InputError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Generator, Iterator, Sequence
 
     from roi_accel.backends.frame import Frame
     from roi_accel.timing import Stopwatch
@@ -32,8 +34,11 @@ def read_together(
     frame_count: int | None,
     shortest: bool,
     stopwatch: Stopwatch,
-) -> Iterator[tuple[Frame, ...]]:
+    depth: int = 2,
+) -> Generator[tuple[Frame, ...], None, None]:
     """Yield one frame of each reader at a time, the reference's first.
+
+    Each video is decoded by a thread of its own, which has ended when the generator has.
 
     Parameters
     ----------
@@ -45,24 +50,42 @@ def read_together(
         Stop where the shortest video ends; otherwise unequal lengths are an error.
     stopwatch : Stopwatch
         Counts the stage ``decode``.
+    depth : int
+        Frames of each video that may wait.
 
     Raises
     ------
     InputError
         One video has more frames than another; says how many each has.
     """
-    iterators = [iter(reader) for reader in readers]
-    count = 0
-    while frame_count is None or count < frame_count:
-        with stopwatch.stage("decode"):
+    with ExitStack() as threads:
+        iterators = [
+            threads.enter_context(
+                closing(
+                    ahead(
+                        stopwatch.timed("decode", reader),
+                        depth,
+                        name=f"decode {_role(number)}",
+                        watch=stopwatch.level(f"decoded {_role(number)}"),
+                    )
+                )
+            )
+            for number, reader in enumerate(readers)
+        ]
+        count = 0
+        while frame_count is None or count < frame_count:
             frames = [next(iterator, None) for iterator in iterators]
-        present = tuple(frame for frame in frames if frame is not None)
-        if len(present) < len(frames):
-            if present and not shortest:
-                _raise_unequal(readers, iterators, frames, count)
-            return
-        yield present
-        count += 1
+            present = tuple(frame for frame in frames if frame is not None)
+            if len(present) < len(frames):
+                if present and not shortest:
+                    _raise_unequal(readers, iterators, frames, count)
+                return
+            yield present
+            count += 1
+
+
+def _role(number: int) -> str:
+    return f"distorted {number}" if number else "reference"
 
 
 def _raise_unequal(

@@ -2,32 +2,29 @@
 
 from __future__ import annotations
 
-import platform
 from contextlib import ExitStack, closing, contextmanager
-from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-import numpy as np
-
-from roi_accel._version import __version__
-from roi_accel.assemble import Facts, MaskMeans, assemble
-from roi_accel.backends.arithmetic import mean_alpha, mean_saliency
+from roi_accel.assemble import Facts, assemble
 from roi_accel.backends.plan import Plan
-from roi_accel.backends.tables import fade_table
+from roi_accel.backends.protocol import CountsSeconds, TellsEvents, slots_of, unwrapped
+from roi_accel.backends.serial_session import SerialSession
 from roi_accel.cautions import cautions
 from roi_accel.dispatch import choose_backend
 from roi_accel.errors import InputError
 from roi_accel.evidence import EvidenceFolder
-from roi_accel.files import sha256_of
-from roi_accel.lockstep import check_known_counts, read_together
+from roi_accel.lockstep import check_known_counts
 from roi_accel.masks import MaskSource, open_mask_source
 from roi_accel.masks.network import NetworkSource
 from roi_accel.models import resolve
 from roi_accel.parity.calibration import Calibration, read_calibration
 from roi_accel.parity.gate import Gate
+from roi_accel.provenance import provenance, video_facts
 from roi_accel.providers import CPU_PROVIDER, SHORT_NAMES, ProviderPlan, plan_provider
 from roi_accel.saliency import SaliencyNetwork
+from roi_accel.stages import Stages
+from roi_accel.threads import share_threads
 from roi_accel.timing import Stopwatch
 from roi_accel.video import check_same_geometry, check_scorable, open_video
 from roi_accel.vmaf import (
@@ -40,19 +37,15 @@ from roi_accel.vmaf import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
-    from roi_accel.backends.frame import Frame
-    from roi_accel.backends.protocol import Mask, Session
     from roi_accel.dispatch import Choice
     from roi_accel.options import ScoreOptions
     from roi_accel.result import Result
+    from roi_accel.stages import Progress
+    from roi_accel.threads import ThreadShares
     from roi_accel.video import VideoInfo, VideoReader
-    from roi_accel.vmaf import Scorer, VmafLog
-
-    Progress = Callable[[int, int | None], None]
-    """Called with the frames done and, where it is known, how many there are."""
 
 
 def score_all(
@@ -61,84 +54,103 @@ def score_all(
     options: ScoreOptions,
     *,
     progress: Progress | None = None,
+    stopwatch: Stopwatch | None = None,
 ) -> list[Result]:
     """Score each of `distorted` against `reference`, which is decoded and looked at once.
+
+    Parameters
+    ----------
+    reference, distorted : Path
+    options : ScoreOptions
+    progress : callable, optional
+        Called by the caller's thread with the frames done and the total, if it is known.
+    stopwatch : Stopwatch, optional
+        One that is traced, for a timeline of the run.
 
     Raises
     ------
     RoiAccelError
         One of its subclasses; nothing is left behind, no process, no file.
     """
-    stopwatch = Stopwatch()
+    stopwatch = stopwatch or Stopwatch()
     if not distorted:
         msg = "there is no distorted video to score"
         raise InputError(msg, remedy="name at least one with -d")
-    models = parse_models(options.model)
-    features = parse_features(options.feature)
-    calibration = read_calibration(options.calibration) if options.calibration else Calibration()
-    scorer = find_scorer(options.vmaf)
+    shares = share_threads(options.threads)
     with ExitStack() as resources:
-        readers = [
-            resources.enter_context(open_video(path, raw=options.raw, threads=options.threads))
-            for path in (reference, *distorted)
-        ]
-        _check_readers(readers, options)
-        info = readers[0].info
-        if scorer.kind == "vmaf" and is_unsafe_for_tool(info.pixel_format, info.width, info.height):
-            scorer = find_scorer(options.vmaf, ffmpeg_only=True)
-        choice = choose_backend(options.backend, device=options.device, threads=options.threads)
-        backend = choice.backend
-        gate = Gate(
-            options.gate,
-            backend,
-            timed=partial(stopwatch.stage, "gate"),
-            save=EvidenceFolder(options.dump).save if options.dump else None,
-        )
-        source = resources.enter_context(
-            closing(_open_source(info, choice, options, gate=gate, stopwatch=stopwatch))
-        )
-        if isinstance(source, NetworkSource) and options.gate != "off":
-            resources.enter_context(
-                _reference_network(source.network, choice, options, calibration, gate)
+        with stopwatch.stage("prepare"):
+            models = parse_models(options.model)
+            features = parse_features(options.feature)
+            calibration = (
+                read_calibration(options.calibration) if options.calibration else Calibration()
             )
-        session = resources.enter_context(
-            gate.open(
-                _plan(info, source, options),
-                videos=[str(path) for path in distorted],
-                regions=source.region_names,
+            scorer = find_scorer(options.vmaf)
+            readers = [
+                resources.enter_context(open_video(path, raw=options.raw, threads=shares.decode))
+                for path in (reference, *distorted)
+            ]
+            _check_readers(readers, options)
+            info = readers[0].info
+            if scorer.kind == "vmaf" and is_unsafe_for_tool(
+                info.pixel_format, info.width, info.height
+            ):
+                scorer = find_scorer(options.vmaf, ffmpeg_only=True)
+            choice = choose_backend(options.backend, device=options.device, threads=shares.kernels)
+            gate = Gate(
+                options.gate,
+                choice.backend,
+                timed=partial(stopwatch.stage, "gate"),
+                save=EvidenceFolder(options.dump).save if options.dump else None,
             )
-        )
-        per_video = 2 + len(source.region_names)
-        request = ScoringRequest(
-            pixel_format=info.pixel_format,
-            width=info.width,
-            height=info.height,
-            variants=per_video * len(distorted),
-            models=models,
-            features=features,
-            threads=options.threads,
-            subsample=options.subsample,
-        )
-        scoring = resources.enter_context(Scoring(scorer, request))
-        run = _Run(readers, source, session, gate, scoring, stopwatch, progress)
-        run.feed_all(options)
+            source = resources.enter_context(
+                closing(_open_source(info, choice, options, shares, gate=gate, stopwatch=stopwatch))
+            )
+            if isinstance(source, NetworkSource) and options.gate != "off":
+                resources.enter_context(
+                    _reference_network(source.network, choice, options, shares, calibration, gate)
+                )
+            session = resources.enter_context(
+                gate.open(
+                    _plan(info, source, options),
+                    videos=[str(path) for path in distorted],
+                    regions=source.region_names,
+                )
+            )
+            device_session = unwrapped(session)
+            if stopwatch.is_traced and isinstance(device_session, TellsEvents):
+                device_session.tell_events(
+                    lambda name, start, stop: stopwatch.device_span(
+                        name, choice.backend.device, start, stop
+                    )
+                )
+            if slots_of(session) == 1:
+                session = SerialSession(session)
+            per_video = 2 + len(source.region_names)
+            request = ScoringRequest(
+                pixel_format=info.pixel_format,
+                width=info.width,
+                height=info.height,
+                variants=per_video * len(distorted),
+                models=models,
+                features=features,
+                threads=shares.vmaf,
+                subsample=options.subsample,
+            )
+            scoring = resources.enter_context(Scoring(scorer, request))
+        stages = Stages(readers, source, session, gate, scoring, stopwatch, progress)
+        stages.feed_all(options)
         whole = options.frame_count is None and not options.shortest
-        source.finish(len(run.means), whole=whole)
+        source.finish(len(stages.means), whole=whole)
         with stopwatch.stage("vmaf_finish"):
             logs = scoring.finish()
-        provenance = _provenance(readers, source, options, scorer, logs[0])
-        provenance["backend"] = {
-            "name": backend.name,
-            "device": backend.device,
-            "description": choice.status.description,
-            "driver": choice.status.driver,
-            "reason": choice.reason,
-        }
-        timing = stopwatch.report(len(run.means))
+        facts = provenance(info, source, choice, options, scorer, logs[0])
+        timing = stopwatch.report(len(stages.means))
+        if isinstance(device_session, CountsSeconds):
+            timing["device"] = device_session.event_seconds
     return [
         assemble(
             logs[number * per_video : (number + 1) * per_video],
-            run.means,
+            stages.means,
             models=models,
             keep_features=bool(features),
             region_names=source.region_names,
@@ -147,9 +159,9 @@ def score_all(
                 reference=str(reference),
                 distorted=str(path),
                 saliency_model=source.label,
-                provenance=provenance | {"distorted": _video_facts(readers[number + 1].info)},
+                provenance=facts | {"distorted": video_facts(readers[number + 1].info)},
                 warnings=source.warnings
-                + cautions(info, readers[number + 1].info, options, scorer, len(run.means)),
+                + cautions(info, readers[number + 1].info, options, scorer, len(stages.means)),
                 parity=gate.report(number),
                 timing=timing,
             ),
@@ -167,7 +179,13 @@ def _check_readers(readers: Sequence[VideoReader], options: ScoreOptions) -> Non
 
 
 def _open_source(
-    info: VideoInfo, choice: Choice, options: ScoreOptions, *, gate: Gate, stopwatch: Stopwatch
+    info: VideoInfo,
+    choice: Choice,
+    options: ScoreOptions,
+    shares: ThreadShares,
+    *,
+    gate: Gate,
+    stopwatch: Stopwatch,
 ) -> MaskSource:
     """Return the mask source that the options name; by default the network."""
     source = open_mask_source(
@@ -183,9 +201,9 @@ def _open_source(
     network = SaliencyNetwork(
         resolve(options.saliency_model),
         plan_provider(
-            choice.backend.name, choice.status, requested=options.ep, threads=options.threads
+            choice.backend.name, choice.status, requested=options.ep, threads=shares.network
         ),
-        threads=options.threads,
+        threads=shares.network,
         strict_ep=options.strict_ep,
     )
     return NetworkSource(
@@ -203,6 +221,7 @@ def _reference_network(
     network: SaliencyNetwork,
     choice: Choice,
     options: ScoreOptions,
+    shares: ThreadShares,
     calibration: Calibration,
     gate: Gate,
 ) -> Iterator[None]:
@@ -216,7 +235,7 @@ def _reference_network(
     asked = [options.ep] if options.ep else []
     names = (*asked, *short, provider, device, f"{device} {choice.status.description}")
     plan = ProviderPlan(CPU_PROVIDER, "the gate compares with it")
-    with closing(SaliencyNetwork(network.model, plan, threads=options.threads)) as reference:
+    with closing(SaliencyNetwork(network.model, plan, threads=shares.network)) as reference:
         tolerance = calibration.tolerance("saliency", names)
         gate.compare_network(reference.infer, CPU_PROVIDER, tolerance)
         yield
@@ -239,118 +258,3 @@ def _plan(info: VideoInfo, source: MaskSource, options: ScoreOptions) -> Plan:
         )
     except ValueError as error:
         raise InputError(str(error), remedy="choose a larger --saliency-size") from error
-
-
-@dataclass
-class _Run:
-    """The loop over frames, and what it learns about their masks."""
-
-    readers: Sequence[VideoReader]
-    source: MaskSource
-    session: Session
-    gate: Gate
-    scoring: Scoring
-    stopwatch: Stopwatch
-    progress: Progress | None
-
-    def __post_init__(self) -> None:
-        plan = self.session.plan
-        self._fade = fade_table(plan.threshold_code, plan.fade_code)
-        self._last: tuple[Mask, MaskMeans] | None = None
-        self.means: list[MaskMeans] = []
-
-    def feed_all(self, options: ScoreOptions) -> None:
-        """Read, mask and feed every frame."""
-        total = _expected_frames(self.readers, options)
-        together = read_together(
-            self.readers,
-            frame_count=options.frame_count,
-            shortest=options.shortest,
-            stopwatch=self.stopwatch,
-        )
-        for index, (reference, *distorted) in enumerate(together):
-            with self.gate.frame(index, distorted):
-                streams = self._mask(index, reference, distorted)
-            with self.stopwatch.stage("vmaf_feed"):
-                self.scoring.feed(streams)
-            if self.progress:
-                self.progress(index + 1, total)
-        if not self.means:
-            msg = f"there is no frame to score in {self.readers[0].info.path}"
-            raise InputError(msg, remedy="check the file")
-
-    def _mask(self, index: int, reference: Frame, distorted: Sequence[Frame]) -> list[Frame]:
-        """Return the scorer's streams: the reference, then per video the full and masked frames."""
-        masks = self.source.masks(index, reference, self.session)
-        self.means.append(self._mean(masks[0]))
-        streams = [reference]
-        with self.stopwatch.stage("substitute"):
-            for frame in distorted:
-                streams.append(frame)
-                streams += [self.session.substitute(reference, frame, mask) for mask in masks]
-        return streams
-
-    def _mean(self, mask: Mask) -> MaskMeans:
-        """Return the mask's means; a mask that has not changed is the same array as before."""
-        if self._last is None or self._last[0] is not mask:
-            self._last = mask, MaskMeans(mean_saliency(mask), mean_alpha(mask, self._fade))
-        return self._last[1]
-
-
-def _expected_frames(readers: Sequence[VideoReader], options: ScoreOptions) -> int | None:
-    counts = [reader.info.frame_count or reader.info.estimated_frame_count for reader in readers]
-    known = [count for count in (*counts, options.frame_count) if count is not None]
-    return min(known) if known else None
-
-
-def _provenance(
-    readers: Sequence[VideoReader],
-    source: MaskSource,
-    options: ScoreOptions,
-    scorer: Scorer,
-    log: VmafLog,
-) -> dict[str, Any]:
-    return {
-        "roi_accel": __version__,
-        "python": platform.python_version(),
-        "numpy": np.__version__,
-        "system": f"{platform.system()} {platform.machine()}",
-        "mask": source.provenance(),
-        "parameters": {
-            "threshold": options.threshold,
-            "fade": options.fade,
-            "weight": options.weight,
-            "models": list(options.model),
-            "model_sha256": {
-                str(model.path): sha256_of(model.path)
-                for model in parse_models(options.model)
-                if model.path
-            },
-            "features": list(options.feature),
-            "subsample": options.subsample,
-            "frame_count": options.frame_count,
-            "shortest": options.shortest,
-        },
-        "vmaf": {
-            "scorer": scorer.kind,
-            "scorer_version": scorer.version,
-            "found": scorer.source,
-            "libvmaf": log.version,
-        },
-        "reference": _video_facts(readers[0].info),
-    }
-
-
-def _video_facts(info: VideoInfo) -> dict[str, Any]:
-    return {
-        "width": info.width,
-        "height": info.height,
-        "pixel_format": info.pixel_format.name,
-        "colour_matrix": info.colour_matrix.value,
-        "colour_matrix_source": info.colour_matrix_source,
-        "colour_range": info.colour_range.value,
-        "colour_range_source": info.colour_range_source,
-        "transfer": info.transfer,
-        "frame_rate": str(info.frame_rate) if info.frame_rate else None,
-        "codec": info.codec,
-    }

@@ -1,43 +1,142 @@
-"""Where the time of a run goes, stage by stage."""
+"""Where the time of a run goes: seconds per stage, and every span where a trace is wanted."""
 
 from __future__ import annotations
 
+import threading
 import time
 from collections import defaultdict
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, TypeVar
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterable, Iterator
+
+Item = TypeVar("Item")
+
+_END: Any = object()
+
+
+@dataclass(frozen=True)
+class Span:
+    """One stretch of work.
+
+    Attributes
+    ----------
+    name : str
+        The stage's.
+    track : str
+        The thread's name, or the device's.
+    start, seconds : float
+        Since the stopwatch was started.
+    frame : int or None
+    """
+
+    name: str
+    track: str
+    start: float
+    seconds: float
+    frame: int | None = None
+
+
+@dataclass(frozen=True)
+class Level:
+    """How many frames waited in a queue from `time` on, in seconds since the start."""
+
+    name: str
+    time: float
+    frames: int
 
 
 class Stopwatch:
-    """Adds up the wall time spent in named stages, which may lie inside one another."""
+    """Adds up the time spent in named stages, which may lie inside one another, by any thread.
 
-    def __init__(self) -> None:
+    The thread that makes it leads the run: its stages, with ``other`` for what lies between them,
+    add up to the wall time. Those of other threads ran beside it.
+
+    Parameters
+    ----------
+    is_traced : bool
+        Whether to remember every span and every queue's level.
+    """
+
+    def __init__(self, *, is_traced: bool = False) -> None:
         self._started = time.perf_counter()
-        self._seconds: defaultdict[str, float] = defaultdict(float)
-        self._inner = [0.0]
+        self._leader = threading.get_ident()
+        self._led: defaultdict[str, float] = defaultdict(float)
+        self._beside: defaultdict[str, float] = defaultdict(float)
+        self._lock = threading.Lock()
+        self._local = threading.local()
+        self._device_offset: float | None = None
+        self.is_traced = is_traced
+        self.spans: list[Span] = []
+        self.levels: list[Level] = []
 
     @contextmanager
-    def stage(self, name: str) -> Iterator[None]:
+    def stage(self, name: str, frame: int | None = None) -> Iterator[None]:
         """Count the time inside the ``with`` for stage `name`, less that of stages inside it."""
+        inner: list[float] = self._local.__dict__.setdefault("inner", [0.0])
         started = time.perf_counter()
-        self._inner.append(0.0)
+        inner.append(0.0)
         try:
             yield
         finally:
             elapsed = time.perf_counter() - started
-            self._seconds[name] += elapsed - self._inner.pop()
-            self._inner[-1] += elapsed
+            seconds = self._led if threading.get_ident() == self._leader else self._beside
+            with self._lock:
+                seconds[name] += elapsed - inner.pop()
+            inner[-1] += elapsed
+            if self.is_traced:
+                track = threading.current_thread().name
+                self.spans.append(Span(name, track, started - self._started, elapsed, frame))
+
+    def timed(self, name: str, items: Iterable[Item]) -> Iterator[Item]:
+        """Yield `items`, counting the time that it takes to bring forth each for stage `name`."""
+        iterator = iter(items)
+        index = 0
+        while True:
+            with self.stage(name, index):
+                item = next(iterator, _END)
+            if item is _END:
+                return
+            yield item
+            index += 1
+
+    def level(self, name: str) -> Callable[[int], None] | None:
+        """Return what is to be told how many frames wait in queue `name`; None without a trace."""
+        if not self.is_traced:
+            return None
+        return lambda frames: self.levels.append(
+            Level(name, time.perf_counter() - self._started, frames)
+        )
+
+    def device_span(self, name: str, device: str, start: int, stop: int) -> None:
+        """Remember what a device did, in nanoseconds of its own clock.
+
+        The two clocks are laid over one another at the first span, whose end the host sees at once.
+        """
+        now = time.perf_counter() - self._started
+        with self._lock:
+            if self._device_offset is None:
+                self._device_offset = now - stop * 1e-9
+            begin = start * 1e-9 + self._device_offset
+        self.spans.append(Span(name, device, begin, (stop - start) * 1e-9))
+
+    @property
+    def seconds(self) -> float:
+        """Wall time since the start."""
+        return time.perf_counter() - self._started
 
     def report(self, frames: int) -> dict[str, object]:
-        """Return the wall time in seconds, frames per second, and the share of each stage."""
-        total = time.perf_counter() - self._started
-        stages = {name: round(seconds, 6) for name, seconds in self._seconds.items()}
-        stages["other"] = round(total - sum(self._seconds.values()), 6)
+        """Return the result's ``timing`` block for a run of so many frames."""
+        total = self.seconds
+        with self._lock:
+            stages = {name: round(seconds, 6) for name, seconds in self._led.items()}
+            beside = {name: round(seconds, 6) for name, seconds in self._beside.items()}
+        stages["other"] = round(round(total, 6) - sum(stages.values()), 6)
         return {
             "seconds": round(total, 6),
             "frames_per_second": round(frames / total, 3),
             "stages": stages,
+            "beside": beside,
         }

@@ -24,6 +24,8 @@ from roi_accel.parity.gate import DEFAULT_GATE, GateMode
 from roi_accel.pipeline import score_all
 from roi_accel.result import to_csv, to_json
 from roi_accel.saliency import DEFAULT_SIZE, SaliencySize
+from roi_accel.timing import Stopwatch
+from roi_accel.trace import trace_json
 from roi_accel.vmaf import DEFAULT_MODEL, parse_models
 
 _INPUT = "Input"
@@ -240,6 +242,12 @@ def score(
         Path | None,
         typer.Option(help="Write a table with a row per frame here.", rich_help_panel=_OUTPUT),
     ] = None,
+    trace: Annotated[
+        Path | None,
+        typer.Option(
+            help="Write a timeline of the run here, which Perfetto opens.", rich_help_panel=_OUTPUT
+        ),
+    ] = None,
     overwrite: Annotated[
         bool,
         typer.Option("--overwrite", help="Replace existing output.", rich_help_panel=_OUTPUT),
@@ -274,10 +282,7 @@ def score(
 
         roi-accel score -r ref.yuv -d dist.yuv -w 1920 --height 1080 --pix-fmt yuv420p10le
     """
-    outputs = [path for path in (output, csv) if path is not None]
-    if len({path.resolve() for path in outputs}) < len(outputs):
-        msg = f"--output and --csv both name {output}"
-        raise InputError(msg, remedy="give each its own file")
+    outputs = _outputs({"--output": output, "--csv": csv, "--trace": trace})
     models = tuple(model or (DEFAULT_MODEL,))
     inputs = [reference, *distorted, Path(saliency_model)]
     inputs += [path for path in (mask, roi_track, calibration) if path]
@@ -316,11 +321,15 @@ def score(
         frame_count=frame_count,
         shortest=shortest,
     )
+    stopwatch = Stopwatch(is_traced=trace is not None)
     with frame_progress(show=False if quiet else progress) as advance:
-        results = score_all(reference, distorted, options, progress=advance)
+        results = score_all(reference, distorted, options, progress=advance, stopwatch=stopwatch)
     for warning in dict.fromkeys(line for result in results for line in result.warnings):
         print_warning(warning)
     text = to_json(results[0] if len(results) == 1 else results)
+    if trace is not None:
+        content = trace_json(stopwatch).encode()
+        write_atomically(trace, content, overwrite=overwrite, inputs=inputs)
     if csv is not None:
         write_atomically(csv, to_csv(results).encode(), overwrite=overwrite, inputs=inputs)
     if output is not None:
@@ -329,3 +338,16 @@ def score(
         write_stdout(text)
     if not quiet:
         print_summary(results)
+
+
+def _outputs(named: dict[str, Path | None]) -> list[Path]:
+    """Return the files to be written; InputError where two options name the same."""
+    first: dict[Path, str] = {}
+    for option, path in named.items():
+        if path is None:
+            continue
+        other = first.setdefault(path.resolve(), option)
+        if other != option:
+            msg = f"{other} and {option} both name {path}"
+            raise InputError(msg, remedy="give each its own file")
+    return [path for path in named.values() if path is not None]

@@ -86,11 +86,11 @@ class NetworkSource(MaskSource):
                 *session.tensor_device
             ):
                 self._memory = "device"
-                with self._stopwatch.stage("network"):
+                with self._stopwatch.stage("network", index):
                     return (session.infer(reference, self.network.infer_in_place),)
-            with self._stopwatch.stage("preprocess"):
+            with self._stopwatch.stage("preprocess", index):
                 model_input = session.preprocess(reference)
-            with self._stopwatch.stage("network"):
+            with self._stopwatch.stage("network", index):
                 saliency = self.network.infer(model_input)
             height, width = self.size
             mask = quantise(saliency[:height, :width])

@@ -1,0 +1,82 @@
+"""What decided a score, so that a result can be told from another and made again."""
+
+from __future__ import annotations
+
+import platform
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from roi_accel._version import __version__
+from roi_accel.files import sha256_of
+from roi_accel.vmaf import parse_models
+
+if TYPE_CHECKING:
+    from roi_accel.dispatch import Choice
+    from roi_accel.masks import MaskSource
+    from roi_accel.options import ScoreOptions
+    from roi_accel.video import VideoInfo
+    from roi_accel.vmaf import Scorer, VmafLog
+
+
+def provenance(
+    reference: VideoInfo,
+    source: MaskSource,
+    choice: Choice,
+    options: ScoreOptions,
+    scorer: Scorer,
+    log: VmafLog,
+) -> dict[str, Any]:
+    """Return the result's ``provenance`` block, but for the distorted video; strict JSON."""
+    return {
+        "roi_accel": __version__,
+        "python": platform.python_version(),
+        "numpy": np.__version__,
+        "system": f"{platform.system()} {platform.machine()}",
+        "mask": source.provenance(),
+        "parameters": {
+            "threshold": options.threshold,
+            "fade": options.fade,
+            "weight": options.weight,
+            "models": list(options.model),
+            "model_sha256": {
+                str(model.path): sha256_of(model.path)
+                for model in parse_models(options.model)
+                if model.path
+            },
+            "features": list(options.feature),
+            "subsample": options.subsample,
+            "frame_count": options.frame_count,
+            "shortest": options.shortest,
+        },
+        "vmaf": {
+            "scorer": scorer.kind,
+            "scorer_version": scorer.version,
+            "found": scorer.source,
+            "libvmaf": log.version,
+        },
+        "backend": {
+            "name": choice.backend.name,
+            "device": choice.backend.device,
+            "description": choice.status.description,
+            "driver": choice.status.driver,
+            "reason": choice.reason,
+        },
+        "reference": video_facts(reference),
+    }
+
+
+def video_facts(info: VideoInfo) -> dict[str, Any]:
+    """Return what a result says of one video."""
+    return {
+        "width": info.width,
+        "height": info.height,
+        "pixel_format": info.pixel_format.name,
+        "colour_matrix": info.colour_matrix.value,
+        "colour_matrix_source": info.colour_matrix_source,
+        "colour_range": info.colour_range.value,
+        "colour_range_source": info.colour_range_source,
+        "transfer": info.transfer,
+        "frame_rate": str(info.frame_rate) if info.frame_rate else None,
+        "codec": info.codec,
+    }

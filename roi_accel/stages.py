@@ -1,0 +1,157 @@
+"""The stages between a pair of videos and VMAF, all at work at once.
+
+One thread decodes each video, one makes masks, one or more mask frames, one per pipe feeds VMAF,
+and VMAF runs in processes of its own. What each does to a frame depends on that frame alone, and
+queues keep the order, so that scores never depend on timing.
+"""
+
+from __future__ import annotations
+
+from contextlib import closing
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, TypeVar
+
+from roi_accel.assemble import MaskMeans
+from roi_accel.backends.arithmetic import mean_alpha, mean_saliency
+from roi_accel.backends.protocol import slots_of
+from roi_accel.backends.tables import fade_table
+from roi_accel.conveyor import ahead, ordered_map
+from roi_accel.errors import InputError
+from roi_accel.lockstep import read_together
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Generator, Iterator, Sequence
+
+    from roi_accel.backends.frame import Frame
+    from roi_accel.backends.protocol import Mask, Session
+    from roi_accel.masks import MaskSource
+    from roi_accel.options import ScoreOptions
+    from roi_accel.parity.gate import Gate
+    from roi_accel.timing import Stopwatch
+    from roi_accel.video import VideoReader
+    from roi_accel.vmaf import Scoring
+
+    Progress = Callable[[int, int | None], None]
+    """Called with the frames done and, where it is known, how many there are."""
+
+T = TypeVar("T")
+
+QUEUE_DEPTH = 2
+"""Frames that may wait between two stages: enough to even them out, and a bound to memory."""
+
+
+@dataclass(frozen=True)
+class _Looked:
+    """One frame of each video, once its masks are known."""
+
+    index: int
+    reference: Frame
+    distorted: Sequence[Frame]
+    masks: Sequence[Mask]
+
+
+@dataclass
+class Stages:
+    """One run's stages, and what they learn about the masks on the way.
+
+    Parameters
+    ----------
+    readers : sequence of VideoReader
+        The reference, then the distorted videos.
+    source : MaskSource
+    session : Session
+        Used by as many threads as it has slots, and at least two.
+    gate : Gate
+    scoring : Scoring
+    stopwatch : Stopwatch
+    progress : callable, optional
+
+    Attributes
+    ----------
+    means : list of MaskMeans
+        Of every frame so far.
+    """
+
+    readers: Sequence[VideoReader]
+    source: MaskSource
+    session: Session
+    gate: Gate
+    scoring: Scoring
+    stopwatch: Stopwatch
+    progress: Progress | None
+
+    def __post_init__(self) -> None:
+        plan = self.session.plan
+        self._fade = fade_table(plan.threshold_code, plan.fade_code)
+        self._last: tuple[Mask, MaskMeans] | None = None
+        self.means: list[MaskMeans] = []
+
+    def feed_all(self, options: ScoreOptions) -> None:
+        """Read, mask and feed every frame; all threads have ended on return.
+
+        Raises
+        ------
+        RoiAccelError
+            From whatever stage, at its frame.
+        """
+        total = _expected_frames(self.readers, options)
+        together = read_together(
+            self.readers,
+            frame_count=options.frame_count,
+            shortest=options.shortest,
+            stopwatch=self.stopwatch,
+            depth=QUEUE_DEPTH,
+        )
+        with (
+            closing(self._ahead(self._look(together), "mask")) as looked,
+            closing(
+                ordered_map(self._mask, looked, slots_of(self.session), name="substitute")
+            ) as masked,
+            closing(self._ahead(masked, "substitute")) as streams,
+        ):
+            for index, each in enumerate(self.stopwatch.timed("wait_for_frames", streams)):
+                with self.stopwatch.stage("vmaf_feed", index):
+                    self.scoring.feed(each)
+                if self.progress:
+                    self.progress(index + 1, total)
+        if not self.means:
+            msg = f"there is no frame to score in {self.readers[0].info.path}"
+            raise InputError(msg, remedy="check the file")
+
+    def _ahead(self, items: Iterator[T], name: str) -> Generator[T, None, None]:
+        return ahead(items, QUEUE_DEPTH, name=name, watch=self.stopwatch.level(name))
+
+    def _look(self, together: Generator[tuple[Frame, ...], None, None]) -> Iterator[_Looked]:
+        """Yield each frame with its masks: the union's first, then one per region."""
+        with closing(together):
+            for index, (reference, *distorted) in enumerate(together):
+                with self.gate.frame(index, distorted):
+                    masks = self.source.masks(index, reference, self.session)
+                self.means.append(self._mean(masks[0]))
+                yield _Looked(index, reference, distorted, masks)
+
+    def _mask(self, looked: _Looked) -> list[Frame]:
+        """Return the scorer's streams: the reference, then per video the full and masked frames."""
+        streams = [looked.reference]
+        with (
+            self.stopwatch.stage("substitute", looked.index),
+            self.gate.frame(looked.index, looked.distorted),
+        ):
+            for frame in looked.distorted:
+                streams.append(frame)
+                streams += [
+                    self.session.substitute(looked.reference, frame, mask) for mask in looked.masks
+                ]
+        return streams
+
+    def _mean(self, mask: Mask) -> MaskMeans:
+        """Return the mask's means; a mask that has not changed is the same array as before."""
+        if self._last is None or self._last[0] is not mask:
+            self._last = mask, MaskMeans(mean_saliency(mask), mean_alpha(mask, self._fade))
+        return self._last[1]
+
+
+def _expected_frames(readers: Sequence[VideoReader], options: ScoreOptions) -> int | None:
+    counts = [reader.info.frame_count or reader.info.estimated_frame_count for reader in readers]
+    known = [count for count in (*counts, options.frame_count) if count is not None]
+    return min(known) if known else None
