@@ -1,10 +1,14 @@
-"""What a whole score costs, as a ratio to the two plain VMAF runs that nobody can do without.
+"""What whole scores cost beside what nobody can do without, and how the cost grows.
 
-    python -m roi_accel.bench.end_to_end -r ref.mp4 -d dist.mp4 --saliency-model student_v2
+    python -m roi_accel.bench.end_to_end --what ratio --sizes 1080p --depths 8
 
-Both sides are whole processes that start from the files: twice `ffmpeg -lavfi libvmaf`, one run
-after the other, against one `roi-accel score`, with the same ffmpeg and as many threads. They
-alternate, so that a change in the machine's speed meets both.
+Every figure is a ratio of whole processes that start from the files, run in turns with the same
+ffmpeg and as many threads:
+
+ratio    `roi-accel score` / two plain VMAF runs, one after the other
+plain    vmaf-roi-score's steps / `roi-accel score`, from raw files
+shared   one `roi-accel score` with four distorted videos / four with one
+growth   seconds of `roi-accel score` by frames, pixels and number of distorted videos
 """
 
 from __future__ import annotations
@@ -12,158 +16,259 @@ from __future__ import annotations
 import argparse
 import json
 import platform
-import statistics
-import subprocess
+import resource
 import sys
 import tempfile
-import time
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from rich.console import Console
+from rich.table import Table
+
 from roi_accel._version import __version__
-from roi_accel.backends.host import available_cores
+from roi_accel.backends.host import available_cores, processor_name
+from roi_accel.bench import commands
+from roi_accel.bench.alternate import alternate, ratios
+from roi_accel.bench.clips import SIZES, Pair, as_raw, make_pair
+from roi_accel.bench.commands import Setting
 from roi_accel.errors import InputError, RoiAccelError
+from roi_accel.models import resolve
 from roi_accel.vmaf import Scorer, find_scorer
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-_MADE_SIZE = "1920x1080"
+    Row = dict[str, Any]
+
+WHAT = ("ratio", "plain", "shared", "growth")
+GROWTH_FRAMES = (30, 60, 120, 240)
+GROWTH_DISTORTED = (1, 2, 4, 8)
+SHARED = 4
+
+_FEWER = {"720p": 1.0, "1080p": 1.0, "2160p": 0.4}
+"""Share of the frames that are measured at a size, so that no row takes much longer than others."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Measure, print a table and write the JSON that is asked for."""
+    """Measure, print tables and write the JSON that is asked for."""
     options = _parse(arguments)
     try:
         scorer = find_scorer(options.vmaf)
         if scorer.kind != "ffmpeg":
             msg = f"{scorer.path} reads no video files, so there is nothing plain to compare with"
             raise InputError(msg, remedy="name an ffmpeg with libvmaf: --vmaf FFMPEG")
-        with tempfile.TemporaryDirectory(prefix="roi-accel-bench-") as folder:
-            reference, distorted = options.reference, options.distorted
-            if reference is None or distorted is None:
-                reference, distorted = make_pair(scorer, Path(folder), options.frames)
-            report = measure(scorer, reference, distorted, options)
+        report = _report(scorer, options)
+        console = Console(highlight=False)
+        for what in options.what:
+            rows = _MEASURES[what](scorer, options)
+            report[what] = rows
+            console.print(_table(what, rows))
     except RoiAccelError as error:
         print(f"bench: {error}", file=sys.stderr)
         return error.exit_code
-    print_table(report)
     if options.json:
-        options.json.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
+        options.json.write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
     return 0
 
 
 def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("-r", "--reference", type=Path, help="default: a made one, 1080p")
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--what", nargs="+", choices=WHAT, default=["ratio"])
+    parser.add_argument("--sizes", nargs="+", choices=SIZES, default=["1080p"])
+    parser.add_argument("--depths", nargs="+", type=int, choices=(8, 10), default=[8])
+    parser.add_argument("--raw", action="store_true", help="raw files instead of H.264")
+    parser.add_argument("-r", "--reference", type=Path, help="default: a made one")
     parser.add_argument("-d", "--distorted", type=Path)
     parser.add_argument("--frames", type=int, default=60)
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--threads", type=int, default=available_cores())
-    parser.add_argument("--saliency-model", default="center-surround")
+    parser.add_argument("--saliency-models", nargs="+", default=["center-surround"])
     parser.add_argument("--saliency-size", default="256")
+    parser.add_argument("--backend", default="auto")
     parser.add_argument("--vmaf", help="an ffmpeg with libvmaf")
     parser.add_argument("--json", type=Path, help="write the figures here")
     return parser.parse_args(arguments)
 
 
-def make_pair(scorer: Scorer, folder: Path, frames: int) -> tuple[Path, Path]:
-    """Make a 1080p test pattern with noise, and a copy encoded badly, both H.264."""
-    reference, distorted = folder / "reference.mp4", folder / "distorted.mp4"
-    source = f"testsrc2=size={_MADE_SIZE}:rate=25,noise=alls=12:allf=t,format=yuv420p"
-    ffmpeg = [str(scorer.path), "-hide_banner", "-loglevel", "error", "-y"]
-    encode = ["-c:v", "libx264", "-preset", "veryfast"]
-    _run([*ffmpeg, "-f", "lavfi", "-i", source, "-frames:v", str(frames), *encode, "-crf", "12",
-          reference.name], folder)  # fmt: skip
-    _run([*ffmpeg, "-i", reference.name, *encode, "-crf", "36", distorted.name], folder)
-    return reference, distorted
-
-
-def measure(
-    scorer: Scorer, reference: Path, distorted: Path, options: argparse.Namespace
-) -> dict[str, Any]:
-    """Return the seconds of each alternating run and their ratios, after one warm-up of each."""
-    reference, distorted = reference.resolve(), distorted.resolve()
-    with tempfile.TemporaryDirectory(prefix="roi-accel-bench-") as name:
-        folder = Path(name)
-        plain = _plain_command(scorer, reference, distorted, options)
-        ours = _our_command(scorer, reference, distorted, options)
-        seconds: dict[str, list[float]] = {"two_plain_vmaf_runs": [], "roi_accel_score": []}
-        for repeat in range(options.repeats + 1):
-            # Alternate which side goes first, too.
-            sides = [("two_plain_vmaf_runs", (plain, plain)), ("roi_accel_score", (ours,))]
-            for side, commands in sides if repeat % 2 else reversed(sides):
-                started = time.perf_counter()
-                for command in commands:
-                    _run(command, folder)
-                if repeat:
-                    seconds[side].append(time.perf_counter() - started)
-        result = json.loads((folder / "result.json").read_text(encoding="utf-8"))
+def _report(scorer: Scorer, options: argparse.Namespace) -> dict[str, Any]:
     return {
         "date": datetime.now(UTC).date().isoformat(),
         "roi_accel": __version__,
-        "system": f"{platform.system()} {platform.machine()}, {available_cores()} cores",
+        "system": f"{platform.system()} {platform.machine()}",
+        "processor": f"{processor_name()}, {available_cores()} cores",
         "python": platform.python_version(),
         "scorer": scorer.version,
         "threads": options.threads,
-        "video": result["provenance"]["reference"],
-        "frames": len(result["frames"]),
-        "mask": result["provenance"]["mask"],
-        "seconds": seconds,
-        "ratios": [
-            ours / plain
-            for plain, ours in zip(
-                seconds["two_plain_vmaf_runs"], seconds["roi_accel_score"], strict=True
-            )
-        ],
-        "stages_of_last_run": result["timing"]["stages"],
+        "repeats": options.repeats,
     }
 
 
-def print_table(report: dict[str, Any]) -> None:
-    """Print median and range of both sides and of their ratio."""
-    video = report["video"]
-    print(
-        f"{video['width']}x{video['height']} {video['pixel_format']}, {report['frames']} frames, "
-        f"{report['threads']} threads, mask {report['mask']['name']} at "
-        f"{report['mask']['input_width']}x{report['mask']['input_height']}\n"
+def measure_ratio(scorer: Scorer, options: argparse.Namespace) -> list[Row]:
+    """Return a row per size, depth and network: a whole run over two plain VMAF runs."""
+    rows = []
+    for size in options.sizes:
+        for depth in options.depths:
+            with tempfile.TemporaryDirectory(prefix="roi-accel-bench-") as name:
+                frames = max(2, round(options.frames * _FEWER[size]))
+                pair = _pair(scorer, options, Path(name), frames, SIZES[size], depth)
+                for network in options.saliency_models:
+                    setting = _setting(scorer, options, frames, network)
+                    plain = commands.plain(setting, pair, pair.distorted[0])
+                    sides = {
+                        "two plain runs": [plain, plain],
+                        "whole run": [commands.ours(setting, pair, pair.distorted[:1])],
+                    }
+                    seconds = alternate(sides, Path(name), repeats=options.repeats)
+                    rows.append(
+                        _row(size, depth, network, frames, pair)
+                        | ratios(seconds, "whole run", "two plain runs")
+                        | {"seconds": seconds, "timing": _result(Path(name))["timing"]}
+                    )
+    return rows
+
+
+def measure_plain(scorer: Scorer, options: argparse.Namespace) -> list[Row]:
+    """Return how many times longer vmaf-roi-score's steps take than a whole run."""
+    rows = []
+    for network in options.saliency_models:
+        with tempfile.TemporaryDirectory(prefix="roi-accel-bench-") as name:
+            frames = options.frames
+            made = make_pair(scorer, Path(name), frames, size=SIZES[options.sizes[0]])
+            pair = as_raw(scorer, made)
+            setting = _setting(scorer, options, frames, network)
+            steps = commands.vmaf_roi_scores_way(setting, pair, resolve(network).path)
+            sides = {
+                "vmaf-roi-score's steps": [steps],
+                "whole run": [commands.ours(setting, pair, pair.distorted[:1])],
+            }
+            seconds = alternate(sides, Path(name), repeats=options.repeats, warm_up=False)
+            rows.append(
+                _row(options.sizes[0], 8, network, frames, pair)
+                | ratios(seconds, "vmaf-roi-score's steps", "whole run")
+                | {"seconds": seconds}
+            )
+    return rows
+
+
+def measure_shared(scorer: Scorer, options: argparse.Namespace) -> list[Row]:
+    """Return one run with several distorted videos over as many runs with one each."""
+    rows = []
+    for network in options.saliency_models:
+        with tempfile.TemporaryDirectory(prefix="roi-accel-bench-") as name:
+            frames = options.frames
+            pair = make_pair(
+                scorer, Path(name), frames, size=SIZES[options.sizes[0]], distorted=SHARED
+            )
+            setting = _setting(scorer, options, frames, network)
+            sides = {
+                "together": [commands.ours(setting, pair, pair.distorted)],
+                "one by one": [commands.ours(setting, pair, (each,)) for each in pair.distorted],
+            }
+            seconds = alternate(sides, Path(name), repeats=options.repeats)
+            rows.append(
+                _row(options.sizes[0], 8, network, frames, pair)
+                | ratios(seconds, "together", "one by one")
+                | {"seconds": seconds}
+            )
+    return rows
+
+
+def measure_growth(scorer: Scorer, options: argparse.Namespace) -> list[Row]:
+    """Return the seconds of whole runs as frames, pixels and distorted videos grow one by one."""
+    network, rows = options.saliency_models[0], []
+    base = (options.frames, "1080p", 1)
+    points = [(frames, "1080p", 1) for frames in GROWTH_FRAMES]
+    points += [(options.frames, size, 1) for size in SIZES]
+    points += [(options.frames, "1080p", count) for count in GROWTH_DISTORTED]
+    for frames, size, distorted in dict.fromkeys([*points, base]):
+        with tempfile.TemporaryDirectory(prefix="roi-accel-bench-") as name:
+            pair = make_pair(scorer, Path(name), frames, size=SIZES[size], distorted=distorted)
+            setting = _setting(scorer, options, frames, network)
+            command = commands.ours(setting, pair, pair.distorted)
+            seconds = alternate({"run": [command]}, Path(name), repeats=options.repeats)["run"]
+            rows.append(
+                _row(size, 8, network, frames, pair)
+                | {"distorted": distorted, "seconds": {"whole run": seconds}}
+                | {"median": sorted(seconds)[len(seconds) // 2]}
+                | {"min": min(seconds), "max": max(seconds)}
+            )
+    # Of all children so far, VMAF's processes among them; the largest of these.
+    rows[-1]["largest_child_mib"] = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
+    return rows
+
+
+_MEASURES = {
+    "ratio": measure_ratio,
+    "plain": measure_plain,
+    "shared": measure_shared,
+    "growth": measure_growth,
+}
+
+
+def _pair(
+    scorer: Scorer,
+    options: argparse.Namespace,
+    folder: Path,
+    frames: int,
+    size: tuple[int, int],
+    depth: int,
+) -> Pair:
+    if options.reference and options.distorted:
+        given = (options.reference.resolve(), options.distorted.resolve())
+        return Pair(given[0], (given[1],), *size, "yuv420p")
+    pair = make_pair(scorer, folder, frames, size=size, bit_depth=depth)
+    return as_raw(scorer, pair) if options.raw else pair
+
+
+def _setting(scorer: Scorer, options: argparse.Namespace, frames: int, network: str) -> Setting:
+    # Commands run in a folder of their own.
+    path = Path(network)
+    return Setting(
+        scorer=scorer,
+        threads=options.threads,
+        frames=frames,
+        saliency_model=str(path.resolve()) if path.exists() else network,
+        saliency_size=options.saliency_size,
+        backend=options.backend,
     )
-    print("| what | median | min | max |")
-    print("|---|---|---|---|")
-    rows = [(name.replace("_", " ") + ", s", values) for name, values in report["seconds"].items()]
-    for name, values in [*rows, ("ratio", report["ratios"])]:
-        print(
-            f"| {name} | {statistics.median(values):.2f} | {min(values):.2f} | {max(values):.2f} |"
-        )
 
 
-def _plain_command(
-    scorer: Scorer, reference: Path, distorted: Path, options: argparse.Namespace
-) -> list[str]:
-    command = [str(scorer.path), "-hide_banner", "-nostdin", "-loglevel", "error"]
-    command += ["-i", f"file:{distorted}", "-i", f"file:{reference}"]
-    graph = f"libvmaf=log_fmt=json:log_path=plain.json:n_threads={options.threads}"
-    return [*command, "-frames:v", str(options.frames), "-lavfi", graph, "-f", "null", "-"]
+def _row(size: str, depth: int, network: str, frames: int, pair: Pair) -> Row:
+    return {
+        "size": size,
+        "bit_depth": depth,
+        "network": Path(network).stem,
+        "frames": frames,
+        "input": "raw" if pair.is_raw else "H.264",
+    }
 
 
-def _our_command(
-    scorer: Scorer, reference: Path, distorted: Path, options: argparse.Namespace
-) -> list[str]:
-    command = [sys.executable, "-m", "roi_accel", "score", "--quiet", "--overwrite"]
-    command += ["-r", str(reference), "-d", str(distorted), "-o", "result.json"]
-    command += ["--vmaf", str(scorer.path), "--threads", str(options.threads)]
-    command += ["--frame-count", str(options.frames)]
-    command += ["--saliency-model", options.saliency_model]
-    return [*command, "--saliency-size", options.saliency_size]
+def _result(folder: Path) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads((folder / commands.RESULT).read_text("utf-8"))
+    return found
 
 
-def _run(command: list[str], folder: Path) -> None:
-    done = subprocess.run(command, cwd=folder, capture_output=True, check=False)  # noqa: S603 - a list, no shell
-    if done.returncode:
-        said = done.stderr.decode(errors="replace").strip().splitlines()
-        msg = f"{Path(command[0]).name} failed: {said[-1] if said else done.returncode}"
-        raise InputError(msg, remedy="try the command by hand: " + " ".join(command))
+_TITLES = {
+    "ratio": "roi-accel score / two plain VMAF runs",
+    "plain": "vmaf-roi-score's steps / roi-accel score",
+    "shared": f"{SHARED} distorted videos together / one by one",
+    "growth": "seconds of roi-accel score",
+}
+
+
+def _table(what: str, rows: list[Row]) -> Table:
+    table = Table(title=_TITLES[what], title_justify="left")
+    columns = ["size", "bit_depth", "input", "network", "frames"]
+    columns += ["distorted"] if what == "growth" else []
+    for heading in (*columns, "median", "min", "max"):
+        table.add_column(heading.replace("_", " "))
+    for row in rows:
+        figures = (f"{row[name]:.2f}" for name in ("median", "min", "max"))
+        table.add_row(*(str(row[name]) for name in columns), *figures)
+    return table
 
 
 if __name__ == "__main__":

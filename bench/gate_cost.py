@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 
 from roi_accel._version import __version__
 from roi_accel.backends.host import available_cores
-from roi_accel.bench.end_to_end import make_pair
+from roi_accel.bench.clips import make_pair
 from roi_accel.errors import InputError, RoiAccelError
 from roi_accel.parity.gate import DEFAULT_GATE, GATE_MODES
 from roi_accel.vmaf import find_scorer
@@ -39,7 +39,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         with tempfile.TemporaryDirectory(prefix="roi-accel-bench-") as folder:
             pair = options.reference, options.distorted
             if None in pair:
-                pair = make_pair(find_scorer(None), Path(folder), max(counts))
+                made = make_pair(find_scorer(None), Path(folder), max(counts))
+                pair = made.reference, made.distorted[0]
             for backend in options.backends.split(","):
                 for count in counts:
                     rows.append(measure(pair, backend, count, options))

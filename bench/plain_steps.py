@@ -1,0 +1,145 @@
+"""The steps of vmaf-roi-score, written plainly, as a peer to measure whole runs against.
+
+    python -m roi_accel.bench.plain_steps REF.yuv DIST.yuv NETWORK.onnx --width W --height H ...
+
+They are: the network at the frame's own resolution, a float blend of the luma plane in NumPy, the
+masked video in a temporary file, and two VMAF runs one after the other (github.com/lusoris/vmaf,
+tools/vmaf-roi-score: the interface and the order of steps; nothing of its code is used).
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from roi_accel.backends.frame import PixelFormat
+from roi_accel.runtime import import_onnxruntime
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+_MEAN = np.array([0.485, 0.456, 0.406], np.float32)[:, None, None]
+_STD = np.array([0.229, 0.224, 0.225], np.float32)[:, None, None]
+_STRIDE = 8
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Print the three scores as JSON."""
+    options = _parse(arguments)
+    runtime = import_onnxruntime()
+    settings = runtime.SessionOptions()
+    settings.intra_op_num_threads = options.threads
+    session = runtime.InferenceSession(
+        options.network, settings, providers=["CPUExecutionProvider"]
+    )
+    pixel_format = PixelFormat.from_name(options.pixel_format)
+    with tempfile.TemporaryDirectory(prefix="roi-accel-bench-") as folder:
+        masked = Path(folder) / "masked.yuv"
+        _write_masked(options, pixel_format, session, masked)
+        full = _vmaf(options, options.distorted, Path(folder))
+        salient = _vmaf(options, masked, Path(folder))
+    blended = (1 - options.weight) * full + options.weight * salient
+    print(json.dumps({"vmaf_full": full, "vmaf_masked": salient, "vmaf_roi": blended}))
+    return 0
+
+
+def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("reference", type=Path)
+    parser.add_argument("distorted", type=Path)
+    parser.add_argument("network")
+    parser.add_argument("--ffmpeg", required=True)
+    parser.add_argument("--width", type=int, required=True)
+    parser.add_argument("--height", type=int, required=True)
+    parser.add_argument("--pixel-format", default="yuv420p")
+    parser.add_argument("--frames", type=int, required=True)
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--threshold", type=float, default=0.3)
+    parser.add_argument("--fade", type=float, default=0.1)
+    parser.add_argument("--weight", type=float, default=0.5)
+    return parser.parse_args(arguments)
+
+
+def _write_masked(
+    options: argparse.Namespace, pixel_format: PixelFormat, session: object, target: Path
+) -> None:
+    width, height = options.width, options.height
+    size = pixel_format.frame_bytes(width, height)
+    with (
+        options.reference.open("rb") as reference,
+        options.distorted.open("rb") as distorted,
+        target.open("wb") as masked,
+    ):
+        for _ in range(options.frames):
+            planes = _planes(reference.read(size), pixel_format, width, height)
+            others = _planes(distorted.read(size), pixel_format, width, height)
+            saliency = _infer(session, _rgb(planes, pixel_format.max_value))
+            alpha = np.clip((saliency - options.threshold) / options.fade, 0.0, 1.0)
+            luma = planes[0] * (1 - alpha) + others[0] * alpha
+            masked.write(np.rint(luma).astype(pixel_format.dtype).tobytes())
+            for plane in others[1:]:
+                masked.write(plane.tobytes())
+
+
+def _planes(
+    data: bytes, pixel_format: PixelFormat, width: int, height: int
+) -> list[NDArray[np.generic]]:
+    samples = np.frombuffer(data, pixel_format.dtype)
+    planes, start = [], 0
+    for rows, columns in pixel_format.plane_shapes(width, height):
+        planes.append(samples[start : start + rows * columns].reshape(rows, columns))
+        start += rows * columns
+    return planes
+
+
+def _rgb(planes: list[NDArray[np.generic]], largest: int) -> NDArray[np.float32]:
+    """Return float32[3, height, width] in [0, 1]: BT.709, limited range, chroma repeated."""
+    height, width = planes[0].shape
+    scale = np.float32(255 / largest)
+    luma, blue, red = (plane.astype(np.float32) * scale for plane in planes)
+    if blue.shape != luma.shape:
+        blue, red = (
+            np.repeat(np.repeat(chroma, 2, axis=0), 2, axis=1)[:height, :width]
+            for chroma in (blue, red)
+        )
+    luma = (luma - 16) * np.float32(255 / 219)
+    blue, red = ((chroma - 128) * np.float32(255 / 224) for chroma in (blue, red))
+    rgb = (luma + 1.5748 * red, luma - 0.1873 * blue - 0.4681 * red, luma + 1.8556 * blue)
+    return np.clip(np.stack(rgb) / 255, 0.0, 1.0).astype(np.float32)
+
+
+def _infer(session: object, rgb: NDArray[np.float32]) -> NDArray[np.float32]:
+    _, height, width = rgb.shape
+    padding = ((0, 0), (0, -height % _STRIDE), (0, -width % _STRIDE))
+    model_input = np.pad((rgb - _MEAN) / _STD, padding, mode="edge")[None]
+    run = session.run  # type: ignore[attr-defined] # onnxruntime has no types
+    (output,) = run(None, {"input": model_input})
+    result: NDArray[np.float32] = output[0, 0, :height, :width]
+    return result
+
+
+def _vmaf(options: argparse.Namespace, distorted: Path, folder: Path) -> float:
+    command = [options.ffmpeg, "-hide_banner", "-nostdin", "-loglevel", "error"]
+    for path in (distorted, options.reference):
+        command += ["-f", "rawvideo", "-pixel_format", options.pixel_format]
+        command += ["-video_size", f"{options.width}x{options.height}"]
+        command += ["-i", f"file:{path.resolve()}"]
+    graph = f"libvmaf=log_fmt=json:log_path=log.json:n_threads={options.threads}"
+    command += ["-frames:v", str(options.frames), "-lavfi", graph, "-f", "null", "-"]
+    subprocess.run(command, cwd=folder, check=True)  # noqa: S603 - a list, no shell
+    log = json.loads((folder / "log.json").read_text("utf-8"))
+    score: float = log["pooled_metrics"]["vmaf"]["mean"]
+    return score
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,77 @@
+"""The benchmark of whole runs measures what it says, on both sides alike."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from typing import TYPE_CHECKING
+
+import pytest
+
+from roi_accel.bench.alternate import alternate, ratios
+from roi_accel.errors import InputError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def bench(*arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "roi_accel.bench.end_to_end", *arguments],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def test_whole_runs_are_measured_beside_plain_ones(tmp_path: Path) -> None:
+    path = tmp_path / "figures.json"
+    arguments = ["--sizes", "720p", "--depths", "10", "--raw", "--frames", "3", "--repeats", "1"]
+    done = bench("--what", "ratio", *arguments, "--json", str(path))
+    assert done.returncode == 0, done.stderr
+    report = json.loads(path.read_text())
+    (row,) = report["ratio"]
+    assert (row["size"], row["bit_depth"], row["input"], row["frames"]) == ("720p", 10, "raw", 3)
+    plain, ours = row["seconds"]["two plain runs"], row["seconds"]["whole run"]
+    assert row["median"] == ours[0] / plain[0]
+    assert row["timing"]["stages"]["prepare"] > 0
+    assert "two plain VMAF runs" in done.stdout
+
+
+def test_vmaf_roi_scores_steps_give_about_our_scores(tiny_network: Path, tmp_path: Path) -> None:
+    path = tmp_path / "figures.json"
+    done = bench(
+        *("--what", "plain", "--sizes", "720p", "--frames", "2", "--repeats", "1"),
+        *("--saliency-models", str(tiny_network), "--json", str(path)),
+    )
+    assert done.returncode == 0, done.stderr
+    (row,) = json.loads(path.read_text())["plain"]
+    assert set(row["seconds"]) == {"vmaf-roi-score's steps", "whole run"}
+
+
+def test_what_is_no_size_is_refused() -> None:
+    done = bench("--sizes", "480i")
+    assert done.returncode == 2
+    assert "1080p" in done.stderr
+
+
+def test_sides_take_turns_and_the_first_turn_does_not_count(tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    sides = {
+        name: [[sys.executable, "-c", f"open({str(log)!r}, 'a').write({name!r})"]] for name in "ab"
+    }
+    seconds = alternate(sides, tmp_path, repeats=2)
+    assert log.read_text() == "ba" + "ab" + "ba"
+    assert {name: len(each) for name, each in seconds.items()} == {"a": 2, "b": 2}
+
+
+def test_a_ratio_is_taken_turn_by_turn() -> None:
+    found = ratios({"a": [2.0, 9.0, 4.0], "b": [1.0, 3.0, 4.0]}, "a", "b")
+    assert found == {"median": 2.0, "min": 1.0, "max": 3.0}
+
+
+def test_a_command_that_fails_is_an_error_with_its_last_words(tmp_path: Path) -> None:
+    command = [sys.executable, "-c", "raise SystemExit('no such thing')"]
+    with pytest.raises(InputError, match="no such thing"):
+        alternate({"a": [command]}, tmp_path, repeats=1)
