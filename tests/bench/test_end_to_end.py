@@ -9,8 +9,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from roi_accel.bench import commands
 from roi_accel.bench.alternate import alternate, ratios
+from roi_accel.bench.clips import as_raw, make_pair
+from roi_accel.bench.commands import Setting
 from roi_accel.errors import InputError
+from roi_accel.vmaf import find_scorer
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -39,7 +43,7 @@ def test_whole_runs_are_measured_beside_plain_ones(tmp_path: Path) -> None:
     assert "two plain VMAF runs" in done.stdout
 
 
-def test_vmaf_roi_scores_steps_give_about_our_scores(tiny_network: Path, tmp_path: Path) -> None:
+def test_vmaf_roi_scores_steps_are_timed_beside_ours(tiny_network: Path, tmp_path: Path) -> None:
     path = tmp_path / "figures.json"
     done = bench(
         *("--what", "plain", "--sizes", "720p", "--frames", "2", "--repeats", "1"),
@@ -48,6 +52,25 @@ def test_vmaf_roi_scores_steps_give_about_our_scores(tiny_network: Path, tmp_pat
     assert done.returncode == 0, done.stderr
     (row,) = json.loads(path.read_text())["plain"]
     assert set(row["seconds"]) == {"vmaf-roi-score's steps", "whole run"}
+
+
+def test_vmaf_roi_scores_steps_give_nearly_our_scores(tiny_network: Path, tmp_path: Path) -> None:
+    # Both with the network at the frame's own size; the steps blend in float, and luma alone.
+    scorer = find_scorer(None)
+    pair = as_raw(scorer, make_pair(scorer, tmp_path, 2, size=(320, 192)))
+    setting = Setting(scorer, 1, 2, saliency_model=str(tiny_network), saliency_size="native")
+    done = subprocess.run(
+        commands.vmaf_roi_scores_way(setting, pair, tiny_network),
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    theirs = json.loads(done.stdout)
+    subprocess.run(commands.ours(setting, pair, pair.distorted), cwd=tmp_path, check=True)
+    ours = json.loads((tmp_path / commands.RESULT).read_text())
+    assert theirs["vmaf_full"] == pytest.approx(ours["vmaf_full"], abs=1e-5)
+    assert theirs["vmaf_masked"] == pytest.approx(ours["vmaf_masked"], abs=0.5)
+    assert ours["vmaf_masked"] > ours["vmaf_full"] + 1
 
 
 def test_what_is_no_size_is_refused() -> None:
