@@ -133,7 +133,17 @@ def print_summary(results: Sequence[Result]) -> None:
         f"{len(first.frames)} frames, mask {first.saliency_model}, model {first.model}, "
         f"weight {first.weight:g}, {first.timing['frames_per_second']:.1f} frames/s"
     )
+    print_note(_where_it_ran(first.provenance))
     print_note(_gate_outcome(first.parity))
+
+
+def _where_it_ran(provenance: Mapping[str, Any]) -> str:
+    """Return on which device and provider, and why there."""
+    backend, mask = provenance["backend"], provenance["mask"]
+    where = f"backend {backend['name']} on {backend['device']}"
+    if "providers_attached" in mask:
+        where += f", network on {mask['providers_attached'][0]}"
+    return f"{where} ({backend['reason']})"
 
 
 def _gate_outcome(parity: Mapping[str, Any]) -> str:
