@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 import threading
+from collections import Counter
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Protocol, Self
 
+import numpy as np
+
+from roi_accel.backends.arithmetic import NotSaliencyError
+from roi_accel.backends.geometry import check_frame
 from roi_accel.backends.numpy_backend import NumpyBackend
 from roi_accel.backends.protocol import slots_of
+from roi_accel.errors import BackendUnavailable, ParityError, RoiAccelError
+from roi_accel.parity.answers import Answers
 from roi_accel.parity.compare import frame_planes, input_channels
-from roi_accel.parity.ledger import Check
+from roi_accel.parity.ledger import REMEDY, Check
 from roi_accel.parity.selftest import frames_and_mask
 from roi_accel.parity.tolerance import table_tolerance
 
@@ -39,26 +46,32 @@ if TYPE_CHECKING:
 
 
 @dataclass
-class _Watched:
-    """A frame that is being checked.
+class _Current:
+    """The frame that a thread is computing.
 
     Attributes
     ----------
     index : int
-        0-based.
+        0-based; -1 before the first.
     distorted : sequence of Frame
         One per video; `substitute` is known by them to be about this or that one.
+    is_due : bool
+        Whether its answers are compared.
+    asked : Counter
+        How many masked frames of each video there were so far.
     masked : list of (int, Check)
         The answers of `substitute` with their videos, to be compared at the end.
     """
 
-    index: int
-    distorted: Sequence[Frame]
+    index: int = -1
+    distorted: Sequence[Frame] = ()
+    is_due: bool = False
+    asked: Counter[int] = field(default_factory=Counter)
     masked: list[tuple[int, Check]] = field(default_factory=list)
 
 
 class CheckedSession:
-    """A device's session which, inside `watch`, is held against the reference backend's.
+    """A device's session which, inside `frame`, is held against the reference backend's.
 
     Parameters
     ----------
@@ -67,7 +80,7 @@ class CheckedSession:
     device : str
         Its name in messages.
     videos : sequence of str
-        Names of the distorted videos in messages, in the order in which `watch` gets theirs.
+        Names of the distorted videos in messages, in the order in which `frame` gets theirs.
     regions : sequence of str
         Names of the masks that follow the main one in every frame.
     ledger : Ledger
@@ -97,6 +110,7 @@ class CheckedSession:
         # NumPy's session serves one thread at a time, and what was seen earlier is shared.
         self._lock = threading.Lock()
         self._earlier: list[Check] = []
+        self._answers = Answers()
 
     @property
     def plan(self) -> Plan:
@@ -109,14 +123,16 @@ class CheckedSession:
         return slots_of(self.inner)
 
     @property
-    def _watched(self) -> _Watched | None:
-        """The frame that this thread is checking."""
-        watched: _Watched | None = getattr(self._local, "watched", None)
-        return watched
+    def _current(self) -> _Current:
+        """The frame that this thread is computing."""
+        current: _Current = self._local.__dict__.setdefault("current", _Current())
+        return current
 
     @contextmanager
-    def watch(self, index: int, distorted: Sequence[Frame]) -> Iterator[None]:
-        """Check all that this thread computes in the ``with``; masked frames at its end.
+    def frame(self, index: int, distorted: Sequence[Frame], *, is_due: bool) -> Iterator[None]:
+        """Name frame `index` in errors, and if `is_due` check what this thread computes of it.
+
+        Masked frames are compared at the end of the ``with``.
 
         Only then, and those of the frame before once more, so that an answer which a later one
         overwrote is found.
@@ -126,38 +142,55 @@ class CheckedSession:
         ParityError
             Something differs; also from `preprocess` and `substitute` inside the ``with``.
         """
-        self._local.watched = watched = _Watched(index, distorted)
+        self._local.current = current = _Current(index, distorted, is_due)
         try:
             yield
-            if not watched.masked:
+            if not current.masked:
                 return
             with self._timed(), self._lock:
-                for video, check in watched.masked:
+                for video, check in current.masked:
                     self._ledger.count(check, compared_with=NumpyBackend.name, video=video)
                 for check in self._earlier:
                     self._ledger.require(check)
                 self._earlier = [
                     replace(check, fault=f"{check.fault} once it masks later frames")
-                    for _, check in watched.masked
+                    for _, check in current.masked
                 ]
         finally:
-            self._local.watched = None
+            self._local.current = _Current()
+
+    def check_again(self) -> None:
+        """Compare the last checked answers once more, before scores are made of them.
+
+        Raises
+        ------
+        ParityError
+            One has changed.
+        """
+        with self._lock:
+            for check in self._earlier:
+                self._ledger.require(check)
 
     def preprocess(self, reference: Frame) -> ModelInput:
         """Return the network's input for `reference`, as `Session.preprocess` does."""
-        watched = self._watched
-        if watched is None:
-            return self.inner.preprocess(reference)
+        current = self._current
+        if not current.is_due:
+            with self._naming("preprocess"):
+                return self.inner.preprocess(reference)
         with self._timed():
             inputs = {f"reference {name}": plane for name, plane in frame_planes(reference).items()}
             before = _copied(inputs)
             with self._lock:
                 wanted = self._reference.preprocess(reference)
-        got = self.inner.preprocess(reference)
+        with self._naming("preprocess"):
+            got = self.inner.preprocess(reference)
+        if not isinstance(got, np.ndarray):
+            stage, kind = "preprocess", type(got).__name__
+            raise self._fault(stage, f"gives a malformed answer: wanted an array, got {kind}")
         with self._timed():
-            self._require_untouched(watched.index, "preprocess", before, inputs)
+            self._require_untouched("preprocess", before, inputs)
             check = Check(
-                frame=watched.index,
+                frame=current.index,
                 fault=f"preprocess: {self._device} differs from {NumpyBackend.name}",
                 wanted=input_channels(wanted),
                 got=input_channels(got),
@@ -174,22 +207,23 @@ class CheckedSession:
 
     def substitute(self, reference: Frame, distorted: Frame, mask: Mask) -> Frame:
         """Return the masked frame, as `Session.substitute` does."""
-        watched = self._watched
-        if watched is None:
-            return self.inner.substitute(reference, distorted, mask)
-        video = next(n for n, frame in enumerate(watched.distorted) if frame is distorted)
-        number = sum(1 for earlier, _ in watched.masked if earlier == video)
-        what = f"substitute of {self._videos[video]}{self._masks[number]}"
+        current = self._current
+        video = next((n for n, each in enumerate(current.distorted) if each is distorted), 0)
+        number = current.asked[video]
+        current.asked[video] += 1
+        what = f"substitute of {self._videos[video]}{self._masks[number % len(self._masks)]}"
+        if not current.is_due:
+            return self._substitute(what, reference, distorted, mask)
         with self._timed():
             inputs = frames_and_mask(reference, distorted, mask)
             before = _copied(inputs)
             with self._lock:
                 wanted = self._reference.substitute(reference, distorted, mask)
-        got = self.inner.substitute(reference, distorted, mask)
+        got = self._substitute(what, reference, distorted, mask)
         with self._timed():
-            self._require_untouched(watched.index, what, before, inputs)
+            self._require_untouched(what, before, inputs)
         check = Check(
-            frame=watched.index,
+            frame=current.index,
             fault=f"{what}: {self._device} differs from {NumpyBackend.name}",
             wanted=frame_planes(wanted),
             got=frame_planes(got),
@@ -197,7 +231,7 @@ class CheckedSession:
             tolerance=table_tolerance("substitute"),
             label=f"substitute-video-{video}-mask-{number}",
         )
-        watched.masked.append((video, check))
+        current.masked.append((video, check))
         return got
 
     def close(self) -> None:
@@ -216,9 +250,38 @@ class CheckedSession:
     ) -> None:
         self.close()
 
-    def _require_untouched(self, frame: int, what: str, before: Named, after: Named) -> None:
+    def _substitute(self, what: str, reference: Frame, distorted: Frame, mask: Mask) -> Frame:
+        """Return the device's answer, once it is a frame in memory that no other frame uses."""
+        with self._naming(what):
+            got = self.inner.substitute(reference, distorted, mask)
+        try:
+            check_frame(self.plan, got)
+        except (ValueError, AttributeError, TypeError) as error:
+            raise self._fault(what, f"gives a malformed answer: {error}") from error
+        if self._answers.reuses(got.planes, (*reference.planes, *distorted.planes)):
+            raise self._fault(what, "answers in memory that an earlier frame is still in")
+        return got
+
+    @contextmanager
+    def _naming(self, what: str) -> Iterator[None]:
+        """Name the device where it fails in a way of its own."""
+        try:
+            yield
+        except (RoiAccelError, NotSaliencyError):
+            raise
+        except Exception as error:
+            reason = " ".join(f"{type(error).__name__}: {error}".split())
+            msg = f"frame {self._current.index}: {self._device} fails in {what}: {reason}"
+            raise BackendUnavailable(msg, remedy="choose another --device or --backend") from error
+
+    def _fault(self, what: str, fault: str) -> ParityError:
+        frame = self._current.index
+        msg = f"{what}: {self._device} {fault}: frame {frame}; nothing was scored"
+        return ParityError(msg, remedy=REMEDY)
+
+    def _require_untouched(self, what: str, before: Named, after: Named) -> None:
         check = Check(
-            frame=frame,
+            frame=self._current.index,
             fault=f"{what}: {self._device} writes to its input",
             wanted=before,
             got=after,
@@ -272,17 +335,18 @@ class CheckedInferringSession(CheckedSession):
 
     def infer(self, reference: Frame, run: RunNetwork) -> Mask:
         """Return the mask of `reference`, as `InfersOnDevice.infer` does."""
-        watched = self._watched
-        if watched is None:
-            return self._inferring.infer(reference, run)
+        if not self._current.is_due:
+            with self._naming("saliency"):
+                return self._inferring.infer(reference, run)
         with self._timed():
             # The input that the network will see cannot be read; the same kernels make this one.
             model_input = self.preprocess(reference)
             inputs = {f"reference {name}": plane for name, plane in frame_planes(reference).items()}
             before = _copied(inputs)
-        mask = self._inferring.infer(reference, run)
+        with self._naming("saliency"):
+            mask = self._inferring.infer(reference, run)
         with self._timed():
-            self._require_untouched(watched.index, "saliency", before, inputs)
+            self._require_untouched("saliency", before, inputs)
             self._check_mask(model_input, mask)
         return mask
 

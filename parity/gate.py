@@ -48,16 +48,16 @@ SAMPLE_STRIDE = 31
 
 _FRAMES: dict[GateMode, str] = {
     "first": "frame 0",
-    "sample": f"frames 0 and 1, and every {SAMPLE_STRIDE}st",
+    "sample": f"frames 0 and 1, every {SAMPLE_STRIDE}st, and the last",
     "all": "every frame",
     "off": "none",
 }
 
 
-def is_checked(mode: GateMode, index: int) -> bool:
+def is_checked(mode: GateMode, index: int, *, is_last: bool = False) -> bool:
     """Whether frame `index`, counted from 0, is compared with the reference backend's."""
     if mode == "sample":
-        return index == 1 or index % SAMPLE_STRIDE == 0
+        return is_last or index == 1 or index % SAMPLE_STRIDE == 0
     return mode == "all" or (mode == "first" and index == 0)
 
 
@@ -123,7 +123,9 @@ class Gate:
             return session
         try:
             with self._timed():
-                self._self_test = run_self_test(self._backend, plan.pixel_format)
+                self._self_test = run_self_test(
+                    self._backend, plan.pixel_format, save=self._ledger.save
+                )
             if self._is_reference:
                 return session
             common: dict[str, Any] = {
@@ -162,7 +164,9 @@ class Gate:
         self._reference_network = infer, provider, tolerance
 
     @contextmanager
-    def frame(self, index: int, distorted: Sequence[Frame]) -> Iterator[None]:
+    def frame(
+        self, index: int, distorted: Sequence[Frame], *, is_last: bool = False
+    ) -> Iterator[None]:
         """Check what this thread has computed in the ``with``, if frame `index` is due.
 
         A frame may have one such block in which it gets its masks, and another for masking it.
@@ -172,17 +176,29 @@ class Gate:
         ParityError
             Something differs: at the latest on leaving the block, so before a frame is used.
         """
-        nothing = self._session is None and self._reference_network is None
-        if nothing or not is_checked(self._mode, index):
-            yield
-            return
-        self._local.index = index
-        try:
-            with self._session.watch(index, distorted) if self._session else nullcontext():
+        is_due = is_checked(self._mode, index, is_last=is_last)
+        session = self._session
+        with session.frame(index, distorted, is_due=is_due) if session else nullcontext():
+            if not is_due or (session is None and self._reference_network is None):
                 yield
+                return
+            self._local.index = index
+            try:
+                yield
+            finally:
+                self._local.index = None
             self._checked.add(index)
-        finally:
-            self._local.index = None
+
+    def finish(self) -> None:
+        """Compare what was checked last once more, now that all frames are computed.
+
+        Raises
+        ------
+        ParityError
+            It has changed since.
+        """
+        if self._session is not None:
+            self._session.check_again()
 
     def check_map(self, model_input: ModelInput, saliency: SaliencyMap) -> None:
         """Hold a network's map against the reference provider's, if its frame is due.

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     Save = Callable[[str, bytes], Path]
 
-_REMEDY = "update the device's driver, or choose another --device, --backend or --ep"
+REMEDY = "update the device's driver, or choose another --device, --backend or --ep"
 _HINT = "--dump FOLDER keeps the arrays"
 
 
@@ -86,7 +86,7 @@ class Ledger:
     """
 
     def __init__(self, save: Save | None = None) -> None:
-        self._save = save
+        self.save = save
         self._tallies: dict[tuple[int | None, str], _Tally] = {}
 
     def count(self, check: Check, *, compared_with: str, video: int | None = None) -> None:
@@ -111,7 +111,9 @@ class Ledger:
             f"{check.fault}: {found.at_frame(check.frame)} "
             f"(tolerance {check.tolerance.value:g} {check.tolerance.unit}); nothing was scored"
         )
-        raise ParityError(msg, remedy=f"{_REMEDY}; {self._dump(check)}")
+        name = f"frame-{check.frame}-{check.label}.npz"
+        kept = save_arrays(self.save, name, check.wanted, check.got, check.inputs)
+        raise ParityError(msg, remedy=f"{REMEDY}; {kept}")
 
     def report(self, video: int) -> list[dict[str, Any]]:
         """Return what was compared for distorted video `video`, stage by stage."""
@@ -121,18 +123,19 @@ class Ledger:
             if whose is None or whose == video
         ]
 
-    def _dump(self, check: Check) -> str:
-        """Write the dump if one is wanted; return where it is, or why it is not there."""
-        if self._save is None:
-            return _HINT
-        arrays = {f"wanted {name}": plane for name, plane in check.wanted.items()}
-        arrays |= {f"got {name}": plane for name, plane in check.got.items()}
-        arrays |= check.inputs
-        named: dict[str, Any] = {name.replace(" ", "_"): plane for name, plane in arrays.items()}
-        content = io.BytesIO()
-        np.savez_compressed(content, **named)
-        try:
-            path = self._save(f"frame-{check.frame}-{check.label}.npz", content.getvalue())
-        except OutputError as error:
-            return f"the arrays could not be saved: {error.message}"
-        return f"the arrays are in {path}"
+
+def save_arrays(save: Save | None, name: str, wanted: Named, got: Named, inputs: Named) -> str:
+    """Hand `save` a compressed .npz of both answers; return where it is, or why it is not there."""
+    if save is None:
+        return _HINT
+    arrays = {f"wanted {plane}": array for plane, array in wanted.items()}
+    arrays |= {f"got {plane}": array for plane, array in got.items()}
+    arrays |= inputs
+    named: dict[str, Any] = {plane.replace(" ", "_"): array for plane, array in arrays.items()}
+    content = io.BytesIO()
+    np.savez_compressed(content, **named)
+    try:
+        path = save(name, content.getvalue())
+    except OutputError as error:
+        return f"the arrays could not be saved: {error.message}"
+    return f"the arrays are in {path}"

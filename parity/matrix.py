@@ -2,19 +2,22 @@
 
 Two sessions per backend take the frames of a case in turn, as a clip's frames would come, so that a
 backend that answers differently the second time, or from the second frame on, is found out. Frames
-are compared as they come and then dropped: memory is bounded by one frame per session.
+are compared as they come and dropped when the next ones are there, which must not lie in the same
+memory: two frames per session bound the memory.
 """
 
 from __future__ import annotations
 
 from contextlib import ExitStack
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
 import numpy as np
 
+from roi_accel.backends.frame import Frame
 from roi_accel.backends.numpy_backend import NumpyBackend
-from roi_accel.parity.compare import alpha_planes, frame_planes, input_channels
+from roi_accel.parity.answers import Answers
+from roi_accel.parity.compare import Comparison, alpha_planes, frame_planes, input_channels
 from roi_accel.parity.scores import SCORE, Scores
 from roi_accel.parity.tally import compare_all, one_line
 from roi_accel.parity.tolerance import INTEGER_STAGES
@@ -24,6 +27,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from roi_accel.backends.frame import PixelFormat
     from roi_accel.backends.plan import Plan
     from roi_accel.backends.protocol import ModelInput, Session
     from roi_accel.parity.cases import Case, Sample
@@ -34,8 +38,6 @@ if TYPE_CHECKING:
 
 RUNS = 2
 """Sessions per backend, so that each is also held against itself."""
-
-Answer = TypeVar("Answer")
 
 
 @dataclass(frozen=True)
@@ -146,6 +148,9 @@ class _CaseRun:
         self._tally = tally
         self._stages = [stage for stage in INTEGER_STAGES if stage in stages]
         self._failed: set[tuple[Stage, str]] = set()
+        self._answers: dict[tuple[Stage, str, int], Answers] = {}
+        # The last answers are kept until the next ones are there, so that those cannot be in them.
+        self._held: dict[tuple[Stage, str, int], list[NDArray[np.generic]]] = {}
 
     def run(self, open_ruler: OpenRuler | None) -> None:
         with ExitStack() as resources:
@@ -193,46 +198,95 @@ class _CaseRun:
         sessions: dict[str, list[Session]],
         scores: Scores | None,
     ) -> None:
-        found: dict[str, list[Named]]
         if "preprocess" in self._stages:
-            inputs = self._ask("preprocess", sessions, lambda s: s.preprocess(sample.reference))
-            found = {name: list(map(input_channels, both)) for name, both in inputs.items()}
-            compare_all(self._tally, "preprocess", self._case, number, found)
+            self._compare(
+                "preprocess",
+                number,
+                self._ask("preprocess", number, sample, sessions, _preprocess),
+            )
         if "upsample" in self._stages:
-            alphas = self._ask("upsample", sessions, lambda s: s.upsample(sample.mask))
-            found = {name: list(map(alpha_planes, both)) for name, both in alphas.items()}
-            compare_all(self._tally, "upsample", self._case, number, found)
+            self._compare(
+                "upsample", number, self._ask("upsample", number, sample, sessions, _upsample)
+            )
         if "substitute" not in self._stages and scores is None:
             return
-        masked = self._ask("substitute", sessions, lambda s: s.substitute(*sample))
+        masked = self._ask("substitute", number, sample, sessions, _substitute)
         if "substitute" in self._stages:
-            found = {name: list(map(frame_planes, both)) for name, both in masked.items()}
-            compare_all(self._tally, "substitute", self._case, number, found)
+            self._compare("substitute", number, masked)
         if scores is not None:
-            scores.feed(sample, masked)
+            pixel_format = self._case.plan.pixel_format
+            frames = {
+                name: [_frame_of(planes, pixel_format) for planes in both]
+                for name, both in masked.items()
+            }
+            scores.feed(sample, frames)
+
+    def _compare(self, stage: Stage, number: int, answers: dict[str, list[Named]]) -> None:
+        compare_all(self._tally, stage, self._case, number, answers)
 
     def _ask(
         self,
         stage: Stage,
+        number: int,
+        sample: Sample,
         sessions: dict[str, list[Session]],
-        question: Callable[[Session], Answer],
-    ) -> dict[str, list[Answer]]:
+        question: Callable[[Session, Sample], Named],
+    ) -> dict[str, list[Named]]:
         """Return every backend's answers; one that fails is not asked again for this case."""
         answers = {}
         for name, both in sessions.items():
             if (stage, name) in self._failed:
                 continue
             try:
-                answers[name] = [question(session) for session in both]
+                answers[name] = [question(session, sample) for session in both]
             except Exception as error:  # noqa: BLE001 - whatever a backend raises is a finding
                 self._failed.add((stage, name))
                 self._note(stage, name, error)
                 if stage == "substitute":
                     self._note(SCORE, name, error)
+                continue
+            for run, answer in enumerate(answers[name]):
+                self._require_own_memory(stage, number, name, run, answer, sample)
         return answers
+
+    def _require_own_memory(
+        self, stage: Stage, number: int, name: str, run: int, answer: Named, sample: Sample
+    ) -> None:
+        """Note it as a failure if `answer` lies where the last one does, which it then changed."""
+        key = stage, name, run
+        planes = list(answer.values())
+        inputs = (*sample.reference.planes, *sample.distorted.planes)
+        if self._answers.setdefault(key, Answers()).reuses(planes, inputs):
+            problem = f"frame {number}: the answer is in the memory of an earlier one"
+            self._tally.add(
+                stage,
+                self._case.plan.pixel_format.name,
+                name,
+                name,
+                Comparison(problem=problem),
+                self._case.name,
+            )
+        self._held[key] = planes
 
     def _note(self, stage: Stage, name: str, error: Exception) -> None:
         format_name = self._case.plan.pixel_format.name
         self._tally.fail_to_answer(
             stage, format_name, name, f"{self._case.name}: {one_line(error)}"
         )
+
+
+def _preprocess(session: Session, sample: Sample) -> Named:
+    return input_channels(session.preprocess(sample.reference))
+
+
+def _upsample(session: Session, sample: Sample) -> Named:
+    return alpha_planes(session.upsample(sample.mask))
+
+
+def _substitute(session: Session, sample: Sample) -> Named:
+    return frame_planes(session.substitute(*sample))
+
+
+def _frame_of(planes: Named, pixel_format: PixelFormat) -> Frame:
+    y, u, v = planes.values()
+    return Frame((y, u, v), pixel_format)

@@ -14,6 +14,7 @@ from roi_accel.errors import BackendUnavailable, RoiAccelError
 from roi_accel.parity.cases import cases, digest, frame_key
 from roi_accel.parity.compare import compare, frame_planes, input_channels
 from roi_accel.parity.golden import golden_digests
+from roi_accel.parity.ledger import save_arrays
 from roi_accel.parity.tolerance import INTEGER_STAGES
 
 if TYPE_CHECKING:
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from roi_accel.backends.protocol import Backend, Mask, ModelInput, Session
     from roi_accel.parity.cases import Sample, SeededCase
     from roi_accel.parity.compare import Named
+    from roi_accel.parity.ledger import Save
     from roi_accel.parity.tolerance import Stage
 
 FRAME_KINDS = ("noise", "waves")
@@ -60,7 +62,9 @@ def self_test_cases(pixel_format: PixelFormat) -> list[SeededCase]:
     ]
 
 
-def run_self_test(backend: Backend, pixel_format: PixelFormat) -> SelfTest:
+def run_self_test(
+    backend: Backend, pixel_format: PixelFormat, *, save: Save | None = None
+) -> SelfTest:
     """Let `backend` reproduce the golden digests of two frames of each case, the first one twice.
 
     The second comes in between, so that an answer which changes afterwards, or when it is asked for
@@ -71,6 +75,8 @@ def run_self_test(backend: Backend, pixel_format: PixelFormat) -> SelfTest:
     backend : Backend
     pixel_format : PixelFormat
         The run's own: devices compile other code for other types of sample.
+    save : callable, optional
+        Given a file's name and the content of both answers where they differ.
 
     Raises
     ------
@@ -83,7 +89,7 @@ def run_self_test(backend: Backend, pixel_format: PixelFormat) -> SelfTest:
     for case in found:
         try:
             with backend.open(case.plan) as session:
-                values += _Trial(_name(backend), session, case, golden).run()
+                values += _Trial(_name(backend), session, case, golden, save).run()
         except RoiAccelError:
             raise
         except Exception as error:  # A backend of another package may fail in any way.
@@ -101,12 +107,18 @@ class _Trial:
     """One case on one session."""
 
     def __init__(
-        self, device: str, session: Session, case: SeededCase, golden: dict[str, dict[str, str]]
+        self,
+        device: str,
+        session: Session,
+        case: SeededCase,
+        golden: dict[str, dict[str, str]],
+        save: Save | None,
     ) -> None:
         self._device = device
         self._session = session
         self._case = case
         self._golden = golden
+        self._save = save
 
     def run(self) -> int:
         """Return how many values were right; BackendUnavailable at the first that is not."""
@@ -151,9 +163,13 @@ class _Trial:
             )
             remedy = f"reinstall roi-accel and NumPy (it is {np.__version__} here)"
             raise BackendUnavailable(msg, remedy=remedy)
-        found = compare(_named(stage, wanted), _named(stage, answer))
+        both = _named(stage, wanted), _named(stage, answer)
+        found = compare(*both)
         msg = f"{self._device} {fault}: {stage} of {key!r}: {found}"
-        raise BackendUnavailable(msg, remedy=_REMEDY)
+        kept = save_arrays(
+            self._save, f"self-test-{stage}-{number}.npz", *both, frames_and_mask(*sample)
+        )
+        raise BackendUnavailable(msg, remedy=f"{_REMEDY}; {kept}")
 
 
 def frames_and_mask(reference: Frame, distorted: Frame, mask: Mask) -> Named:

@@ -100,7 +100,7 @@ def score(
         is a warning.
     gate : {"sample", "first", "all", "off"}
         Which frames the reference backend checks before VMAF sees them. ``off`` leaves out the
-        device's self-test too. Default ``sample``: the first two and every 31st.
+        device's self-test too. Default ``sample``: the first two, every 31st and the last.
     dump : path
         Folder for the arrays if the gate finds a difference.
     calibration : path

@@ -91,6 +91,17 @@ def _submit_all(
         yield failed
 
 
+def with_last(items: Iterable[Item]) -> Iterator[tuple[Item, bool]]:
+    """Yield each of `items` and whether it is the last, which takes one more to be known."""
+    waiting: list[Item] = []
+    for item in items:
+        if waiting:
+            yield waiting.pop(), False
+        waiting.append(item)
+    if waiting:
+        yield waiting.pop(), True
+
+
 class _End:
     """Comes after the last item, with what was raised instead of another, if anything."""
 

@@ -139,6 +139,7 @@ def score_all(
             scoring = resources.enter_context(Scoring(scorer, request))
         stages = Stages(readers, source, session, gate, scoring, stopwatch, progress)
         stages.feed_all(options)
+        gate.finish()
         whole = options.frame_count is None and not options.shortest
         source.finish(len(stages.means), whole=whole)
         with stopwatch.stage("vmaf_finish"):

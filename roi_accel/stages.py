@@ -15,7 +15,7 @@ from roi_accel.assemble import MaskMeans
 from roi_accel.backends.arithmetic import mean_alpha, mean_saliency
 from roi_accel.backends.protocol import slots_of
 from roi_accel.backends.tables import fade_table
-from roi_accel.conveyor import ahead, ordered_map
+from roi_accel.conveyor import ahead, ordered_map, with_last
 from roi_accel.errors import InputError
 from roi_accel.lockstep import read_together
 
@@ -48,6 +48,7 @@ class _Looked:
     reference: Frame
     distorted: Sequence[Frame]
     masks: Sequence[Mask]
+    is_last: bool
 
 
 @dataclass
@@ -124,18 +125,18 @@ class Stages:
     def _look(self, together: Generator[tuple[Frame, ...], None, None]) -> Iterator[_Looked]:
         """Yield each frame with its masks: the union's first, then one per region."""
         with closing(together):
-            for index, (reference, *distorted) in enumerate(together):
-                with self.gate.frame(index, distorted):
+            for index, ((reference, *distorted), is_last) in enumerate(with_last(together)):
+                with self.gate.frame(index, distorted, is_last=is_last):
                     masks = self.source.masks(index, reference, self.session)
                 self.means.append(self._mean(masks[0]))
-                yield _Looked(index, reference, distorted, masks)
+                yield _Looked(index, reference, distorted, masks, is_last)
 
     def _mask(self, looked: _Looked) -> list[Frame]:
         """Return the scorer's streams: the reference, then per video the full and masked frames."""
         streams = [looked.reference]
         with (
             self.stopwatch.stage("substitute", looked.index),
-            self.gate.frame(looked.index, looked.distorted),
+            self.gate.frame(looked.index, looked.distorted, is_last=looked.is_last),
         ):
             for frame in looked.distorted:
                 streams.append(frame)

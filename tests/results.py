@@ -86,7 +86,7 @@ def make_result(*, frames: int = 3, regions: tuple[str, ...] = (), **changes: An
             "gate": "sample",
             "self_test": {"cases": 3, "values": 645198},
             "reference": "numpy",
-            "frames": "frames 0 and 1, and every 31st",
+            "frames": "frames 0 and 1, every 31st, and the last",
             "frames_checked": 2,
             "stages": [
                 {

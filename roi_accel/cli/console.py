@@ -134,7 +134,7 @@ def print_summary(results: Sequence[Result]) -> None:
         f"weight {first.weight:g}, {first.timing['frames_per_second']:.1f} frames/s"
     )
     print_note(_where_it_ran(first.provenance))
-    print_note(_gate_outcome(first.parity))
+    print_note(_gate_outcome(first.parity, len(first.frames)))
 
 
 def _where_it_ran(provenance: Mapping[str, Any]) -> str:
@@ -146,7 +146,7 @@ def _where_it_ran(provenance: Mapping[str, Any]) -> str:
     return f"{where} ({backend['reason']})"
 
 
-def _gate_outcome(parity: Mapping[str, Any]) -> str:
+def _gate_outcome(parity: Mapping[str, Any], frames: int) -> str:
     """Return what the gate found, in a few words; a run in which it found a fault has no result."""
     if parity["gate"] == "off":
         return "gate off: nothing was checked"
@@ -154,7 +154,7 @@ def _gate_outcome(parity: Mapping[str, Any]) -> str:
     if not stages:
         return "gate: self-test passed"
     return (
-        f"gate: self-test passed, {parity['frames_checked']} frames checked "
+        f"gate: self-test passed, {parity['frames_checked']} of {frames} frames checked "
         f"({', '.join(stages)}), no difference"
     )
 

@@ -169,6 +169,21 @@ def test_a_backend_that_raises_is_an_error_with_its_words_and_ends_with_2(
     assert "Traceback" not in stderr
 
 
+def test_an_answer_in_the_memory_of_the_last_one_fails_against_itself(tmp_path: Path) -> None:
+    code, report, stderr = plant(tmp_path, "same memory")
+    assert code == 1
+    failed = {(cell["wanted"], cell["got"]) for cell in cells(report, "FAIL")}
+    assert failed == {("planted", "planted")}
+    assert "frame 1: the answer is in the memory of an earlier one" in stderr
+
+
+def test_a_malformed_answer_is_an_error_and_the_report_is_whole(tmp_path: Path) -> None:
+    code, report, _ = plant(tmp_path, "nothing")
+    assert code == 2
+    assert {cell["stage"] for cell in cells(report, "ERROR")} == {"upsample"}
+    assert {cell["stage"] for cell in cells(report, "OK")} >= {"preprocess", "substitute"}
+
+
 def test_the_score_shows_a_fault_in_points(tmp_path: Path) -> None:
     code, report, _ = plant(tmp_path, "tail column", stages="score", formats="yuv420p")
     # The waves' width is a multiple of 8, so that this fault does not touch them.

@@ -58,7 +58,7 @@ class FaultySession(NumpySession):
             fault = fault.removeprefix(REAL) if is_real else ""
         self._fault = fault
         self._calls = 0
-        self._kept: Frame | None = None
+        self._kept: dict[int, Frame] = {}
 
     def preprocess(self, reference: Frame) -> ModelInput:
         model_input = super().preprocess(reference)
@@ -85,16 +85,22 @@ class FaultySession(NumpySession):
         if self._fault == "wrong type":
             y, u, v = (plane.astype(np.int32) for plane in masked.planes)
             return Frame((y, u, v), masked.pixel_format)
+        if self._fault == "nothing":
+            return None  # type: ignore[return-value]
+        if self._fault == "raises":
+            msg = "queue lost"
+            raise RuntimeError(msg)
         if self._fault == "one buffer":
-            return self._in_one_buffer(masked)
+            return self._in_one_of(1, masked)
+        if self._fault == "three buffers":
+            return self._in_one_of(3, masked)
         return masked
 
-    def _in_one_buffer(self, masked: Frame) -> Frame:
-        if self._kept is None:
-            self._kept = masked
-        for plane, new in zip(self._kept.planes, masked.planes, strict=True):
+    def _in_one_of(self, count: int, masked: Frame) -> Frame:
+        kept = self._kept.setdefault(self._calls % count, masked)
+        for plane, new in zip(kept.planes, masked.planes, strict=True):
             plane[:] = new
-        return self._kept
+        return kept
 
 
 class InferringSession(FaultySession):
@@ -152,6 +158,11 @@ def every_third_time(masked: Frame, call: int) -> None:
         masked.planes[0][6, 6] ^= 1
 
 
+def eighth_time(masked: Frame, call: int) -> None:
+    if call == 8:
+        masked.planes[0][2, 2] ^= 1
+
+
 DAMAGES: dict[str, Callable[[Frame, int], None]] = {
     "one pixel": one_pixel,
     "tail column": tail_column,
@@ -160,4 +171,5 @@ DAMAGES: dict[str, Callable[[Frame, int], None]] = {
     "second frame": second_frame,
     "every second time": every_second_time,
     "every third time": every_third_time,
+    "call 8": eighth_time,
 }

@@ -170,9 +170,11 @@ def test_reference_that_fails_is_named_itself(monkeypatch: pytest.MonkeyPatch) -
         ("second frame", {}, "frame 1, Y, y 0, x 0: ", 1),
         ("every third time", {"gate": "all"}, "frame 2, Y, y 6, x 6: ", 2),
         ("substitute writes", {}, r"writes to its input: frame 0, distorted Y, y 0, x 0: ", 0),
-        ("wrong type", {}, r"frame 0: plane Y: wanted uint8\[64, 96\], got int32", 0),
-        ("one buffer", {"roi": [LEFT, RIGHT], "synthetic_mask": None}, "differs from numpy", 0),
-        ("one buffer", {}, "differs from numpy once it masks later frames: frame 0, Y", 1),
+        ("wrong type", {}, r"malformed answer: plane Y is int32\[64, 96\].*: frame 0; ", 0),
+        ("nothing", {}, "malformed answer: 'NoneType' .*: frame 0; ", 0),
+        ("one buffer", {"roi": [LEFT, RIGHT], "synthetic_mask": None}, "is still in: frame 0", 0),
+        ("one buffer", {}, "is still in: frame 1; ", 1),
+        ("three buffers", {"gate": "first"}, "is still in: frame 3; ", 3),
     ],
 )
 def test_fault_on_real_frames_alone_ends_the_run_before_vmaf_sees_the_frame(
@@ -238,11 +240,55 @@ def test_message_names_the_video_and_the_region(plant: Plant, tiny_pair: Pair) -
         roi_accel.score(tiny_pair.reference, videos, backend="faulty", roi=[LEFT])
 
 
+def test_device_that_fails_on_the_way_is_named_with_its_frame(
+    plant: Plant, tiny_pair: Pair
+) -> None:
+    plant(REAL + "raises")
+    with pytest.raises(BackendUnavailable, match=r"frame 0: backend faulty .*queue lost") as caught:
+        score(tiny_pair)
+    assert caught.value.exit_code == 4
+
+
+def test_fault_that_shows_on_the_last_frame_alone_is_in_the_sample(
+    plant: Plant, tiny_pair: Pair
+) -> None:
+    plant(REAL + f"call {tiny_pair.frames}")
+    with pytest.raises(ParityError, match=f"frame {tiny_pair.frames - 1}, Y, y 2, x 2"):
+        score(tiny_pair, gate="sample")
+
+
+def test_self_test_is_in_the_runs_own_format(plant: Plant, tmp_path: Path) -> None:
+    plant("16 bits")
+    frames = smooth_frames(PixelFormat("420", 16), 96, 64, 2)
+    pair = [
+        write_raw(tmp_path / f"{name}.yuv", which)
+        for name, which in (("reference", frames), ("distorted", damaged(frames)))
+    ]
+    options = {"width": 96, "height": 64, "pix_fmt": "yuv420p16le", "backend": "faulty"}
+    with pytest.raises(BackendUnavailable, match="golden self-test: substitute of 'yuv420p16le"):
+        roi_accel.score(*pair, **EVERYWHERE, **options)
+
+
+def test_arrays_of_a_failed_self_test_are_saved(
+    plant: Plant, tiny_pair: Pair, tmp_path: Path
+) -> None:
+    plant("one pixel")
+    with pytest.raises(BackendUnavailable, match="the arrays are in") as caught:
+        score(tiny_pair, dump=tmp_path / "evidence")
+    assert caught.value.exit_code == 4
+    (path,) = (tmp_path / "evidence").iterdir()
+    with np.load(path) as arrays:
+        assert (arrays["wanted_Y"] != arrays["got_Y"]).sum() == 1
+        assert "mask" in arrays
+
+
 # Which frames
 
 
-def test_sample_is_the_first_two_frames_and_every_31st() -> None:
+def test_sample_is_the_first_two_frames_every_31st_and_the_last() -> None:
     assert [index for index in range(100) if is_checked("sample", index)] == [0, 1, 31, 62, 93]
+    assert is_checked("sample", 40, is_last=True)
+    assert not is_checked("first", 40, is_last=True)
     assert [index for index in range(100) if is_checked("first", index)] == [0]
     assert all(is_checked("all", index) for index in range(100))
     assert not any(is_checked("off", index) for index in range(100))
@@ -259,7 +305,7 @@ def test_first_does_not_look_at_the_second_frame_and_sample_does(
 
 def test_sample_passes_over_what_all_finds(plant: Plant, tiny_pair: Pair) -> None:
     plant(REAL + "every third time")
-    assert score(tiny_pair, gate="sample").parity["frames_checked"] == 2
+    assert score(tiny_pair, gate="sample").parity["frames_checked"] == 3
     with pytest.raises(ParityError):
         score(tiny_pair, gate="all")
 
@@ -289,7 +335,7 @@ def test_gate_changes_no_score(
     ]
     assert all(scores(result) == scores(results[0]) for result in results)
     checked = [result.parity["frames_checked"] for result in results]
-    assert checked == [1, 2, tiny_pair.frames, 0]
+    assert checked == [1, 3, tiny_pair.frames, 0]
 
 
 def test_result_says_what_was_compared(plant: Plant, tiny_pair: Pair, tiny_network: Path) -> None:
@@ -302,9 +348,9 @@ def test_result_says_what_was_compared(plant: Plant, tiny_pair: Pair, tiny_netwo
     assert parity["gate"] == "sample"
     assert parity["self_test"]["cases"] == 3
     assert parity["reference"] == "numpy"
-    assert parity["frames_checked"] == 2
+    assert parity["frames_checked"] == 3
     values = {stage["stage"]: stage["values"] for stage in parity["stages"]}
-    assert values == {"preprocess": 2 * 3 * 168 * 256, "substitute": 2 * 96 * 64 * 3 // 2}
+    assert values == {"preprocess": 3 * 3 * 168 * 256, "substitute": 3 * 96 * 64 * 3 // 2}
     assert all(stage["tolerance"] == 0 for stage in parity["stages"])
     assert all(stage["largest_difference"] == 0 for stage in parity["stages"])
     assert "CPUExecutionProvider" in parity["notes"][0]
@@ -430,10 +476,10 @@ def test_map_off_by_4e_5_passes_and_the_result_says_by_how_much(
     (stage,) = parity["stages"]
     assert stage["stage"] == "saliency"
     assert stage["compared_with"] == "CPUExecutionProvider"
-    assert stage["values"] == 2 * 168 * 256
+    assert stage["values"] == 3 * 168 * 256
     assert stage["largest_difference"] == pytest.approx(4e-5, rel=0.01)
     assert (stage["tolerance"], stage["tolerance_source"]) == (5e-5, "built-in table")
-    assert parity["frames_checked"] == 2
+    assert parity["frames_checked"] == 3
 
 
 @pytest.mark.parametrize(("limit", "passes"), [("1e-4", True), ("5.5e-5", False)])
@@ -700,7 +746,7 @@ def test_summary_says_what_the_gate_did(plant: Plant, tiny_pair: Pair, tmp_path:
     assert json.loads(off.stdout)["parity"]["gate"] == "off"
     env = plant("")
     on = run(tiny_pair, "--gate", "all", env=env, temporary=tmp_path / "temporary")
-    assert "gate: self-test passed, 8 frames checked (substitute), no difference" in on.stderr
+    assert "gate: self-test passed, 8 of 8 frames checked (substitute), no difference" in on.stderr
 
 
 @pytest.mark.parametrize(
