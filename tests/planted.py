@@ -42,6 +42,10 @@ class Session(NumpySession):
 class Planted(NumpyBackend):
     name = "planted"
 
+    def __init__(self, **keywords):
+        {start}
+        super().__init__(**keywords)
+
     @classmethod
     def probe(cls):
         {probe}
@@ -74,6 +78,7 @@ FAULTS: dict[str, dict[str, str]] = {
     "nan": {"preprocess": "found[0, 2, 0, 1] = np.nan"},
     "raises": {"substitute": "raise RuntimeError('the queue is lost')"},
     "shape": {"substitute": "planes[1] = planes[1][:, 1:]"},
+    "starts not": {"start": "raise RuntimeError('no driver')"},
     "opens not": {"open": "raise MemoryError('no room')"},
     "closes not": {"close": "raise OSError('device lost')"},
     "absent": {"probe": "return [DeviceStatus('no device', '', 'no such card', 'buy one')]"},
@@ -83,7 +88,7 @@ FAULTS: dict[str, dict[str, str]] = {
 def install(folder: Path, fault: str) -> dict[str, str]:
     """Install backend ``planted`` with `fault`; return the environment in which it is found."""
     holes = dict.fromkeys(
-        ("substitute", "upsample", "preprocess", "probe", "open", "close"), "pass"
+        ("substitute", "upsample", "preprocess", "start", "probe", "open", "close"), "pass"
     )
     (folder / "planted_backend.py").write_text(_MODULE.format(**(holes | FAULTS[fault])))
     facts = folder / "planted_backend-1.0.dist-info"
