@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 from typing import TYPE_CHECKING, Any
 
@@ -413,6 +414,16 @@ def test_records_of_two_backends_agree_and_a_flipped_digit_is_named(tmp_path: Pa
     assert "FAIL substitute, yuv420p, golden = numba: numba: yuv420p 33x35 noise" in bad.stderr
     assert "numba: the file is not what was written" in bad.stderr
     assert 'failures="2"' in (tmp_path / "junit.xml").read_text()
+
+
+def test_a_record_whose_name_is_not_utf_8_is_compared_and_reported(tmp_path: Path) -> None:
+    path = tmp_path / os.fsdecode(b"b\xff.json")
+    done = run("parity", "record", "--backend", "numpy", "--eps", "cpu", "-o", path)
+    assert done.returncode == 0, done.stderr
+    done = run("parity", "compare", path, "--json", "-")
+    assert done.returncode == 0, done.stderr
+    names = [each["name"] for each in json.loads(done.stdout)["participants"]]
+    assert r"b\udcff: numpy" in names
 
 
 @pytest.mark.parametrize(

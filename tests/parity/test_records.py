@@ -9,6 +9,7 @@ import random
 import sys
 import tracemalloc
 import zlib
+from dataclasses import replace
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
@@ -198,6 +199,13 @@ def bomb() -> str:
     return base64.b64encode(zlib.compress(bytes(300 << 20), 9)).decode()
 
 
+def nested(depth: int) -> list[Any]:
+    value: list[Any] = []
+    for _ in range(depth):
+        value = [value]
+    return value
+
+
 def first_map(content: dict[str, Any]) -> tuple[dict[str, Any], str]:
     maps = content["entries"][1]["maps"]
     return maps, next(iter(maps))
@@ -226,6 +234,20 @@ def set_map(value: object) -> Damage:
         (lambda r: r["entries"][0].update(kind="oracle"), "its kind is 'oracle'"),
         (lambda r: r["entries"][0].pop("facts"), "its kind is 'backend', its keys"),
         (lambda r: r["entries"][0].update(name=3), "not made of texts"),
+        (lambda r: r["entries"][0].update(kind=[]), r"its kind is \[\], its keys"),
+        (lambda r: r["entries"][0].update(aliases="abc"), "not made of texts"),
+        (lambda r: r["entries"][0].update(name="x" * (2 << 20)), "a name is longer than 512"),
+        (lambda r: r["entries"][0].update(aliases=["x" * 5000]), "another text than 4096"),
+        (lambda r: r["entries"][0].update(facts={"x" * 5000: ""}), "another text than 4096"),
+        (lambda r: r["entries"][0].update(aliases=["x"] * 65), "more than 64 aliases or facts"),
+        (lambda r: r["entries"][0].update({str(n): 0 for n in range(9999)}), r"its keys .*\.\.\."),
+        (lambda r: r["entries"][0].update(name="bad \ud800"), "is not made of Unicode"),
+        (lambda r: r["entries"][0].update(facts={"\ud800": ""}), "is not made of Unicode"),
+        (lambda r: r["provenance"].update(host="\udcff"), "is not made of Unicode"),
+        (lambda r: r["provenance"].update(host="x" * 5000), "in 'host' no text of up to 4096"),
+        (lambda r: r["provenance"].update(host=["x"]), "in 'host' no text of up to 4096"),
+        (lambda r: r["provenance"].update({str(n): 0 for n in range(99)}), "more than 64 keys"),
+        (lambda r: r["provenance"].update(deep=nested(200)), "nested more than 8 deep"),
         (lambda r: r["entries"][1].update(float16="no"), "'float16' is not true or false"),
         (lambda r: r["entries"][1].update(network="x"), "'network' is 'x', not a SHA-256"),
         (lambda r: r["entries"][0].update(digests=[]), "it holds no cases"),
@@ -240,6 +262,10 @@ def set_map(value: object) -> Damage:
         (set_map("%%%"), "cannot be unpacked"),
         (set_map(base64.b64encode(b"not zlib").decode()), "cannot be unpacked"),
         (set_map(base64.b64encode(zlib.compress(bytes(64))).decode()), "is not the 24576 bytes"),
+        (
+            set_map(base64.b64encode(zlib.compress(bytes(24576)) + b"more").decode()),
+            "is not the 24576 bytes",
+        ),
     ],
 )
 def test_a_damaged_or_hostile_record_is_refused_with_the_place(
@@ -276,6 +302,9 @@ def test_a_decompression_bomb_is_never_unpacked(node: Callable[..., Path]) -> No
         (b"[1]", "it is no object"),
         (b"[" * 200_000, "is not the JSON"),
         (b'{"kind": NaN}', "NaN is no JSON number"),
+        (b'{"provenance": {"load": 1e999}}', "1e999 is too large a number"),
+        (b'{"provenance": ' + b"9" * 5000 + b"}", "is not the JSON"),
+        (b'{"kind": ' + b"[" * 300 + b"]" * 300 + b"}", "nested more than 8 deep"),
         (b'{"kind": 1, "kind": 2}', "a key is there twice"),
     ],
 )
@@ -298,6 +327,16 @@ def test_a_record_named_twice_is_refused(node: Callable[..., Path]) -> None:
     path = node("one", text("numpy"))
     with pytest.raises(InputError, match="is named twice"):
         compare_files([path, path.parent / "." / path.name], None)
+
+
+def test_a_record_that_could_not_be_read_back_is_not_written() -> None:
+    made = make_record(ParityOptions(backends=("numpy",), eps=("cpu",)))
+    entry = made.entries[0]
+    for facts in ({"network": "b\udcff.onnx"}, {"network": "x" * 5000}):
+        participant = replace(entry.participant, facts=facts)
+        bad = replace(made, entries=(replace(entry, participant=participant),))
+        with pytest.raises(InputError, match="the record cannot be written"):
+            write_record(bad)
 
 
 def test_an_entry_cannot_hide_another_of_its_name(node: Callable[..., Path]) -> None:

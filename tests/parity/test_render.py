@@ -74,12 +74,17 @@ NAN = report(
     cell("FAIL", comparison=Comparison(9, 1, 0.0, Difference("mask", (0, 1), 0.5, math.nan))),
     cell("FAIL", comparison=Comparison(9, 1, 0.0, Difference("score", (), math.inf, -math.inf))),
 )
+SURROGATE_REPORT = report(
+    cell("FAIL", got="b\udcff", case="\ud800"), warnings=("\udfff",), errors=("\udcff",)
+)
 NASTY_REPORT = report(
     cell("FAIL", got=NASTY, case=NASTY), cell("SKIP", detail=NASTY), cell("ERROR", detail=NASTY),
     warnings=(NASTY,), errors=(NASTY,),
 )  # fmt: skip
 REPORTS = pytest.mark.parametrize(
-    "found", [ALL, NAN, NASTY_REPORT, report()], ids=["all", "nan", "nasty", "empty"]
+    "found",
+    [ALL, NAN, NASTY_REPORT, SURROGATE_REPORT, report()],
+    ids=["all", "nan", "nasty", "surrogates", "empty"],
 )
 
 
@@ -182,6 +187,16 @@ def test_junit_has_a_test_case_per_cell_with_its_outcome_and_reason() -> None:
     assert "frame 1, U, y 4, x 5: wanted 16, got 19" in cases[1][0].get("message")
     assert (cases[2][0].tag, cases[2][0].get("message")) == ("skipped", "cuda: no device; buy one")
     assert suites["parity.score"][0][0].tag == "error"
+
+
+@REPORTS
+def test_every_form_can_be_written_as_utf_8(found: Report) -> None:
+    for text in (to_json(found), to_markdown(found), junit(found)):
+        assert text.encode().decode() == text
+
+
+def test_json_shows_the_bytes_of_a_name_that_is_not_utf_8() -> None:
+    assert json.loads(to_json(SURROGATE_REPORT))["cells"][0]["got"] == r"b\udcff"
 
 
 def rendered(found: Report) -> list[Any]:
