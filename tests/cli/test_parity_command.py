@@ -416,6 +416,15 @@ def test_records_of_two_backends_agree_and_a_flipped_digit_is_named(tmp_path: Pa
     assert 'failures="2"' in (tmp_path / "junit.xml").read_text()
 
 
+def test_what_looks_like_an_emoji_is_shown_as_it_is(tmp_path: Path) -> None:
+    path = tmp_path / ":zzz:.json"
+    done = run("parity", "record", "--backend", "numpy", "--eps", "cpu", "-o", path)
+    assert done.returncode == 0, done.stderr
+    assert ":zzz:: numpy" in run("parity", "compare", path).stdout
+    path.write_text("{}")
+    assert ":zzz:.json is no parity record" in run("parity", "compare", path).stderr
+
+
 def test_a_record_whose_name_is_not_utf_8_is_compared_and_reported(tmp_path: Path) -> None:
     path = tmp_path / os.fsdecode(b"b\xff.json")
     done = run("parity", "record", "--backend", "numpy", "--eps", "cpu", "-o", path)
