@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from roi_accel.parity.cases import FORMATS, cases, frame_key
 from roi_accel.parity.cells import Participant, Report
-from roi_accel.parity.compare import Comparison, compare
+from roi_accel.parity.compare import Comparison, compare, map_problem
 from roi_accel.parity.golden import golden_digests
 from roi_accel.parity.record import Entry
 from roi_accel.parity.tally import Tally
@@ -25,6 +25,7 @@ GOLDEN = "golden"
 
 _FORMAT_NAMES = tuple(each.name for each in FORMATS)
 _OTHER_NETWORK = "they ran different networks"
+_ALONE = "no other record ran this network, so there is nothing to compare its maps with"
 _SHOWN_DIGITS = 12
 
 
@@ -98,20 +99,32 @@ def _digests_agree(wanted: str, got: str) -> Comparison:
 
 
 def _saliency_cells(entries: Sequence[Entry], calibration: Calibration) -> tuple[Cell, ...]:
-    tally = _tally(entries, ("saliency",), calibration)
+    """Return the cells of every pair, and of single entries that are wrong or have no partner."""
+    tally = _tally(entries, ("saliency",), calibration, repetitions=True)
     by_name = {entry.participant.name: entry for entry in entries}
-    cells = []
     for key, format_name in _frames():
         for wanted, got in tally.pairs:
             one, other = by_name[wanted], by_name[got]
             if one.network != other.network or key not in one.maps:
                 continue
-            tolerance = tally.tolerance("saliency", wanted, got).value
-            found = compare({"mask": one.maps[key]}, {"mask": other.maps[key]}, tolerance=tolerance)
+            if wanted == got:
+                problem = map_problem(one.maps[key])
+                found = Comparison(problem=problem)
+            else:
+                tolerance = tally.tolerance("saliency", wanted, got).value
+                planes = ({"mask": each.maps[key]} for each in (one, other))
+                found = compare(*planes, tolerance=tolerance)
             tally.add("saliency", format_name, wanted, got, found, key)
+    networks = [entry.network for entry in entries]
+    cells = []
     for cell in tally.cells():
-        same = by_name[cell.wanted].network == by_name[cell.got].network
-        cells.append(cell if same else replace(cell, detail=_OTHER_NETWORK))
+        one, other = by_name[cell.wanted], by_name[cell.got]
+        if one.network != other.network:
+            cells.append(replace(cell, detail=_OTHER_NETWORK))
+        elif not cell.is_repetition or cell.status == "FAIL":
+            cells.append(cell)
+        elif networks.count(one.network) == 1:
+            cells.append(replace(cell, detail=_ALONE))
     return tuple(cells)
 
 
@@ -119,13 +132,15 @@ def _tally(
     entries: Sequence[Entry],
     stages: Sequence[Stage],
     calibration: Calibration,
+    *,
+    repetitions: bool = False,
 ) -> Tally:
     return Tally(
         [entry.participant for entry in entries],
         stages=stages,
         formats=_FORMAT_NAMES,
         calibration=calibration,
-        repetitions=False,
+        repetitions=repetitions,
     )
 
 

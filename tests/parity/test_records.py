@@ -24,6 +24,7 @@ from roi_accel.parity.machines import compare_records
 from roi_accel.parity.record import MAX_BYTES, map_shapes, read_record, write_record
 from roi_accel.parity_record import compare_files, make_record
 from roi_accel.parity_run import ParityOptions
+from roi_accel.saliency import SaliencyNetwork
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -79,7 +80,55 @@ def test_two_backends_records_compare_equal_with_each_other_and_the_golden_one(
 def test_one_record_alone_is_verified_against_the_golden_one(node: Callable[..., Path]) -> None:
     report = compare_files([node("one", text("numba"))], None)
     assert report.exit_code == 0
-    assert {(cell.wanted, cell.got) for cell in report.cells} == {("golden", "one: numba")}
+    compared = {(cell.wanted, cell.got) for cell in report.with_status("OK")}
+    assert compared == {("golden", "one: numba")}
+
+
+def test_maps_that_nothing_can_be_compared_with_are_skipped_and_say_so(
+    node: Callable[..., Path],
+) -> None:
+    report = compare_files([node("one", text("numba"))], None)
+    skipped = report.with_status("SKIP")
+    assert {(cell.stage, cell.wanted) for cell in skipped} == {("saliency", "one: cpu")}
+    assert len(skipped) == 12
+    assert all("no other record ran this network" in cell.explanation for cell in skipped)
+
+
+BAD_VALUES = pytest.mark.parametrize("value", [np.nan, np.inf, -0.01, 1.01])
+
+
+@BAD_VALUES
+@pytest.mark.parametrize("count", [1, 2])
+def test_a_map_that_is_no_mask_fails_alone_and_beside_its_equal(
+    node: Callable[..., Path], value: float, count: int
+) -> None:
+    content = json.loads(text("numpy"))
+    maps, key = first_map(content)
+    bad = np.full(map_shapes()[key], 0.5, dtype=np.float32)
+    bad[3, 4] = value
+    maps[key] = record_module._pack(bad)  # noqa: SLF001 - to forge one
+    paths = [node(f"bad{number}", reseal(content)) for number in range(count)]
+    report = compare_files(paths, None)
+    assert report.exit_code == 1
+    alone = [cell for cell in failures(report) if cell.is_repetition]
+    assert [(cell.stage, cell.case) for cell in alone] == [("saliency", key)] * count
+    assert all("at y=3, x=4 is not in [0, 1]" in cell.explanation for cell in alone)
+
+
+@BAD_VALUES
+def test_a_map_that_is_no_mask_is_not_recorded(
+    monkeypatch: pytest.MonkeyPatch, value: float
+) -> None:
+    real = SaliencyNetwork.infer
+
+    def infer(self: SaliencyNetwork, model_input: Any) -> Any:
+        found = np.array(real(self, model_input))
+        found[3, 4] = value
+        return found
+
+    monkeypatch.setattr(SaliencyNetwork, "infer", infer)
+    with pytest.raises(ParityError, match=r"cpu gave a map of 'yuv420p .* is no mask: .*y=3, x=4"):
+        make_record(ParityOptions(backends=("numpy",), eps=("cpu",)))
 
 
 def test_a_changed_digest_is_named_with_its_case_and_stage(node: Callable[..., Path]) -> None:
@@ -174,7 +223,9 @@ def test_maps_of_different_networks_are_not_compared(node: Callable[..., Path]) 
     skipped = report.with_status("SKIP")
     assert report.exit_code == 0
     assert {cell.stage for cell in skipped} == {"saliency"}
-    assert {cell.explanation for cell in skipped} == {"they ran different networks"}
+    why = {cell.pair: cell.explanation for cell in skipped}
+    assert why["one: cpu = two: cpu"] == "they ran different networks"
+    assert "no other record ran this network" in why["one: cpu twice"]
 
 
 def test_a_record_read_back_is_the_record(node: Callable[..., Path]) -> None:
