@@ -23,7 +23,7 @@ import numpy as np
 from roi_accel.errors import InputError
 from roi_accel.parity.cases import cases, frame_key
 from roi_accel.parity.cells import Participant
-from roi_accel.parity.golden import golden_digests
+from roi_accel.parity.golden import golden_digests, pack_map
 from roi_accel.parity.tolerance import INTEGER_STAGES
 
 if TYPE_CHECKING:
@@ -143,11 +143,11 @@ def read_record(path: Path, *, name: str) -> Record:
         raise InputError(msg, remedy="update roi-accel, or make the record with this version")
     seal = content.pop("seal", None)
     intact = seal == _seal(content)
-    provenance, entries = content.get("provenance"), content.get("entries")
+    entries = content.get("entries")
     if set(content) != {"kind", "schema_version", "provenance", "entries"}:
         raise _damaged(where, f"its keys are {_list(content)}")
     try:
-        _check_provenance(provenance)
+        provenance = _check_provenance(content["provenance"])
     except ValueError as error:
         raise _damaged(where, str(error)) from error
     if not isinstance(entries, list) or not 0 < len(entries) <= MAX_ENTRIES:
@@ -170,7 +170,7 @@ def _entry_to_json(entry: Entry) -> dict[str, Any]:
     if participant.kind == "backend":
         digests = {key: dict(stages) for key, stages in entry.digests.items()}
         return {**shared, "digests": digests}
-    maps = {key: _pack(array) for key, array in entry.maps.items()}
+    maps = {key: pack_map(array) for key, array in entry.maps.items()}
     return {**shared, "float16": participant.half, "network": entry.network, "maps": maps}
 
 
@@ -246,10 +246,6 @@ def _read_keys(content: object, expected: Mapping[str, object], where: str) -> d
         if key not in content:
             raise _damaged(where, f"case {key!r} of this version's corpus is missing")
     return content
-
-
-def _pack(array: NDArray[np.float32]) -> str:
-    return base64.b64encode(zlib.compress(array.astype("<f4").tobytes(), 9)).decode("ascii")
 
 
 def _unpack(text: object, shape: tuple[int, int], where: str) -> NDArray[np.float32]:
@@ -329,8 +325,8 @@ def _check_values(value: object, depth: int) -> None:
         _check_values(each, depth - 1)
 
 
-def _check_provenance(provenance: object) -> None:
-    """Raise ValueError for anything but a few short facts."""
+def _check_provenance(provenance: object) -> dict[str, Any]:
+    """Return the provenance; anything but a few short facts is a ValueError."""
     if not isinstance(provenance, dict):
         msg = "'provenance' is no object"
         raise ValueError(msg)  # noqa: TRY004 - found in a file, where every fault is a ValueError
@@ -341,6 +337,7 @@ def _check_provenance(provenance: object) -> None:
     if len(provenance) > _FACTS:
         msg = f"'provenance' has more than {_FACTS} keys"
         raise ValueError(msg)
+    return provenance
 
 
 def _check_texts(name: object, aliases: object, facts: object) -> None:

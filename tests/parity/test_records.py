@@ -20,6 +20,7 @@ import pytest
 from roi_accel.errors import BackendUnavailable, InputError, ParityError
 from roi_accel.parity import record as record_module
 from roi_accel.parity.calibration import Calibration
+from roi_accel.parity.golden import golden_maps, pack_map
 from roi_accel.parity.machines import compare_records
 from roi_accel.parity.record import MAX_BYTES, map_shapes, read_record, write_record
 from roi_accel.parity_record import compare_files, make_record
@@ -69,25 +70,48 @@ def test_two_backends_records_compare_equal_with_each_other_and_the_golden_one(
     assert report.exit_code == 0
     pairs = {(cell.wanted, cell.got) for cell in report.with_status("OK")}
     assert pairs == {
+        ("golden maps", "one: cpu"),
+        ("golden maps", "two: cpu"),
         ("golden", "one: numpy"),
         ("golden", "two: numba"),
         ("one: numpy", "two: numba"),
         ("one: cpu", "two: cpu"),
     }
-    assert len(report.cells) == 12 * (3 * 3 + 1)
+    assert len(report.cells) == 12 * (3 * 3 + 3)
 
 
 def test_one_record_alone_is_verified_against_the_golden_one(node: Callable[..., Path]) -> None:
     report = compare_files([node("one", text("numba"))], None)
     assert report.exit_code == 0
     compared = {(cell.wanted, cell.got) for cell in report.with_status("OK")}
-    assert compared == {("golden", "one: numba")}
+    assert compared == {("golden", "one: numba"), ("golden maps", "one: cpu")}
+    maps = [cell.format for cell in report.with_status("OK") if cell.stage == "saliency"]
+    assert maps == ["yuv420p", "yuv422p10le", "yuv444p16le"]
+    skipped = {cell.explanation for cell in report.with_status("SKIP")}
+    assert skipped == {"no golden map is of this format"}
+
+
+@pytest.mark.parametrize(("by", "code"), [(4e-5, 0), (6e-5, 1)])
+def test_one_records_maps_are_held_to_the_golden_ones_within_the_tolerance(
+    node: Callable[..., Path], by: float, code: int
+) -> None:
+    content = json.loads(text("numpy"))
+    ((key, golden), *_) = next(iter(golden_maps().values())).items()
+    off = golden.copy()
+    off[3, 4] += np.float32(by if off[3, 4] < 0.5 else -by)
+    content["entries"][1]["maps"][key] = pack_map(off)
+    report = compare_files([node("one", reseal(content))], None)
+    assert report.exit_code == code
+    found = [(cell.wanted, cell.stage, cell.case) for cell in failures(report)]
+    assert found == [("golden maps", "saliency", key)] * code
 
 
 def test_maps_that_nothing_can_be_compared_with_are_skipped_and_say_so(
     node: Callable[..., Path],
 ) -> None:
-    report = compare_files([node("one", text("numba"))], None)
+    content = json.loads(text("numba"))
+    content["entries"][1]["network"] = "0" * 64
+    report = compare_files([node("one", reseal(content))], None)
     skipped = report.with_status("SKIP")
     assert {(cell.stage, cell.wanted) for cell in skipped} == {("saliency", "one: cpu")}
     assert len(skipped) == 12
@@ -106,7 +130,8 @@ def test_a_map_that_is_no_mask_fails_alone_and_beside_its_equal(
     maps, key = first_map(content)
     bad = np.full(map_shapes()[key], 0.5, dtype=np.float32)
     bad[3, 4] = value
-    maps[key] = record_module._pack(bad)  # noqa: SLF001 - to forge one
+    maps[key] = pack_map(bad)
+    content["entries"][1]["network"] = "0" * 64
     paths = [node(f"bad{number}", reseal(content)) for number in range(count)]
     report = compare_files(paths, None)
     assert report.exit_code == 1
@@ -225,7 +250,7 @@ def test_maps_of_different_networks_are_not_compared(node: Callable[..., Path]) 
     assert {cell.stage for cell in skipped} == {"saliency"}
     why = {cell.pair: cell.explanation for cell in skipped}
     assert why["one: cpu = two: cpu"] == "they ran different networks"
-    assert "no other record ran this network" in why["one: cpu twice"]
+    assert "no other record ran this network" in why["two: cpu twice"]
 
 
 def test_a_record_read_back_is_the_record(node: Callable[..., Path]) -> None:
@@ -406,7 +431,7 @@ def test_records_of_one_file_name_are_told_apart(node: Callable[..., Path]) -> N
     other.write_text(text("numba"))
     report = compare_files([path, other], None)
     assert report.exit_code == 0
-    assert len({each.name for each in report.participants}) == 5
+    assert len({each.name for each in report.participants}) == 6
 
 
 def use_planted(monkeypatch: pytest.MonkeyPatch, folder: Path, fault: str) -> None:
