@@ -31,6 +31,7 @@ _KEYS = {"device": str, "stage": str, "dtype": str, "tolerance": float, "reason"
 _REQUIRED = ("device", "stage", "tolerance")
 _WORDS = {str: "a text", float: "a number", list: "tables [[rule]]"}
 _DTYPES = ("float32", "float16")
+_SHOWN = 80
 _REMEDY = "see docs/parity.md for the format"
 _CHARACTER_CLASS = re.compile(r"\[!?\]?[^\]]*\]")
 
@@ -101,7 +102,13 @@ class Calibration:
         return max(found, key=lambda tolerance: tolerance.value, default=default)
 
     def unused(self, devices: Iterable[Sequence[str]]) -> list[Rule]:
-        """Return the rules that match none of `devices`, which are probably misspelt."""
+        """Return the rules that match none of `devices`, which are probably misspelt.
+
+        Parameters
+        ----------
+        devices : iterable of sequence of str
+            All names of each device that took part, as given to `tolerance`.
+        """
         known = list(devices)
         return [rule for rule in self.rules if not any(rule.matches(names) for names in known)]
 
@@ -146,7 +153,7 @@ def read_calibration(path: Path) -> Calibration:
         raise InputError(msg, remedy=_REMEDY)
     try:
         document = tomllib.loads(content.decode("utf-8"))
-    except (UnicodeDecodeError, tomllib.TOMLDecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:  # Python's own limit on digits is a ValueError.
         msg = f"{path} is not TOML: {error}"
         raise InputError(msg, remedy=_REMEDY) from error
     _check_keys(document, {"rule": list}, str(path))
@@ -167,18 +174,18 @@ def _rule(row: dict[str, Any], where: str) -> Rule:
             raise InputError(msg, remedy=_REMEDY)
     stage, dtype = row["stage"], row.get("dtype", "float32")
     reason = row.get("reason", "").strip()
-    value = float(row["tolerance"])
+    value = _number(row["tolerance"], where)
     if not row["device"].strip():
         msg = f"{where}: 'device' is empty, expected a pattern such as 'opencl:*'"
         raise InputError(msg, remedy=_REMEDY)
     if stage not in STAGES:
-        msg = f"{where}: 'stage' is {stage!r}, expected one of {', '.join(STAGES)}"
+        msg = f"{where}: 'stage' is {_shown(stage)}, expected one of {', '.join(STAGES)}"
         raise InputError(msg, remedy=_REMEDY)
     if stage in INTEGER_STAGES:
         msg = f"{where}: stage {stage!r} computes in integers and must be exact on every device"
         raise InputError(msg, remedy="remove the rule; a device that differs cannot be used")
     if dtype not in _DTYPES:
-        msg = f"{where}: 'dtype' is {dtype!r}, expected one of {', '.join(_DTYPES)}"
+        msg = f"{where}: 'dtype' is {_shown(dtype)}, expected one of {', '.join(_DTYPES)}"
         raise InputError(msg, remedy=_REMEDY)
     default = table_tolerance(cast("Stage", stage), half=dtype == "float16")
     if dtype != default.dtype:
@@ -194,16 +201,32 @@ def _rule(row: dict[str, Any], where: str) -> Rule:
     return Rule(pattern=row["device"], tolerance=tolerance)
 
 
+def _number(value: float, where: str) -> float:
+    try:
+        return float(value)
+    except OverflowError as error:
+        msg = f"{where}: 'tolerance' is a number too large for any stage"
+        raise InputError(msg, remedy=_REMEDY) from error
+
+
+def _shown(value: object) -> str:
+    """Return the beginning of a value for a message."""
+    try:
+        return repr(value)[:_SHOWN]
+    except ValueError:  # Python shows no integer of more than 4300 digits.
+        return "a number of thousands of digits"
+
+
 def _check_keys(table: dict[str, Any], known: dict[str, type], where: str) -> None:
     for key, value in table.items():
         if key not in known:
             close = difflib.get_close_matches(key, known, 1)
             hint = f"did you mean {close[0]!r}?" if close else _REMEDY
-            msg = f"{where}: unknown key {key!r}, expected {', '.join(known)}"
+            msg = f"{where}: unknown key {_shown(key)}, expected {', '.join(known)}"
             raise InputError(msg, remedy=hint)
         accepted = (int, float) if known[key] is float else (known[key],)
         if not isinstance(value, accepted) or isinstance(value, bool):
-            msg = f"{where}: {key!r} is {value!r}, expected {_WORDS[known[key]]}"
+            msg = f"{where}: {key!r} is {_shown(value)}, expected {_WORDS[known[key]]}"
             raise InputError(msg, remedy=_REMEDY)
 
 

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from roi_accel.backends.arithmetic import NotSaliencyError, quantise
+
 if TYPE_CHECKING:
     from roi_accel.backends.frame import Frame
     from roi_accel.backends.protocol import Alpha, ModelInput
@@ -142,6 +144,18 @@ def combine(comparisons: Iterable[Comparison]) -> Comparison:
         if first is None and not problem:
             first, problem = each.first, each.problem
     return Comparison(compared, differing, maximum, first, problem)
+
+
+def map_problem(saliency: NDArray[np.float32]) -> str:
+    """Return why a network's map float32[height, width] is no saliency in [0, 1]; empty if it is.
+
+    It is what every run would refuse, so that no two machines can agree on it.
+    """
+    try:
+        quantise(saliency)
+    except NotSaliencyError as error:
+        return str(error)
+    return ""
 
 
 def frame_planes(frame: Frame) -> Named:

@@ -7,14 +7,15 @@ from typing import TYPE_CHECKING
 
 from roi_accel.parity.cases import FORMATS, cases, frame_key
 from roi_accel.parity.cells import Participant, Report
-from roi_accel.parity.compare import Comparison, compare
-from roi_accel.parity.golden import golden_digests
+from roi_accel.parity.compare import Comparison, compare, map_problem
+from roi_accel.parity.golden import golden_digests, golden_maps
 from roi_accel.parity.record import Entry
 from roi_accel.parity.tally import Tally
 from roi_accel.parity.tolerance import INTEGER_STAGES, STAGES
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+    from collections.abc import Set as AbstractSet
 
     from roi_accel.parity.calibration import Calibration
     from roi_accel.parity.cells import Cell
@@ -22,9 +23,12 @@ if TYPE_CHECKING:
     from roi_accel.parity.tolerance import Stage
 
 GOLDEN = "golden"
+GOLDEN_MAPS = "golden maps"
 
 _FORMAT_NAMES = tuple(each.name for each in FORMATS)
 _OTHER_NETWORK = "they ran different networks"
+_NO_GOLDEN = "no golden map is of this format"
+_ALONE = "no other record ran this network, so there is nothing to compare its maps with"
 _SHOWN_DIGITS = 12
 
 
@@ -54,6 +58,7 @@ def compare_records(
     backends = [Entry(participant=golden, digests=golden_digests())]
     backends += [entry for entry in entries if entry.participant.kind == "backend"]
     providers = [entry for entry in entries if entry.participant.kind == "provider"]
+    providers = [*_golden_maps({entry.network for entry in providers}), *providers]
     cells: list[Cell] = []
     cells += _integer_cells(backends, calibration)
     cells += _saliency_cells(providers, calibration)
@@ -97,35 +102,67 @@ def _digests_agree(wanted: str, got: str) -> Comparison:
     )
 
 
+def _golden_maps(networks: AbstractSet[str]) -> list[Entry]:
+    """Return the committed maps of those of `networks` that have some."""
+    facts = {"maps": "of the CPU provider, committed with roi-accel"}
+    golden = Participant(name=GOLDEN_MAPS, kind=GOLDEN, facts=facts)
+    return [
+        Entry(participant=golden, maps=maps, network=network)
+        for network, maps in golden_maps().items()
+        if network in networks
+    ]
+
+
 def _saliency_cells(entries: Sequence[Entry], calibration: Calibration) -> tuple[Cell, ...]:
-    tally = _tally(entries, ("saliency",), calibration)
+    """Return the cells of every pair, and of single entries that are wrong or have no partner."""
+    tally = _tally(entries, ("saliency",), calibration, repetitions=True)
     by_name = {entry.participant.name: entry for entry in entries}
-    cells = []
     for key, format_name in _frames():
         for wanted, got in tally.pairs:
             one, other = by_name[wanted], by_name[got]
-            if one.network != other.network or key not in one.maps:
+            if one.network != other.network or key not in one.maps or key not in other.maps:
                 continue
-            tolerance = tally.tolerance("saliency", wanted, got).value
-            found = compare({"mask": one.maps[key]}, {"mask": other.maps[key]}, tolerance=tolerance)
+            if wanted == got:
+                problem = map_problem(one.maps[key])
+                found = Comparison(problem=problem)
+            else:
+                tolerance = tally.tolerance("saliency", wanted, got).value
+                planes = ({"mask": each.maps[key]} for each in (one, other))
+                found = compare(*planes, tolerance=tolerance)
             tally.add("saliency", format_name, wanted, got, found, key)
-    for cell in tally.cells():
-        same = by_name[cell.wanted].network == by_name[cell.got].network
-        cells.append(cell if same else replace(cell, detail=_OTHER_NETWORK))
-    return tuple(cells)
+    cells = (_explained(cell, by_name) for cell in tally.cells())
+    return tuple(cell for cell in cells if cell is not None)
+
+
+def _explained(cell: Cell, by_name: Mapping[str, Entry]) -> Cell | None:
+    """Return the cell with the reason for which it is skipped; None where it says nothing."""
+    one, other = by_name[cell.wanted], by_name[cell.got]
+    is_golden = one.participant.kind == GOLDEN
+    if is_golden and (cell.is_repetition or one.network != other.network):
+        return None
+    if one.network != other.network:
+        return replace(cell, detail=_OTHER_NETWORK)
+    if is_golden and not cell.cases:
+        return replace(cell, detail=_NO_GOLDEN)
+    if not cell.is_repetition or cell.status == "FAIL":
+        return cell
+    alone = [entry.network for entry in by_name.values()].count(one.network) == 1
+    return replace(cell, detail=_ALONE) if alone else None
 
 
 def _tally(
     entries: Sequence[Entry],
     stages: Sequence[Stage],
     calibration: Calibration,
+    *,
+    repetitions: bool = False,
 ) -> Tally:
     return Tally(
         [entry.participant for entry in entries],
         stages=stages,
         formats=_FORMAT_NAMES,
         calibration=calibration,
-        repetitions=False,
+        repetitions=repetitions,
     )
 
 

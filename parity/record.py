@@ -13,7 +13,9 @@ import json
 import math
 import re
 import zlib
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -21,11 +23,11 @@ import numpy as np
 from roi_accel.errors import InputError
 from roi_accel.parity.cases import cases, frame_key
 from roi_accel.parity.cells import Participant
-from roi_accel.parity.golden import golden_digests
+from roi_accel.parity.golden import golden_digests, pack_map
 from roi_accel.parity.tolerance import INTEGER_STAGES
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -40,6 +42,13 @@ MAX_ENTRIES = 256
 _REMEDY = "make it anew with roi-accel parity record"
 _DIGEST = re.compile("[0-9a-f]{64}")
 _FACTS = 64
+_NAME = 512
+_TEXT = 4096
+"""The longest name, which every cell of a report repeats, and the longest other text."""
+
+_DEPTH = 8
+_LISTED = 5
+_SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -85,13 +94,28 @@ class Record:
 
 
 def write_record(record: Record) -> str:
-    """Return the record as JSON, sealed with the SHA-256 of its own content."""
+    """Return the record as JSON, sealed with the SHA-256 of its own content.
+
+    Raises
+    ------
+    InputError
+        A name or fact is one that `read_record` would refuse.
+    """
     content = {
         "schema_version": SCHEMA_VERSION,
         "kind": KIND,
         "provenance": dict(record.provenance),
         "entries": [_entry_to_json(entry) for entry in record.entries],
     }
+    try:
+        _check_values(content, _DEPTH)
+        _check_provenance(content["provenance"])
+        for entry in record.entries:
+            participant = entry.participant
+            _check_texts(participant.name, participant.aliases, participant.facts)
+    except ValueError as error:
+        msg = f"the record cannot be written: {error}"
+        raise InputError(msg, remedy="give the network's file a plain name") from error
     sealed = {**content, "seal": _seal(content)}
     return json.dumps(sealed, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
 
@@ -119,11 +143,13 @@ def read_record(path: Path, *, name: str) -> Record:
         raise InputError(msg, remedy="update roi-accel, or make the record with this version")
     seal = content.pop("seal", None)
     intact = seal == _seal(content)
-    provenance, entries = content.get("provenance"), content.get("entries")
+    entries = content.get("entries")
     if set(content) != {"kind", "schema_version", "provenance", "entries"}:
-        raise _damaged(where, f"its keys are {', '.join(map(_shown, content))}")
-    if not isinstance(provenance, dict):
-        raise _damaged(where, "'provenance' is no object")
+        raise _damaged(where, f"its keys are {_list(content)}")
+    try:
+        provenance = _check_provenance(content["provenance"])
+    except ValueError as error:
+        raise _damaged(where, str(error)) from error
     if not isinstance(entries, list) or not 0 < len(entries) <= MAX_ENTRIES:
         raise _damaged(where, f"'entries' is no list of 1 to {MAX_ENTRIES}")
     found = tuple(
@@ -144,7 +170,7 @@ def _entry_to_json(entry: Entry) -> dict[str, Any]:
     if participant.kind == "backend":
         digests = {key: dict(stages) for key, stages in entry.digests.items()}
         return {**shared, "digests": digests}
-    maps = {key: _pack(array) for key, array in entry.maps.items()}
+    maps = {key: pack_map(array) for key, array in entry.maps.items()}
     return {**shared, "float16": participant.half, "network": entry.network, "maps": maps}
 
 
@@ -153,21 +179,17 @@ def _entry_from_json(content: object, record: str, where: str) -> Entry:
         raise _damaged(where, "it is no object")
     kind = content.get("kind")
     keys = {"backend": {"digests"}, "provider": {"float16", "network", "maps"}}
-    if kind not in keys or set(content) != {"name", "kind", "aliases", "facts"} | keys[kind]:
-        raise _damaged(
-            where, f"its kind is {_shown(kind)}, its keys {', '.join(map(_shown, content))}"
-        )
-    name, aliases, facts = content["name"], content["aliases"], content["facts"]
-    if not (
-        isinstance(name, str)
-        and isinstance(aliases, list)
-        and len(aliases) <= _FACTS
-        and all(isinstance(each, str) for each in aliases)
-        and isinstance(facts, dict)
-        and len(facts) <= _FACTS
-        and all(isinstance(each, str) for each in facts.values())
+    if (
+        not isinstance(kind, str)
+        or kind not in keys
+        or set(content) != {"name", "kind", "aliases", "facts"} | keys[kind]
     ):
-        raise _damaged(where, "'name', 'aliases' or 'facts' is not made of texts")
+        raise _damaged(where, f"its kind is {_shown(kind)}, its keys {_list(content)}")
+    name, aliases, facts = content["name"], content["aliases"], content["facts"]
+    try:
+        _check_texts(name, aliases, facts)
+    except ValueError as error:
+        raise _damaged(where, str(error)) from error
     half = content.get("float16", False)
     if not isinstance(half, bool):
         raise _damaged(where, "'float16' is not true or false")
@@ -226,10 +248,6 @@ def _read_keys(content: object, expected: Mapping[str, object], where: str) -> d
     return content
 
 
-def _pack(array: NDArray[np.float32]) -> str:
-    return base64.b64encode(zlib.compress(array.astype("<f4").tobytes(), 9)).decode("ascii")
-
-
 def _unpack(text: object, shape: tuple[int, int], where: str) -> NDArray[np.float32]:
     """Return the array; its size is known beforehand, so nothing larger is ever unpacked."""
     wanted = math.prod(shape) * np.dtype(np.float32).itemsize
@@ -260,7 +278,9 @@ def _read_json(path: Path) -> dict[str, Any]:
             content.decode("utf-8"),
             object_pairs_hook=_without_repeats,
             parse_constant=_refuse_constant,
+            parse_float=_finite_float,
         )
+        _check_values(document, _DEPTH)
     except (ValueError, RecursionError) as error:
         msg = f"{path} is not the JSON of a parity record: {error}"
         raise InputError(msg, remedy=_REMEDY) from error
@@ -283,6 +303,62 @@ def _refuse_constant(name: str) -> float:
     raise ValueError(msg)
 
 
+def _finite_float(text: str) -> float:
+    value = float(text)
+    if not math.isfinite(value):
+        msg = f"{text[:_DEPTH]} is too large a number"
+        raise ValueError(msg)
+    return value
+
+
+def _check_values(value: object, depth: int) -> None:
+    """Raise ValueError for what no report could show: lone surrogates, and endless nesting."""
+    if isinstance(value, str) and _SURROGATE.search(value):
+        msg = f"{_shown(value)} is not made of Unicode characters"
+        raise ValueError(msg)
+    if not isinstance(value, dict | list):
+        return
+    if not depth:
+        msg = f"it is nested more than {_DEPTH} deep"
+        raise ValueError(msg)
+    for each in (*value, *value.values()) if isinstance(value, dict) else value:
+        _check_values(each, depth - 1)
+
+
+def _check_provenance(provenance: object) -> dict[str, Any]:
+    """Return the provenance; anything but a few short facts is a ValueError."""
+    if not isinstance(provenance, dict):
+        msg = "'provenance' is no object"
+        raise ValueError(msg)  # noqa: TRY004 - found in a file, where every fault is a ValueError
+    for key, value in provenance.items():
+        if isinstance(value, dict | list) or max(len(key), len(str(value))) > _TEXT:
+            msg = f"'provenance' has in {_shown(key)} no text of up to {_TEXT} characters"
+            raise ValueError(msg)
+    if len(provenance) > _FACTS:
+        msg = f"'provenance' has more than {_FACTS} keys"
+        raise ValueError(msg)
+    return provenance
+
+
+def _check_texts(name: object, aliases: object, facts: object) -> None:
+    """Raise ValueError for a participant that is not made of texts of a sensible length."""
+    if not (
+        isinstance(name, str)
+        and isinstance(aliases, list | tuple)
+        and all(isinstance(each, str) for each in aliases)
+        and isinstance(facts, Mapping)
+        and all(isinstance(each, str) for each in facts.values())
+    ):
+        msg = "'name', 'aliases' or 'facts' is not made of texts"
+        raise ValueError(msg)
+    if len(name) > _NAME or any(len(each) > _TEXT for each in (*aliases, *facts, *facts.values())):
+        msg = f"a name is longer than {_NAME} characters, or another text than {_TEXT}"
+        raise ValueError(msg)
+    if max(len(aliases), len(facts)) > _FACTS:
+        msg = f"there are more than {_FACTS} aliases or facts"
+        raise ValueError(msg)
+
+
 def _seal(content: Mapping[str, Any]) -> str:
     canonical = json.dumps(content, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
     return hashlib.sha256(canonical.encode()).hexdigest()
@@ -290,6 +366,12 @@ def _seal(content: Mapping[str, Any]) -> str:
 
 def _shown(value: object) -> str:
     return repr(value)[:80]
+
+
+def _list(keys: Iterable[object]) -> str:
+    """Return the first few keys, for a message."""
+    shown = [_shown(key) for key in islice(keys, _LISTED + 1)]
+    return ", ".join(shown[:_LISTED]) + (", ..." if len(shown) > _LISTED else "")
 
 
 def _damaged(where: str, what: str) -> InputError:

@@ -27,6 +27,9 @@ _SHOWN = 20
 
 UNSIZED = "of unknown size"
 _ICONS = {"OK": "✅", "FAIL": "❌", "SKIP": "⏭️", "ERROR": "💥"}
+_SURROGATE = re.compile("[\ud800-\udfff]")
+"""What Python makes of the bytes of a file name that is not UTF-8; UTF-8 cannot write it."""
+
 _NOT_XML = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
@@ -173,7 +176,8 @@ def verdict(report: Report) -> str:
 
 def to_json(report: Report) -> str:
     """Return the report as strict JSON, as `parity.schema.json` describes it."""
-    return json.dumps(to_dict(report), indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+    text = json.dumps(to_dict(report), indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+    return _SURROGATE.sub(lambda found: "\\" + ascii(found[0])[1:-1], text)
 
 
 def report_schema() -> dict[str, Any]:
@@ -267,10 +271,15 @@ def to_junit(report: Report, *, timestamp: str, hostname: str) -> str:
         ISO 8601, without a time zone.
     hostname : str
     """
+    # Cells that agree or were skipped are green, whereas silence is not agreement.
+    further = {"records": list(report.errors)}
+    if report.outcome == "nothing compared":
+        further["outcome"] = [verdict(report)]
+    others = sum(map(len, further.values()))
     totals = {
-        "tests": str(len(report.cells) + len(report.errors)),
+        "tests": str(len(report.cells) + others),
         "failures": str(len(report.with_status("FAIL"))),
-        "errors": str(len(report.with_status("ERROR")) + len(report.errors)),
+        "errors": str(len(report.with_status("ERROR")) + others),
     }
     root = ET.Element("testsuites", {"name": "roi-accel parity", **totals})
     for stage in dict.fromkeys(cell.stage for cell in report.cells):
@@ -292,11 +301,13 @@ def to_junit(report: Report, *, timestamp: str, hostname: str) -> str:
                 why = _xml(cell.explanation)
                 attributes = {"message": why} if tag == "skipped" else {"message": why, "type": tag}
                 ET.SubElement(case, tag, attributes).text = why
-    if report.errors:
-        attributes = {"errors": str(len(report.errors)), "tests": str(len(report.errors))}
-        suite = _suite(root, "records", attributes, timestamp, hostname)
-        for number, why in enumerate(report.errors, 1):
-            attributes = {"classname": "parity.records", "name": f"record {number}", "time": "0"}
+    for what, reasons in further.items():
+        if not reasons:
+            continue
+        attributes = {"errors": str(len(reasons)), "tests": str(len(reasons))}
+        suite = _suite(root, what, attributes, timestamp, hostname)
+        for number, why in enumerate(reasons, 1):
+            attributes = {"classname": f"parity.{what}", "name": f"{what} {number}", "time": "0"}
             case = ET.SubElement(suite, "testcase", attributes)
             ET.SubElement(case, "error", {"message": _xml(why), "type": "error"}).text = _xml(why)
     ET.indent(root)
@@ -370,7 +381,8 @@ def _markdown(text: str) -> str:
     """Return `text` with what Markdown and HTML would take for markup escaped, on one line."""
     printable = "".join(char if char.isprintable() else "\ufffd" for char in " ".join(text.split()))
     escaped = re.sub(r"([\\`*_{}\[\]<>|#~])", r"\\\1", printable)
-    return escaped.replace("&", "&amp;")
+    # A backslash stops no mention: GitHub looks for them in the text that is left. This does.
+    return escaped.replace("&", "&amp;").replace("@", "@<!-- -->")
 
 
 def _xml(text: str) -> str:

@@ -49,6 +49,7 @@ class Tally:
         self._found: dict[tuple[str, str, str, str], list[tuple[str, Comparison]]] = {}
         self._errors: dict[tuple[str, str, str], str] = {}
         self._skips: dict[tuple[str, str], str] = {}
+        self._refused: dict[str, str] = {}
         names = list(self.participants)
         self.pairs = [
             (wanted, got)
@@ -78,6 +79,10 @@ class Tally:
     def skip(self, stage: Stage, why: str, *, name: str = "") -> None:
         """Note why `stage` is not compared, for one participant or for all."""
         self._skips.setdefault((stage, name), why)
+
+    def refuse(self, stage: Stage, why: str) -> None:
+        """Note that `stage` cannot be compared at all though it was asked for: an error."""
+        self._refused.setdefault(stage, why)
 
     def cells(self) -> tuple[Cell, ...]:
         """Return every cell, ordered by stage, format and pair."""
@@ -116,6 +121,8 @@ class Tally:
                 return status, f"{name}: {participant.absent}"
         if comparison.differing or comparison.problem:
             return "FAIL", ""
+        if stage in self._refused:
+            return "ERROR", self._refused[stage]
         for name in both:
             if (stage, pixel_format, name) in self._errors:
                 return "ERROR", f"{name}: {self._errors[stage, pixel_format, name]}"

@@ -248,7 +248,9 @@ def _progress_bar(name: str) -> Iterator[Advance]:
         progress.DownloadColumn(),
         progress.TransferSpeedColumn(),
     )
-    with progress.Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+    with progress.Progress(
+        *columns, console=Console(stderr=True, emoji=False), transient=True
+    ) as bar:
         task = bar.add_task(name, total=None)
 
         def advance(received: int, total: int | None) -> None:

@@ -12,6 +12,7 @@ from roi_accel.errors import BackendUnavailable, InputError, ParityError, RoiAcc
 from roi_accel.models import resolve
 from roi_accel.parity.calibration import Calibration, read_calibration
 from roi_accel.parity.cases import cases, frame_key
+from roi_accel.parity.compare import map_problem
 from roi_accel.parity.machines import compare_records
 from roi_accel.parity.record import Entry, Record, read_record
 from roi_accel.parity_run import Counter, provenance
@@ -46,7 +47,7 @@ def make_record(
     BackendUnavailable
         One that was named is absent, or one fails.
     ParityError
-        One answers the same question in two ways.
+        One answers the same question in two ways, or with a map that is no mask.
     """
     model = resolve(options.saliency_model)
     corpus = list(cases())
@@ -145,5 +146,9 @@ def _maps(
             for number, sample in enumerate(case.samples()):
                 key = frame_key(case.name, number)
                 found[key] = np.array(looking.infer(session.preprocess(sample.reference)))
+                problem = map_problem(found[key])
+                if problem:
+                    msg = f"{looking.name} gave a map of {key!r} that is no mask: {problem}"
+                    raise ParityError(msg, remedy="leave it out with --eps")
         advance()
     return found

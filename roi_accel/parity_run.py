@@ -218,7 +218,9 @@ class _Run:
         try:
             open_ruler, scorer = vmaf_ruler(self._options.vmaf)
         except ScorerError as error:
-            tally.skip(SCORE, str(error))
+            # Without a VMAF there is nothing to score with; one that was named was relied upon.
+            note = tally.skip if self._options.vmaf is None else tally.refuse
+            note(SCORE, str(error))
             return None
         self._provenance["vmaf"] = {"scorer": scorer.kind, "version": scorer.version}
         return open_ruler

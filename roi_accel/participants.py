@@ -17,10 +17,12 @@ from roi_accel.parity.cases import cases
 from roi_accel.parity.cells import Participant
 from roi_accel.parity.matrix import Computing, Looking
 from roi_accel.providers import (
+    CPU_PROVIDER,
     MIGRAPHX_PROVIDER,
     OPENVINO_PROVIDER,
     SHORT_NAMES,
     TENSORRT_PROVIDER,
+    full_name,
     plan_provider,
 )
 from roi_accel.runtime import import_onnxruntime
@@ -93,7 +95,8 @@ def find_backends(
     names : sequence of str, optional
         Default: all there are.
     devices : sequence of str
-        ``all``, or ids such as ``opencl:0.1``; a backend without one uses its first choice.
+        ``all``, or ids such as ``opencl:0.1``; a backend without one uses its first choice. That
+        one which is named by its id is absent is an error.
     required : sequence of str
         Backends whose absence is an error; they are added to `names`.
 
@@ -126,18 +129,18 @@ def _of_backend(
     name: str, devices: Sequence[str], *, fatal: bool
 ) -> list[tuple[Participant, Choice | None]]:
     found = probe(name)
-    ready = [status for status in found if status.state == "ready"]
-    if not ready:
-        return [(_absent(name, found[0] if found else None, fatal=fatal), None)]
+    ids = [device for device in devices if device.partition(":")[0] == name]
+    if not any(status.state == "ready" for status in found):
+        first = found[0] if found else None
+        return [(_absent(each, first, fatal=fatal or bool(ids)), None) for each in ids or (name,)]
     if ALL_DEVICES in devices:
         return [
-            _open(name, status.device, fatal=fatal)
+            _open(name, status.device)
             if status.state == "ready"
             else (_absent(status.device or name, status, fatal=False), None)
             for status in found
-        ]
-    ids = [device for device in devices if device.partition(":")[0] == name]
-    return [_open(name, device, fatal=fatal) for device in ids or (None,)]
+        ] + [_open(name, device) for device in ids]
+    return [_open(name, device) for device in ids or (None,)]
 
 
 def _absent(name: str, status: DeviceStatus | None, *, fatal: bool) -> Participant:
@@ -145,15 +148,12 @@ def _absent(name: str, status: DeviceStatus | None, *, fatal: bool) -> Participa
     return Participant(name=name, kind="backend", absent=why, fatal=fatal)
 
 
-def _open(name: str, device: str | None, *, fatal: bool) -> tuple[Participant, Choice | None]:
+def _open(name: str, device: str | None) -> tuple[Participant, Choice | None]:
     try:
         choice = choose_backend(name, device=device)
     except BackendUnavailable as error:
-        # The probe called it ready, so without a device that was asked for this is a fault.
-        broken = Participant(
-            name=device or name, kind="backend", absent=str(error), fatal=fatal or device is None
-        )
-        return broken, None
+        # Its probe called it ready or it was asked for by its id, so that this is a fault.
+        return Participant(name=device or name, kind="backend", absent=str(error), fatal=True), None
     status = choice.status
     identity = _identity(name, choice.backend.device)
     full = choice.backend.device if ":" in choice.backend.device else f"{name}:{status.device}"
@@ -192,7 +192,8 @@ def find_providers(
     resources : ExitStack
         Closes what is opened here.
     names : sequence of str, optional
-        As ``--ep`` takes them; ``cpu``, which the others are held against, is always among them.
+        As ``--ep`` takes them; ``cpu``, which the others are held against, is always among them,
+        whichever of its names it is given.
         Default: all that this onnxruntime has.
     half : bool
         Whether each is also asked to compute in float16.
@@ -206,10 +207,12 @@ def find_providers(
     ModelError
         The network cannot be loaded.
     """
+    asked = None if names is None else [_canonical(name) for name in names]
+    required = [_canonical(name) for name in required]
     try:
         available = import_onnxruntime().get_available_providers()
     except ModelError as error:
-        missing = dict.fromkeys((CPU, *(names or ()), *required))
+        missing = dict.fromkeys((CPU, *(asked or ()), *required))
         return Providers(
             tuple(
                 Participant(name=each, kind="provider", absent=str(error), fatal=each in required)
@@ -217,12 +220,12 @@ def find_providers(
             ),
             (),
         )
-    if names is None:
-        names = [short for short, full in SHORT_NAMES.items() if full in available]
+    if asked is None:
+        asked = [short for short, full in SHORT_NAMES.items() if full in available]
     participants: list[Participant] = []
     looking: list[Looking] = []
     plans: dict[str, ProviderPlan] = {}
-    for name in dict.fromkeys((CPU, *names, *required)):
+    for name in dict.fromkeys((CPU, *asked, *required)):
         plan = _plan(name)
         for other, planned in plans.items():
             if replace(planned, reason="") == replace(plan, reason=""):
@@ -240,6 +243,11 @@ def find_providers(
             if half_network is not None:
                 looking.append(Looking(participant.name, half_network.infer))
     return Providers(tuple(participants), tuple(looking))
+
+
+def _canonical(name: str) -> str:
+    """Return ``cpu`` for any name of the provider that takes part anyway, else the name itself."""
+    return CPU if full_name(name) == CPU_PROVIDER else name
 
 
 def _plan(name: str) -> ProviderPlan:

@@ -42,6 +42,10 @@ class Session(NumpySession):
 class Planted(NumpyBackend):
     name = "planted"
 
+    def __init__(self, **keywords):
+        {start}
+        super().__init__(**keywords)
+
     @classmethod
     def probe(cls):
         {probe}
@@ -79,6 +83,7 @@ FAULTS: dict[str, dict[str, str]] = {
         "[np.copyto(a, b) for a, b in zip(self.kept, planes)]; planes = self.kept"
     },
     "nothing": {"upsample": "return None"},
+    "starts not": {"start": "raise RuntimeError('no driver')"},
     "opens not": {"open": "raise MemoryError('no room')"},
     "closes not": {"close": "raise OSError('device lost')"},
     "absent": {"probe": "return [DeviceStatus('no device', '', 'no such card', 'buy one')]"},
@@ -88,7 +93,7 @@ FAULTS: dict[str, dict[str, str]] = {
 def install(folder: Path, fault: str) -> dict[str, str]:
     """Install backend ``planted`` with `fault`; return the environment in which it is found."""
     holes = dict.fromkeys(
-        ("substitute", "upsample", "preprocess", "probe", "open", "close"), "pass"
+        ("substitute", "upsample", "preprocess", "start", "probe", "open", "close"), "pass"
     )
     (folder / "planted_backend.py").write_text(_MODULE.format(**(holes | FAULTS[fault])))
     facts = folder / "planted_backend-1.0.dist-info"

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 def _console() -> Console:
     """Return a console on the present stderr, which tests and callers may have replaced."""
-    return Console(stderr=True, highlight=False)
+    return Console(stderr=True, highlight=False, emoji=False)
 
 
 def _print(content: RenderableType) -> None:
@@ -96,7 +96,7 @@ def frame_progress(
         yield None
         return
     # It draws nothing where it sees no terminal, unless it is forced to.
-    console = Console(stderr=True, highlight=False, force_terminal=show)
+    console = Console(stderr=True, highlight=False, emoji=False, force_terminal=show)
     columns = (
         TextColumn(what),
         BarColumn(),

@@ -30,7 +30,7 @@ def devices(
     if as_json:
         write_stdout(json.dumps(inventory.to_dict(), indent=2, ensure_ascii=False) + "\n")
         return
-    console = Console(highlight=False)
+    console = Console(highlight=False, emoji=False)
     console.print(_backend_table(inventory))
     console.print(f"auto takes {escape(inventory.auto)}", soft_wrap=True)
     console.print()

@@ -57,7 +57,7 @@ def list_models(
     for status in statuses:
         model, size = status.model, "" if status.size is None else f"{status.size / 1e6:.2f} MB"
         table.add_row(model.name, status.where, size, model.licence, model.summary)
-    Console().print(table)
+    Console(emoji=False).print(table)
     for status in statuses:
         if status.problem:
             typer.echo(f"{status.model.name}: {status.problem}", err=True)

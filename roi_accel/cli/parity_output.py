@@ -102,7 +102,9 @@ def _table_text(report: Report) -> str:
             f"{row.tolerance.value:g}",
         )
     # Without a terminal Rich takes 80 columns, where a device's name would be folded.
-    console = Console(highlight=False, width=None if sys.stdout.isatty() else _FILE_COLUMNS)
+    console = Console(
+        highlight=False, emoji=False, width=None if sys.stdout.isatty() else _FILE_COLUMNS
+    )
     with console.capture() as capture:
         if table.rows:
             console.print(table)

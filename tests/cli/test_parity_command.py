@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 from typing import TYPE_CHECKING, Any
 
@@ -199,14 +200,16 @@ def test_the_score_shows_a_fault_in_points(tmp_path: Path) -> None:
     assert 5e-5 < cell["largest_difference"] < 1
 
 
-def test_without_vmaf_the_score_is_skipped_with_what_brings_one() -> None:
-    code, report, _ = parity(
+def test_a_vmaf_that_was_named_and_cannot_be_used_is_an_error() -> None:
+    code, report, stderr = parity(
         "--backends", "numpy,numba", "--vmaf", "/no/such/vmaf", stages="substitute,score"
     )
-    assert code == 0
-    skipped = cells(report, "SKIP")
-    assert {cell["stage"] for cell in skipped} == {"score"}
-    assert all("/no/such/vmaf" in cell["explanation"] for cell in skipped)
+    assert (code, report["outcome"]) == (2, "error")
+    failed = cells(report, "ERROR")
+    assert {cell["stage"] for cell in failed} == {"score"}
+    assert all("/no/such/vmaf" in cell["explanation"] for cell in failed)
+    assert {cell["stage"] for cell in cells(report, "OK")} == {"substitute"}
+    assert "/no/such/vmaf" in stderr
 
 
 def test_a_vmaf_that_fails_is_an_error_of_the_score(tmp_path: Path) -> None:
@@ -268,6 +271,36 @@ def test_every_device_of_a_backend_takes_part_when_asked() -> None:
     assert all(each["facts"]["device"] for each in report["participants"])
 
 
+@pytest.mark.parametrize("also", ["", ",all"])
+def test_a_device_that_was_named_and_is_not_there_is_an_error(also: str) -> None:
+    code, report, stderr = parity("--backends", "numpy,numba", "--devices", f"numba:9{also}")
+    absent = {each["name"] for each in report["participants"] if not each["present"]}
+    assert (code, report["outcome"], absent) == (2, "error", {"numba:9"})
+    assert "numba:9" in stderr
+
+
+def test_a_device_that_was_named_of_a_backend_that_is_not_there_is_an_error(tmp_path: Path) -> None:
+    env = planted.install(tmp_path, "absent")
+    code, report, _ = parity("--backends", "numpy,numba,planted", "--devices", "planted:0", env=env)
+    assert (code, report["outcome"]) == (2, "error")
+    assert {cell["explanation"] for cell in cells(report, "ERROR")} == {
+        "planted:0: no device, no such card; buy one"
+    }
+
+
+@pytest.mark.parametrize("devices", [[], ["--devices", "all"]])
+def test_a_backend_that_says_it_is_ready_and_cannot_be_opened_is_an_error(
+    tmp_path: Path, devices: list[str]
+) -> None:
+    env = planted.install(tmp_path, "starts not")
+    code, report, stderr = parity("--backends", "numpy,numba,planted", *devices, env=env)
+    assert (code, report["outcome"]) == (2, "error")
+    why = {cell["explanation"] for cell in cells(report, "ERROR")}
+    assert len(why) == 1
+    assert "the planted backend cannot be opened: RuntimeError: no driver" in why.pop()
+    assert "no driver" in stderr
+
+
 def test_two_devices_of_one_backend_are_a_pair_when_asked() -> None:
     two = {"POCL_DEVICES": "pthread basic"}
     _, report, _ = parity("--backends", "opencl", "--devices", "all", env=two)
@@ -292,7 +325,7 @@ def test_two_devices_of_one_backend_are_a_pair_when_asked() -> None:
         (["--formats", "yuv420p10"], "did you mean 'yuv420p10le'?"),
         (["--eps", "opnvino", "--stages", "saliency"], "did you mean openvino?"),
         (["--devices", "abacus:0"], "'abacus:0' is no device of"),
-        (["--eps", "CPUExecutionProvider", "--stages", "saliency"], "are the same provider"),
+        (["--eps", "cuda,CUDAExecutionProvider", "--stages", "saliency"], "the same provider"),
         (["--backends", "numpy,,numba"], "has an empty name"),
         (["-r", "ref.mp4"], "takes both --reference and --distorted"),
         (["-r", "/no/ref.mp4", "-d", "/no/dist.mp4"], "no such file"),
@@ -396,6 +429,25 @@ def test_records_of_two_backends_agree_and_a_flipped_digit_is_named(tmp_path: Pa
     assert "FAIL substitute, yuv420p, golden = numba: numba: yuv420p 33x35 noise" in bad.stderr
     assert "numba: the file is not what was written" in bad.stderr
     assert 'failures="2"' in (tmp_path / "junit.xml").read_text()
+
+
+def test_what_looks_like_an_emoji_is_shown_as_it_is(tmp_path: Path) -> None:
+    path = tmp_path / ":zzz:.json"
+    done = run("parity", "record", "--backend", "numpy", "--eps", "cpu", "-o", path)
+    assert done.returncode == 0, done.stderr
+    assert ":zzz:: numpy" in run("parity", "compare", path).stdout
+    path.write_text("{}")
+    assert ":zzz:.json is no parity record" in run("parity", "compare", path).stderr
+
+
+def test_a_record_whose_name_is_not_utf_8_is_compared_and_reported(tmp_path: Path) -> None:
+    path = tmp_path / os.fsdecode(b"b\xff.json")
+    done = run("parity", "record", "--backend", "numpy", "--eps", "cpu", "-o", path)
+    assert done.returncode == 0, done.stderr
+    done = run("parity", "compare", path, "--json", "-")
+    assert done.returncode == 0, done.stderr
+    names = [each["name"] for each in json.loads(done.stdout)["participants"]]
+    assert r"b\udcff: numpy" in names
 
 
 @pytest.mark.parametrize(

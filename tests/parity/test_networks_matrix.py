@@ -10,7 +10,7 @@ import pytest
 
 from roi_accel import parity_run, participants
 from roi_accel.cli import main
-from roi_accel.errors import BackendUnavailable, InputError, ModelError
+from roi_accel.errors import BackendUnavailable, InputError, ModelError, ScorerError
 from roi_accel.models import resolve
 from roi_accel.parity.cells import Participant
 from roi_accel.parity.matrix import Looking
@@ -247,6 +247,30 @@ def test_another_network_can_be_compared(
 def test_a_misspelt_provider_is_a_usage_error() -> None:
     with ExitStack() as resources, pytest.raises(InputError, match="did you mean openvino"):
         find_providers(resolve("center-surround"), resources, ["opnvino"])
+
+
+@pytest.mark.parametrize("name", ["CPUExecutionProvider", "CPU"])
+def test_the_cpu_provider_may_be_named_by_any_of_its_names(name: str) -> None:
+    with ExitStack() as resources:
+        found = find_providers(resolve("center-surround"), resources, [name], required=[name])
+    assert names(found.participants) == ["cpu"]
+    assert [each.name for each in found.looking] == ["cpu"]
+
+
+def test_without_a_vmaf_the_score_is_skipped_and_the_rest_compared(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def missing(_requested: str | None) -> object:
+        msg = "there is no VMAF"
+        raise ScorerError(msg, remedy="bring one")
+
+    monkeypatch.setattr(parity_run, "vmaf_ruler", missing)
+    report = run(backends=("numpy", "numba"), stages=("upsample", "score"))
+    skipped = report.with_status("SKIP")
+    assert report.exit_code == 0
+    assert {(cell.stage, cell.explanation) for cell in skipped} == {
+        ("score", "there is no VMAF; bring one")
+    }
 
 
 def names(found: Sequence[Participant]) -> list[str]:

@@ -9,6 +9,7 @@ import random
 import sys
 import tracemalloc
 import zlib
+from dataclasses import replace
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
@@ -19,10 +20,12 @@ import pytest
 from roi_accel.errors import BackendUnavailable, InputError, ParityError
 from roi_accel.parity import record as record_module
 from roi_accel.parity.calibration import Calibration
+from roi_accel.parity.golden import golden_maps, pack_map
 from roi_accel.parity.machines import compare_records
 from roi_accel.parity.record import MAX_BYTES, map_shapes, read_record, write_record
 from roi_accel.parity_record import compare_files, make_record
 from roi_accel.parity_run import ParityOptions
+from roi_accel.saliency import SaliencyNetwork
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -67,18 +70,90 @@ def test_two_backends_records_compare_equal_with_each_other_and_the_golden_one(
     assert report.exit_code == 0
     pairs = {(cell.wanted, cell.got) for cell in report.with_status("OK")}
     assert pairs == {
+        ("golden maps", "one: cpu"),
+        ("golden maps", "two: cpu"),
         ("golden", "one: numpy"),
         ("golden", "two: numba"),
         ("one: numpy", "two: numba"),
         ("one: cpu", "two: cpu"),
     }
-    assert len(report.cells) == 12 * (3 * 3 + 1)
+    assert len(report.cells) == 12 * (3 * 3 + 3)
 
 
 def test_one_record_alone_is_verified_against_the_golden_one(node: Callable[..., Path]) -> None:
     report = compare_files([node("one", text("numba"))], None)
     assert report.exit_code == 0
-    assert {(cell.wanted, cell.got) for cell in report.cells} == {("golden", "one: numba")}
+    compared = {(cell.wanted, cell.got) for cell in report.with_status("OK")}
+    assert compared == {("golden", "one: numba"), ("golden maps", "one: cpu")}
+    maps = [cell.format for cell in report.with_status("OK") if cell.stage == "saliency"]
+    assert maps == ["yuv420p", "yuv422p10le", "yuv444p16le"]
+    skipped = {cell.explanation for cell in report.with_status("SKIP")}
+    assert skipped == {"no golden map is of this format"}
+
+
+@pytest.mark.parametrize(("by", "code"), [(4e-5, 0), (6e-5, 1)])
+def test_one_records_maps_are_held_to_the_golden_ones_within_the_tolerance(
+    node: Callable[..., Path], by: float, code: int
+) -> None:
+    content = json.loads(text("numpy"))
+    ((key, golden), *_) = next(iter(golden_maps().values())).items()
+    off = golden.copy()
+    off[3, 4] += np.float32(by if off[3, 4] < 0.5 else -by)
+    content["entries"][1]["maps"][key] = pack_map(off)
+    report = compare_files([node("one", reseal(content))], None)
+    assert report.exit_code == code
+    found = [(cell.wanted, cell.stage, cell.case) for cell in failures(report)]
+    assert found == [("golden maps", "saliency", key)] * code
+
+
+def test_maps_that_nothing_can_be_compared_with_are_skipped_and_say_so(
+    node: Callable[..., Path],
+) -> None:
+    content = json.loads(text("numba"))
+    content["entries"][1]["network"] = "0" * 64
+    report = compare_files([node("one", reseal(content))], None)
+    skipped = report.with_status("SKIP")
+    assert {(cell.stage, cell.wanted) for cell in skipped} == {("saliency", "one: cpu")}
+    assert len(skipped) == 12
+    assert all("no other record ran this network" in cell.explanation for cell in skipped)
+
+
+BAD_VALUES = pytest.mark.parametrize("value", [np.nan, np.inf, -0.01, 1.01])
+
+
+@BAD_VALUES
+@pytest.mark.parametrize("count", [1, 2])
+def test_a_map_that_is_no_mask_fails_alone_and_beside_its_equal(
+    node: Callable[..., Path], value: float, count: int
+) -> None:
+    content = json.loads(text("numpy"))
+    maps, key = first_map(content)
+    bad = np.full(map_shapes()[key], 0.5, dtype=np.float32)
+    bad[3, 4] = value
+    maps[key] = pack_map(bad)
+    content["entries"][1]["network"] = "0" * 64
+    paths = [node(f"bad{number}", reseal(content)) for number in range(count)]
+    report = compare_files(paths, None)
+    assert report.exit_code == 1
+    alone = [cell for cell in failures(report) if cell.is_repetition]
+    assert [(cell.stage, cell.case) for cell in alone] == [("saliency", key)] * count
+    assert all("at y=3, x=4 is not in [0, 1]" in cell.explanation for cell in alone)
+
+
+@BAD_VALUES
+def test_a_map_that_is_no_mask_is_not_recorded(
+    monkeypatch: pytest.MonkeyPatch, value: float
+) -> None:
+    real = SaliencyNetwork.infer
+
+    def infer(self: SaliencyNetwork, model_input: Any) -> Any:
+        found = np.array(real(self, model_input))
+        found[3, 4] = value
+        return found
+
+    monkeypatch.setattr(SaliencyNetwork, "infer", infer)
+    with pytest.raises(ParityError, match=r"cpu gave a map of 'yuv420p .* is no mask: .*y=3, x=4"):
+        make_record(ParityOptions(backends=("numpy",), eps=("cpu",)))
 
 
 def test_a_changed_digest_is_named_with_its_case_and_stage(node: Callable[..., Path]) -> None:
@@ -173,7 +248,9 @@ def test_maps_of_different_networks_are_not_compared(node: Callable[..., Path]) 
     skipped = report.with_status("SKIP")
     assert report.exit_code == 0
     assert {cell.stage for cell in skipped} == {"saliency"}
-    assert {cell.explanation for cell in skipped} == {"they ran different networks"}
+    why = {cell.pair: cell.explanation for cell in skipped}
+    assert why["one: cpu = two: cpu"] == "they ran different networks"
+    assert "no other record ran this network" in why["two: cpu twice"]
 
 
 def test_a_record_read_back_is_the_record(node: Callable[..., Path]) -> None:
@@ -196,6 +273,13 @@ def reseal(content: dict[str, Any]) -> dict[str, Any]:
 
 def bomb() -> str:
     return base64.b64encode(zlib.compress(bytes(300 << 20), 9)).decode()
+
+
+def nested(depth: int) -> list[Any]:
+    value: list[Any] = []
+    for _ in range(depth):
+        value = [value]
+    return value
 
 
 def first_map(content: dict[str, Any]) -> tuple[dict[str, Any], str]:
@@ -226,6 +310,20 @@ def set_map(value: object) -> Damage:
         (lambda r: r["entries"][0].update(kind="oracle"), "its kind is 'oracle'"),
         (lambda r: r["entries"][0].pop("facts"), "its kind is 'backend', its keys"),
         (lambda r: r["entries"][0].update(name=3), "not made of texts"),
+        (lambda r: r["entries"][0].update(kind=[]), r"its kind is \[\], its keys"),
+        (lambda r: r["entries"][0].update(aliases="abc"), "not made of texts"),
+        (lambda r: r["entries"][0].update(name="x" * (2 << 20)), "a name is longer than 512"),
+        (lambda r: r["entries"][0].update(aliases=["x" * 5000]), "another text than 4096"),
+        (lambda r: r["entries"][0].update(facts={"x" * 5000: ""}), "another text than 4096"),
+        (lambda r: r["entries"][0].update(aliases=["x"] * 65), "more than 64 aliases or facts"),
+        (lambda r: r["entries"][0].update({str(n): 0 for n in range(9999)}), r"its keys .*\.\.\."),
+        (lambda r: r["entries"][0].update(name="bad \ud800"), "is not made of Unicode"),
+        (lambda r: r["entries"][0].update(facts={"\ud800": ""}), "is not made of Unicode"),
+        (lambda r: r["provenance"].update(host="\udcff"), "is not made of Unicode"),
+        (lambda r: r["provenance"].update(host="x" * 5000), "in 'host' no text of up to 4096"),
+        (lambda r: r["provenance"].update(host=["x"]), "in 'host' no text of up to 4096"),
+        (lambda r: r["provenance"].update({str(n): 0 for n in range(99)}), "more than 64 keys"),
+        (lambda r: r["provenance"].update(deep=nested(200)), "nested more than 8 deep"),
         (lambda r: r["entries"][1].update(float16="no"), "'float16' is not true or false"),
         (lambda r: r["entries"][1].update(network="x"), "'network' is 'x', not a SHA-256"),
         (lambda r: r["entries"][0].update(digests=[]), "it holds no cases"),
@@ -240,6 +338,10 @@ def set_map(value: object) -> Damage:
         (set_map("%%%"), "cannot be unpacked"),
         (set_map(base64.b64encode(b"not zlib").decode()), "cannot be unpacked"),
         (set_map(base64.b64encode(zlib.compress(bytes(64))).decode()), "is not the 24576 bytes"),
+        (
+            set_map(base64.b64encode(zlib.compress(bytes(24576)) + b"more").decode()),
+            "is not the 24576 bytes",
+        ),
     ],
 )
 def test_a_damaged_or_hostile_record_is_refused_with_the_place(
@@ -276,6 +378,9 @@ def test_a_decompression_bomb_is_never_unpacked(node: Callable[..., Path]) -> No
         (b"[1]", "it is no object"),
         (b"[" * 200_000, "is not the JSON"),
         (b'{"kind": NaN}', "NaN is no JSON number"),
+        (b'{"provenance": {"load": 1e999}}', "1e999 is too large a number"),
+        (b'{"provenance": ' + b"9" * 5000 + b"}", "is not the JSON"),
+        (b'{"kind": ' + b"[" * 300 + b"]" * 300 + b"}", "nested more than 8 deep"),
         (b'{"kind": 1, "kind": 2}', "a key is there twice"),
     ],
 )
@@ -300,6 +405,16 @@ def test_a_record_named_twice_is_refused(node: Callable[..., Path]) -> None:
         compare_files([path, path.parent / "." / path.name], None)
 
 
+def test_a_record_that_could_not_be_read_back_is_not_written() -> None:
+    made = make_record(ParityOptions(backends=("numpy",), eps=("cpu",)))
+    entry = made.entries[0]
+    for facts in ({"network": "b\udcff.onnx"}, {"network": "x" * 5000}):
+        participant = replace(entry.participant, facts=facts)
+        bad = replace(made, entries=(replace(entry, participant=participant),))
+        with pytest.raises(InputError, match="the record cannot be written"):
+            write_record(bad)
+
+
 def test_an_entry_cannot_hide_another_of_its_name(node: Callable[..., Path]) -> None:
     content = json.loads(text("numpy"))
     wrong = copy.deepcopy(content["entries"][0])
@@ -316,7 +431,7 @@ def test_records_of_one_file_name_are_told_apart(node: Callable[..., Path]) -> N
     other.write_text(text("numba"))
     report = compare_files([path, other], None)
     assert report.exit_code == 0
-    assert len({each.name for each in report.participants}) == 5
+    assert len({each.name for each in report.participants}) == 6
 
 
 def use_planted(monkeypatch: pytest.MonkeyPatch, folder: Path, fault: str) -> None:

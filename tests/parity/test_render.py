@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
 XSD = Path(__file__).parent / "junit-10.xsd"
 PROVENANCE = dict.fromkeys(("roi_accel", "python", "numpy", "system", "host", "date"), "x")
-NASTY = 'a|b <script> & "c" *d* `e` \x00\x1b[31m [f](http://g)\nh'
+NASTY = 'a|b <script> & @team "c" *d* `e` \x00\x1b[31m [f](http://g)\nh'
 VALIDATOR = jsonschema.Draft202012Validator(report_schema())
 
 
@@ -74,12 +74,17 @@ NAN = report(
     cell("FAIL", comparison=Comparison(9, 1, 0.0, Difference("mask", (0, 1), 0.5, math.nan))),
     cell("FAIL", comparison=Comparison(9, 1, 0.0, Difference("score", (), math.inf, -math.inf))),
 )
+SURROGATE_REPORT = report(
+    cell("FAIL", got="b\udcff", case="\ud800"), warnings=("\udfff",), errors=("\udcff",)
+)
 NASTY_REPORT = report(
     cell("FAIL", got=NASTY, case=NASTY), cell("SKIP", detail=NASTY), cell("ERROR", detail=NASTY),
     warnings=(NASTY,), errors=(NASTY,),
 )  # fmt: skip
 REPORTS = pytest.mark.parametrize(
-    "found", [ALL, NAN, NASTY_REPORT, report()], ids=["all", "nan", "nasty", "empty"]
+    "found",
+    [ALL, NAN, NASTY_REPORT, SURROGATE_REPORT, report()],
+    ids=["all", "nan", "nasty", "surrogates", "empty"],
 )
 
 
@@ -184,6 +189,31 @@ def test_junit_has_a_test_case_per_cell_with_its_outcome_and_reason() -> None:
     assert suites["parity.score"][0][0].tag == "error"
 
 
+@REPORTS
+def test_every_form_can_be_written_as_utf_8(found: Report) -> None:
+    for text in (to_json(found), to_markdown(found), junit(found)):
+        assert text.encode().decode() == text
+
+
+def test_json_shows_the_bytes_of_a_name_that_is_not_utf_8() -> None:
+    assert json.loads(to_json(SURROGATE_REPORT))["cells"][0]["got"] == r"b\udcff"
+
+
+@pytest.mark.parametrize("cells", [[], [cell("SKIP")], [cell("OK", got="numpy")]])
+def test_junit_is_not_green_where_nothing_was_compared(cells: list[Cell]) -> None:
+    root = xmlschema.XMLResource(junit(report(*cells))).root
+    (case,) = root.findall("./testsuite[@name='parity.outcome']/testcase")
+    assert case.get("classname") == "parity.outcome"
+    assert case[0].tag == "error"
+    assert "Nothing was compared" in case[0].get("message")
+    assert (root.get("tests"), root.get("errors")) == (str(len(cells) + 1), "1")
+
+
+def test_junit_of_what_was_compared_has_a_test_case_per_cell_alone() -> None:
+    names = [suite.get("name") for suite in xmlschema.XMLResource(junit(report(cell("OK")))).root]
+    assert names == ["parity.substitute"]
+
+
 def rendered(found: Report) -> list[Any]:
     return MarkdownIt("commonmark").enable("table").parse(to_markdown(found))
 
@@ -199,12 +229,20 @@ def test_markdown_renders_as_one_table_with_a_row_per_shown_row(found: Report) -
 
 def test_markdown_shows_names_and_reasons_as_they_are_and_never_as_markup() -> None:
     inline = [token for token in rendered(NASTY_REPORT) if token.type == "inline"]
-    kinds = {child.type for token in inline for child in token.children}
-    assert kinds <= {"text", "text_special", "softbreak", "html_inline"}
-    html = [c.content for t in inline for c in t.children if c.type == "html_inline"]
-    assert html == []
-    shown = ["".join(child.content for child in token.children) for token in inline]
-    assert any('a|b <script> & "c" *d* `e`' in text for text in shown)
+    children = [child for token in inline for child in token.children]
+    assert {c.type for c in children} <= {"text", "text_special", "softbreak", "html_inline"}
+    assert {c.content for c in children if c.type == "html_inline"} == {"<!-- -->"}
+    shown = [
+        "".join(child.content for child in token.children if child.type != "html_inline")
+        for token in inline
+    ]
+    assert any('a|b <script> & @team "c" *d* `e`' in text for text in shown)
+
+
+def test_markdown_mentions_nobody() -> None:
+    inline = [token for token in rendered(NASTY_REPORT) if token.type == "inline"]
+    assert "@team" in NASTY
+    assert not any("@team" in child.content for token in inline for child in token.children)
 
 
 def test_markdown_holds_no_control_characters() -> None:

@@ -155,6 +155,12 @@ def test_loosening_needs_a_reason_and_tightening_does_not(read) -> None:  # noqa
         (rule(tolerance="inf", reason='"x"'), "'tolerance' is inf"),
         (rule(tolerance=-1e-9), "'tolerance' is -1e-09"),
         (rule(tolerance=1, reason='"any mask is right"'), "'tolerance' is 1, expected 0 to 0.1"),
+        (rule(tolerance="1" + "0" * 400), "'tolerance' is a number too large"),
+        (rule(tolerance="1" + "0" * 5000), "is not TOML"),
+        (rule(tolerance="0x" + "f" * 5000), "'tolerance' is a number too large"),
+        (rule(device="0x" + "f" * 5000), "'device' is a number of thousands of digits, expected"),
+        (rule(device="[" + "1, " * 9999 + "]"), "'device' is .*, expected a text"),
+        (rule(stage='"' + "x" * 9999 + '"'), "'stage' is .*, expected one of"),
         (rule(toleranse=1), "unknown key 'toleranse', .*; did you mean 'tolerance'"),
         (rule(dtype='"float64"'), "'dtype' is 'float64', expected one of float32, float16"),
         (rule(stage='"score"', dtype='"float16"'), "stage 'score' has no float16"),
@@ -170,6 +176,7 @@ def test_a_bad_file_is_refused_with_its_place(
     with pytest.raises(InputError, match=match) as caught:
         read(text)
     assert "fleet.toml" in str(caught.value)
+    assert len(str(caught.value)) < 600
 
 
 def test_a_huge_file_is_not_read(tmp_path: Path) -> None:
