@@ -169,7 +169,8 @@ def verdict(report: Report) -> str:
         "differ": "There are differences.",
         "error": "Not everything could be compared.",
         "nothing compared": (
-            "Nothing was compared: it takes two participants that can answer the same question."
+            "Nothing was compared: it takes two participants that can answer the same question; "
+            "roi-accel devices shows which can, and --backends numpy,numba names two."
         ),
     }[report.outcome]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import importlib
 import logging
 import os
@@ -152,8 +153,11 @@ def _choose(order: tuple[str, ...], threads: int | None) -> Choice:
 def _open(name: str, device: str | None, threads: int | None, reason: str) -> Choice:
     """Return backend `name` on `device`, or raise BackendUnavailable with the reason and remedy."""
     if name not in backend_names():
-        msg = f"there is no backend {name!r}; there are {', '.join(backend_names())}"
-        raise BackendUnavailable(msg, remedy=f"--backend {AUTO} chooses one")
+        close = difflib.get_close_matches(name, backend_names(), n=1)
+        guess = f"did you mean {close[0]}? " if close else ""
+        origin = f" ({BACKEND_VARIABLE})" if name == os.environ.get(BACKEND_VARIABLE) else ""
+        msg = f"there is no backend {name!r}{origin}; there are {', '.join(backend_names())}"
+        raise BackendUnavailable(msg, remedy=f"{guess}--backend {AUTO} chooses one")
     found = probe(name)
     if not any(status.state == "ready" for status in found):
         first = found[0] if found else DeviceStatus("no device")

@@ -212,6 +212,31 @@ def test_the_documents_worked_example_keeps_the_contract(install: Install) -> No
     )
 
 
+def test_the_documents_worked_example_refuses_what_the_contract_refuses(install: Install) -> None:
+    install("row", "row_backend:RowBackend", worked_example())
+    with pytest.raises(BackendUnavailable, match="no device 'gpu7'"):
+        get_backend("row", device="gpu7")
+    pixel_format = PixelFormat("420", 8)
+    rng = np.random.default_rng(1)
+    plan = Plan(pixel_format=pixel_format, width=64, height=48, mask_width=8, mask_height=6)
+    fits, other = random_frame(rng, pixel_format, 64, 48), random_frame(rng, pixel_format, 66, 48)
+    mask = np.zeros((6, 8), np.uint16)
+    with get_backend("row").open(plan) as session:
+        for arguments in ((other, fits, mask), (fits, other, mask), (fits, fits, mask[1:])):
+            with pytest.raises(ValueError, match="but the plan"):
+                session.substitute(*arguments)
+
+
+def test_a_misspelt_backend_is_guessed_and_the_variable_named(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    with pytest.raises(BackendUnavailable, match="did you mean numba"):
+        get_backend("nunba")
+    monkeypatch.setenv("ROI_ACCEL_BACKEND", "nmpy")
+    with pytest.raises(BackendUnavailable, match=r"'nmpy' \(ROI_ACCEL_BACKEND\); .*mean numpy"):
+        get_backend()
+
+
 def test_auto_never_takes_another_packages_backend(install: Install) -> None:
     install("row", "row_backend:RowBackend", worked_example())
     assert choose_backend("auto").backend.name in dispatch.BACKENDS
