@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from roi_accel.backends.frame import ColourRange
 from roi_accel.errors import InputError
 from roi_accel.video.colour import assumed_matrix
@@ -23,7 +25,7 @@ from roi_accel.video.source import SourceFile, unreadable
 if TYPE_CHECKING:
     from collections.abc import Generator
 
-    from roi_accel.backends.frame import Frame
+    from roi_accel.backends.frame import Frame, PixelFormat
 
 # Sizes that raw test material comes in, most likely first.
 _COMMON_SIZES = (
@@ -54,6 +56,7 @@ _COMMON_SIZES = (
     (480, 270),
 )
 _MOST_SUGGESTIONS = 4
+_SAMPLED_BYTES = 1 << 16
 
 
 class RawReader(CheckedReader):
@@ -89,7 +92,7 @@ def open_raw(source: SourceFile, geometry: RawGeometry) -> RawReader:
             f"{width}x{height} {geometry.pixel_format.name} frames of {frame_bytes} bytes: "
             f"frame {count} lacks {frame_bytes - over} bytes"
         )
-        fitting = suggest_geometries(source)
+        fitting = suggest_geometries(source, geometry.pixel_format)
         remedy = f"the size fits {fitting}" if fitting else "the file may be cut off"
         raise InputError(msg, remedy=remedy)
     info = VideoInfo(
@@ -131,11 +134,12 @@ def geometry_contradiction(info: VideoInfo, geometry: RawGeometry) -> InputError
     )
 
 
-def suggest_geometries(source: SourceFile) -> str:
+def suggest_geometries(source: SourceFile, named: PixelFormat | None = None) -> str:
     """Return geometries whose frame size divides the file's, likeliest first; "" if none does.
 
-    A size or pixel format that is part of the file's name comes first. These are suggestions to a
-    person; nothing is ever read by them.
+    First comes the format that the user named, else one in the file's name, else those of the depth
+    that the first samples look like; and a size in the name. These are suggestions to a person;
+    nothing is ever read by them.
     """
     name = source.path.name.lower()
     named_sizes = [
@@ -143,9 +147,9 @@ def suggest_geometries(source: SourceFile) -> str:
     ]
     by_length = sorted(PIXEL_FORMATS, key=lambda f: len(f.name), reverse=True)
     named_format = next((f for f in by_length if f.name in name), None)
-    formats = [f for f in PIXEL_FORMATS if f != named_format]
-    if named_format is not None:
-        formats.insert(0, named_format)
+    likely = named or named_format
+    depth = _apparent_depth(source)
+    formats = sorted(PIXEL_FORMATS, key=lambda f: (f != likely, f.bit_depth != depth))
     found: list[tuple[int, int, str]] = []
     for size_rank, (width, height) in enumerate(dict.fromkeys((*named_sizes, *_COMMON_SIZES))):
         for format_rank, pixel_format in enumerate(formats):
@@ -158,3 +162,18 @@ def suggest_geometries(source: SourceFile) -> str:
                 found.append((rank, size_rank, text))
                 break
     return ", ".join(text for _, _, text in sorted(found)[:_MOST_SUGGESTIONS])
+
+
+def _apparent_depth(source: SourceFile) -> int:
+    """Return the bit depth that the file's first samples look like: 8 unless all words are small.
+
+    Two samples of 8 bits are hardly ever a small 16-bit word, all over a picture's first rows.
+    """
+    try:
+        with source.location.open("rb") as file:
+            sampled = file.read(_SAMPLED_BYTES)
+    except OSError:
+        return 8
+    words = np.frombuffer(sampled[: len(sampled) // 2 * 2], "<u2")
+    largest = int(words.max(initial=0))
+    return next((depth for depth in (10, 12) if 0 < largest < 1 << depth), 8)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
+from clips import smooth_frames as deep_frames
 from video_files import (
     ALL_FORMATS,
     FORMAT_IDS,
@@ -88,6 +89,19 @@ def test_missing_geometry_names_the_options_and_what_fits(tmp_path: Path) -> Non
     assert "--width, --height and --pix-fmt" in caught.value.remedy
     assert "fits 576x324 yuv420p10le (3 frames)" in caught.value.remedy
     assert caught.value.exit_code == 2
+
+
+@pytest.mark.parametrize("depth", [8, 10, 12])
+def test_the_depth_that_samples_look_like_is_suggested_first(tmp_path: Path, depth: int) -> None:
+    pixel_format = PixelFormat("420", depth)
+    path = write_raw(tmp_path / "clip.yuv", deep_frames(pixel_format, 640, 360, 2))
+    with pytest.raises(InputError) as caught:
+        open_video(path)
+    assert f"640x360 {pixel_format.name} (2 frames)" in caught.value.remedy
+    wrong = RawGeometry(650, 360, pixel_format)
+    with pytest.raises(InputError, match="not a whole number") as caught:
+        open_video(path, raw=wrong)
+    assert f"640x360 {pixel_format.name} (2 frames)" in caught.value.remedy
 
 
 def test_a_size_in_the_name_is_suggested_even_if_uncommon(tmp_path: Path) -> None:
