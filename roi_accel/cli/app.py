@@ -32,7 +32,8 @@ app = typer.Typer(
     rich_markup_mode="rich",
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-app.command()(score)
+# Not -h for help: who means --height by it would get a page of help, and exit code 0.
+app.command(context_settings={"help_option_names": ["--help"]})(score)
 app.command()(demo)
 app.command()(devices)
 app.add_typer(models.app, name="models")

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 import pytest
 from clips import P8, smooth_frames, write_raw
 from commands import assert_one_line, command, environment, run
+from support import console_script
 
 from roi_accel.cli import app
 
@@ -245,3 +246,15 @@ def test_signal_that_we_were_told_to_ignore_stays_ignored(arguments: list[object
 
 def test_environment_of_these_tests_has_a_command() -> None:
     assert os.access(command()[0], os.X_OK)
+
+
+def test_h_is_not_taken_for_help_where_it_may_mean_the_height() -> None:
+    done = subprocess.run(
+        [console_script(), "score", "-r", "r.yuv", "-d", "d.yuv", "-w", "640", "-h", "360"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 2
+    assert "-h" in done.stderr
+    assert done.stdout == ""
