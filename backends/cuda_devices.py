@@ -14,9 +14,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from roi_accel.backends.device_choice import choose_meant, require_ready
 from roi_accel.backends.kernel_cache import lend_cache
 from roi_accel.backends.protocol import DeviceStatus
-from roi_accel.errors import BackendUnavailable
 
 PREFIX = "cuda"
 NVIDIA = 0x10DE
@@ -63,6 +63,11 @@ class CudaDevice:
     def device_id(self) -> str:
         """What ``--device`` takes."""
         return f"{PREFIX}:{self.number}"
+
+    @property
+    def title(self) -> str:
+        """Its names, a part of which ``--device`` takes."""
+        return self.name
 
     @property
     def label(self) -> str:
@@ -133,24 +138,12 @@ def choose_device(wanted: str | None) -> CudaDevice:
     BackendUnavailable
         CuPy, the driver or the device is missing or broken, or `wanted` means none or several.
     """
-    statuses = probe_devices()
-    if all(status.state != "ready" for status in statuses):
-        raise BackendUnavailable(statuses[0].description, remedy=statuses[0].remedy)
+    require_ready(probe_devices())
     devices = find_devices()
     text = (wanted or "").removeprefix(PREFIX).removeprefix(":")
     if not text:
         return next(device for device in devices if not device.problem)
-    found = [device for device in devices if _is_meant(device, text)]
-    if len(found) != 1:
-        reason = "means several CUDA devices" if found else "is no CUDA device"
-        candidates = found or devices
-        listed = "; ".join(f"{each.device_id} is {each.name}" for each in candidates)
-        msg = f"device {wanted!r} {reason}: {listed}"
-        raise BackendUnavailable(msg, remedy=f"for example --device {candidates[0].device_id}")
-    if found[0].problem:
-        msg = f"{found[0].label} cannot be used: {found[0].problem}"
-        raise BackendUnavailable(msg, remedy="choose another --device")
-    return found[0]
+    return choose_meant(devices, wanted, api="CUDA", is_meant=lambda each: _is_meant(each, text))
 
 
 def find_devices() -> list[CudaDevice]:
@@ -195,7 +188,7 @@ def _import_cupy() -> tuple[Untyped, Untyped]:
 def _is_meant(device: CudaDevice, text: str) -> bool:
     if re.fullmatch(r"\d+", text):
         return device.number == int(text)
-    return text.casefold() in device.name.casefold()
+    return text.casefold() in device.title.casefold()
 
 
 def _no_device(cupy: Untyped, error: Exception | None) -> DeviceStatus:

@@ -6,9 +6,10 @@ import contextlib
 import logging
 import threading
 from collections import Counter
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any
 
 from roi_accel.backends import cuda_slot
+from roi_accel.backends.closing import Closing
 from roi_accel.backends.cuda_errors import driver_errors, is_no_room, translate
 from roi_accel.backends.cuda_memory import adopt, is_on_device
 from roi_accel.backends.cuda_slot import Slot, Tables
@@ -18,7 +19,6 @@ from roi_accel.errors import BackendUnavailable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
-    from types import TracebackType
 
     from roi_accel.backends.cuda_devices import CudaDevice, Untyped
     from roi_accel.backends.plan import Plan
@@ -30,7 +30,7 @@ SLOTS = 3
 """One frame goes up while another is computed and a third comes down."""
 
 
-class CudaSession:
+class CudaSession(Closing):
     """Tables, streams, buffers and kernels for one plan; any number of threads may use it.
 
     A reference whose planes are read-only is sent once: the same `Frame` object is taken from the
@@ -162,17 +162,6 @@ class CudaSession:
             self._device.cupy.cuda.Device(self._device.number),
         ):
             self._pool.free_all_blocks()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        value: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
     def _open_slots(self) -> list[Slot]:
         """Return as many slots as are wanted, or one where there is no room for so many."""

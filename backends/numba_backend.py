@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
-from typing import TYPE_CHECKING, ClassVar, Self
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 from numpy.lib.stride_tricks import as_strided
 
+from roi_accel.backends.closing import Closing
 from roi_accel.backends.frame import Frame
 from roi_accel.backends.geometry import check_frame, check_mask, model_boxes, plane_grids
 from roi_accel.backends.host import HOST_DEVICE, host_device, host_threads, processor_name
@@ -22,7 +23,6 @@ from roi_accel.errors import BackendUnavailable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
-    from types import TracebackType
     from typing import Any
 
     from numpy.typing import NDArray
@@ -80,7 +80,7 @@ class NumbaBackend:
         return NumbaSession(plan, self.threads)
 
 
-class NumbaSession:
+class NumbaSession(Closing):
     """Tables and threads for one plan; not for use by two threads at once."""
 
     def __init__(self, plan: Plan, threads: int) -> None:
@@ -173,17 +173,6 @@ class NumbaSession:
     def close(self) -> None:
         """End the session's threads."""
         self._team.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        value: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
 
 class _Preprocessor:

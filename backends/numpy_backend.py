@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar, Self
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
 from roi_accel.backends.arithmetic import apply_fade, interpolate
+from roi_accel.backends.closing import Closing
 from roi_accel.backends.frame import Frame
 from roi_accel.backends.geometry import check_frame, check_mask, model_boxes, plane_grids
 from roi_accel.backends.host import HOST_DEVICE, host_device, host_threads, processor_name
@@ -22,8 +23,6 @@ from roi_accel.backends.tables import (
 )
 
 if TYPE_CHECKING:
-    from types import TracebackType
-
     from numpy.typing import NDArray
 
     from roi_accel.backends.geometry import PlaneBoxes, PlaneGrid
@@ -66,7 +65,7 @@ class NumpyBackend:
         return NumpySession(plan)
 
 
-class NumpySession:
+class NumpySession(Closing):
     """Tables and scratch buffers for one plan; not for use by two threads at once."""
 
     def __init__(self, plan: Plan) -> None:
@@ -115,17 +114,6 @@ class NumpySession:
 
     def close(self) -> None:
         """Release nothing: the host's memory goes with the object."""
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        value: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
 
 class _Grid:

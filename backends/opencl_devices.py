@@ -15,9 +15,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from roi_accel.backends.device_choice import choose_meant, require_ready
 from roi_accel.backends.kernel_cache import lend_cache
 from roi_accel.backends.protocol import DeviceStatus
-from roi_accel.errors import BackendUnavailable
 
 PREFIX = "opencl"
 INSTALL_POCL = 'pip install "roi-accel[pocl]" for OpenCL on the processor'
@@ -54,6 +54,11 @@ class OpenclDevice:
     problem: str
 
     @property
+    def title(self) -> str:
+        """Its names, a part of which ``--device`` takes."""
+        return f"{self.name}, {self.platform}"
+
+    @property
     def label(self) -> str:
         """Id and name, for messages."""
         return f"{self.device_id} ({self.name})"
@@ -61,7 +66,7 @@ class OpenclDevice:
     @property
     def description(self) -> str:
         """Names and version; `status` has driver and memory beside it."""
-        return f"{self.name}, {self.platform}, {self.version}"
+        return f"{self.title}, {self.version}"
 
     @property
     def status(self) -> DeviceStatus:
@@ -107,26 +112,13 @@ def choose_device(wanted: str | None) -> OpenclDevice:
     BackendUnavailable
         pyopencl or a device is missing or broken, or `wanted` means none or several.
     """
-    statuses = probe_devices()
-    if all(status.state != "ready" for status in statuses):
-        first = statuses[0]
-        raise BackendUnavailable(first.description, remedy=first.remedy)
+    require_ready(probe_devices())
     devices = find_devices()
     text = (wanted or "").removeprefix(PREFIX).removeprefix(":")
     if not text:
         usable = [device for device in devices if not device.problem]
         return next((device for device in usable if device.kind == "gpu"), usable[0])
-    found = [device for device in devices if _is_meant(device, text)]
-    if len(found) != 1:
-        reason = "means several OpenCL devices" if found else "is no OpenCL device"
-        candidates = found or devices
-        listed = "; ".join(f"{d.device_id} is {d.name}, {d.platform}" for d in candidates)
-        msg = f"device {wanted!r} {reason}: {listed}"
-        raise BackendUnavailable(msg, remedy=f"for example --device {candidates[0].device_id}")
-    if found[0].problem:
-        msg = f"{found[0].label} cannot be used: {found[0].problem}"
-        raise BackendUnavailable(msg, remedy="choose another --device")
-    return found[0]
+    return choose_meant(devices, wanted, api="OpenCL", is_meant=lambda each: _is_meant(each, text))
 
 
 def find_devices() -> list[OpenclDevice]:
@@ -188,7 +180,7 @@ def _problem_of(handle: Any) -> str:  # noqa: ANN401
 def _is_meant(device: OpenclDevice, text: str) -> bool:
     if _BY_NUMBER.fullmatch(text):
         return device.device_id == f"{PREFIX}:{text}"
-    return text.casefold() in f"{device.name}, {device.platform}".casefold()
+    return text.casefold() in device.title.casefold()
 
 
 def _no_device() -> DeviceStatus:

@@ -9,12 +9,13 @@ from __future__ import annotations
 import contextlib
 from collections import Counter
 from functools import partial
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pyopencl as cl
 
 from roi_accel.backends import kernel_calls
+from roi_accel.backends.closing import Closing
 from roi_accel.backends.frame import Frame
 from roi_accel.backends.geometry import check_frame, check_mask, model_boxes, plane_grids
 from roi_accel.backends.kernel_calls import packed_boxes
@@ -26,7 +27,6 @@ from roi_accel.errors import BackendUnavailable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from types import TracebackType
 
     from numpy.typing import NDArray
 
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 _NANOSECOND = 1e-9
 
 
-class OpenclSession:
+class OpenclSession(Closing):
     """Tables, buffers and kernels for one plan; not for use by two threads at once.
 
     A reference whose planes are read-only is sent once: the same `Frame` object is taken from the
@@ -171,17 +171,6 @@ class OpenclSession:
         self._is_closed = True
         self._resident = None
         self._release()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        value: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
     def _allocate(self, memory: Memory, launcher: Launcher) -> None:
         plan = self._plan

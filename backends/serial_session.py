@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import threading
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING
+
+from roi_accel.backends.closing import Closing
 
 if TYPE_CHECKING:
-    from types import TracebackType
-
     from roi_accel.backends.frame import Frame
     from roi_accel.backends.plan import Plan
     from roi_accel.backends.protocol import Alpha, Mask, ModelInput, Session
 
 
-class SerialSession:
+class SerialSession(Closing):
     """`session` behind a lock, so that a frame can be masked while the next one waits for its mask.
 
     Parameters
@@ -55,14 +55,3 @@ class SerialSession:
         """Close the session, after what is under way."""
         with self._lock:
             self.inner.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        value: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()

@@ -6,11 +6,12 @@ import threading
 from collections import Counter
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Protocol, Self
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
 from roi_accel.backends.arithmetic import NotSaliencyError
+from roi_accel.backends.closing import Closing
 from roi_accel.backends.geometry import check_frame
 from roi_accel.backends.numpy_backend import NumpyBackend
 from roi_accel.backends.protocol import slots_of
@@ -24,7 +25,6 @@ from roi_accel.parity.tolerance import table_tolerance
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
     from contextlib import AbstractContextManager
-    from types import TracebackType
 
     from roi_accel.backends.frame import Frame
     from roi_accel.backends.plan import Plan
@@ -70,7 +70,7 @@ class _Current:
     masked: list[tuple[int, Check]] = field(default_factory=list)
 
 
-class CheckedSession:
+class CheckedSession(Closing):
     """A device's session which, inside `frame`, is held against the reference backend's.
 
     Parameters
@@ -238,17 +238,6 @@ class CheckedSession:
         """Release the device's buffers, and the reference's."""
         self._reference.close()
         self.inner.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        value: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
     def _substitute(self, what: str, reference: Frame, distorted: Frame, mask: Mask) -> Frame:
         """Return the device's answer, once it is a frame in memory that no other frame uses."""
