@@ -143,22 +143,31 @@ def _choose(order: tuple[str, ...], threads: int | None) -> Choice:
         if ready:
             reason = "; ".join(["auto: the first that can be used", *passed_over])
             _LOGGER.info("backend %s on %s (%s)", name, ready[0].description, reason)
-            return _open(name, ready[0].device, threads, reason)
+            return _open(name, ready[0].device, threads, reason, found)
         why = found[0].state if found and found[0].state != "ready" else "no GPU"
         passed_over.append(f"{name}: {why}")
     msg = f"no backend can be used: {'; '.join(passed_over)}"
     raise BackendUnavailable(msg, remedy="see roi-accel devices")
 
 
-def _open(name: str, device: str | None, threads: int | None, reason: str) -> Choice:
-    """Return backend `name` on `device`, or raise BackendUnavailable with the reason and remedy."""
+def _open(
+    name: str,
+    device: str | None,
+    threads: int | None,
+    reason: str,
+    found: list[DeviceStatus] | None = None,
+) -> Choice:
+    """Return backend `name` on `device`, or raise BackendUnavailable with the reason and remedy.
+
+    `found` is what its probe says, where it has been asked already.
+    """
     if name not in backend_names():
         close = difflib.get_close_matches(name, backend_names(), n=1)
         guess = f"did you mean {close[0]}? " if close else ""
         origin = f" ({BACKEND_VARIABLE})" if name == os.environ.get(BACKEND_VARIABLE) else ""
         msg = f"there is no backend {name!r}{origin}; there are {', '.join(backend_names())}"
         raise BackendUnavailable(msg, remedy=f"{guess}--backend {AUTO} chooses one")
-    found = probe(name)
+    found = probe(name) if found is None else found
     if not any(status.state == "ready" for status in found):
         first = found[0] if found else DeviceStatus("no device")
         msg = f"the {name} backend cannot be used: {first.state}"

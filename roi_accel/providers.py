@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from roi_accel.backends.cuda_devices import NVIDIA
 from roi_accel.backends.host import HOST_DEVICE
 from roi_accel.backends.protocol import DeviceStatus
 from roi_accel.errors import BackendUnavailable
@@ -44,7 +45,6 @@ SHORT_NAMES = {
 
 PLUGIN_PREFIX = "plugin:"
 
-NVIDIA = 0x10DE
 INTEL = 0x8086
 AMD = 0x1002
 _VENDORS = {
