@@ -198,31 +198,20 @@ class _CaseRun:
         sessions: dict[str, list[Session]],
         scores: Scores | None,
     ) -> None:
-        if "preprocess" in self._stages:
-            self._compare(
-                "preprocess",
-                number,
-                self._ask("preprocess", number, sample, sessions, _preprocess),
-            )
-        if "upsample" in self._stages:
-            self._compare(
-                "upsample", number, self._ask("upsample", number, sample, sessions, _upsample)
-            )
-        if "substitute" not in self._stages and scores is None:
-            return
-        masked = self._ask("substitute", number, sample, sessions, _substitute)
-        if "substitute" in self._stages:
-            self._compare("substitute", number, masked)
-        if scores is not None:
-            pixel_format = self._case.plan.pixel_format
-            frames = {
-                name: [_frame_of(planes, pixel_format) for planes in both]
-                for name, both in masked.items()
-            }
-            scores.feed(sample, frames)
-
-    def _compare(self, stage: Stage, number: int, answers: dict[str, list[Named]]) -> None:
-        compare_all(self._tally, stage, self._case, number, answers)
+        for stage, question in _QUESTIONS.items():
+            is_scored = scores is not None and stage == "substitute"
+            if stage not in self._stages and not is_scored:
+                continue
+            answers = self._ask(stage, number, sample, sessions, question)
+            if stage in self._stages:
+                compare_all(self._tally, stage, self._case, number, answers)
+            if scores is not None and is_scored:
+                pixel_format = self._case.plan.pixel_format
+                frames = {
+                    name: [_frame_of(planes, pixel_format) for planes in both]
+                    for name, both in answers.items()
+                }
+                scores.feed(sample, frames)
 
     def _ask(
         self,
@@ -285,6 +274,13 @@ def _upsample(session: Session, sample: Sample) -> Named:
 
 def _substitute(session: Session, sample: Sample) -> Named:
     return frame_planes(session.substitute(*sample))
+
+
+_QUESTIONS: dict[Stage, Callable[[Session, Sample], Named]] = {
+    "preprocess": _preprocess,
+    "upsample": _upsample,
+    "substitute": _substitute,
+}
 
 
 def _frame_of(planes: Named, pixel_format: PixelFormat) -> Frame:
