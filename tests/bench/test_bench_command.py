@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import copy
+import importlib.util
 import json
+import re
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
 
@@ -286,3 +288,15 @@ def test_committed_results_are_of_whole_runs() -> None:
         found = json.loads(path.read_text())
         assert not found["settings"]["quick"], path
         assert {"date", "machine", "devices", "goals"} <= set(found), path
+
+
+def test_the_pages_tables_are_those_of_the_committed_results() -> None:
+    page = (ROOT / "docs" / "performance.md").read_text("utf-8")
+    spec = importlib.util.spec_from_file_location("write", ROOT / "scripts/write_performance.py")
+    assert spec
+    assert spec.loader
+    script = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(script)
+    (name,) = re.findall(r"results/([^)]+[.]json)", page)
+    found = json.loads((ROOT / "bench" / "results" / name).read_text())
+    assert script.with_tables(page, found, name) == page
