@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
@@ -213,7 +213,7 @@ def _noise(rng: np.random.Generator, plan: Plan) -> Frame:
     return Frame((luma, chroma_u, chroma_v), plan.pixel_format)
 
 
-def _noisy_planes(rng: np.random.Generator, plan: Plan) -> Iterator[NDArray[np.uint16]]:
+def _noisy_planes(rng: np.random.Generator, plan: Plan) -> Iterator[NDArray[np.integer[Any]]]:
     pixel_format = plan.pixel_format
     for shape in plan.plane_shapes:
         plane = rng.integers(0, pixel_format.max_value + 1, shape, dtype=pixel_format.dtype)

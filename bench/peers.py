@@ -230,7 +230,8 @@ def faded(saliency: NDArray[np.float32], threshold: float, fade: float) -> NDArr
     """Return 0 up to `threshold`, 1 from `threshold` + `fade` on, a line between."""
     if fade == 0:
         return (saliency >= threshold).astype(np.float32)
-    return np.clip((saliency - np.float32(threshold)) / np.float32(fade), 0, 1)
+    share: NDArray[np.float32] = (saliency - np.float32(threshold)) / np.float32(fade)
+    return share.clip(0, 1)
 
 
 def faded_mask(plan: Plan, mask: Mask) -> NDArray[np.uint32]:
