@@ -84,7 +84,7 @@ class NumbaSession(Closing):
     """Tables and threads for one plan; not for use by two threads at once."""
 
     def __init__(self, plan: Plan, threads: int) -> None:
-        from roi_accel.backends import numba_kernels  # noqa: PLC0415 - loads numba
+        from roi_accel.backends import numba_kernels, numba_preprocess  # noqa: PLC0415 - load numba
 
         self._plan = plan
         dtype = plan.pixel_format.dtype
@@ -96,7 +96,7 @@ class NumbaSession(Closing):
         self._fade = (fade.threshold, fade.transparent_to, fade.opaque_from, fade.slope)
         self._preprocessor = None
         if plan.model:
-            kernel = numba_kernels.preprocess_kernel(dtype)
+            kernel = numba_preprocess.preprocess_kernel(dtype)
             self._preprocessor = _Preprocessor(plan, plan.model, kernel)
 
     @property

@@ -65,3 +65,9 @@ class OutputError(RoiAccelError):
     """A result cannot be written (exit code 6)."""
 
     exit_code = 6
+
+
+class SlowerError(RoiAccelError):
+    """The benchmark found something slower than it was, beyond what was allowed (exit code 1)."""
+
+    exit_code = 1

@@ -11,6 +11,7 @@ import typer
 
 from roi_accel._version import __version__
 from roi_accel.cli import models, parity
+from roi_accel.cli.bench import bench
 from roi_accel.cli.console import print_error
 from roi_accel.cli.demo import demo
 from roi_accel.cli.devices import devices
@@ -36,6 +37,7 @@ app = typer.Typer(
 app.command(context_settings={"help_option_names": ["--help"]})(score)
 app.command()(demo)
 app.command()(devices)
+app.command()(bench)
 app.add_typer(models.app, name="models")
 app.add_typer(parity.app, name="parity")
 

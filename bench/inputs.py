@@ -1,0 +1,221 @@
+"""What is measured on: frames of noise, and masks, as many as the last-level cache cannot hold."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+
+from roi_accel.backends.frame import Frame
+from roi_accel.backends.plan import MASK_MAX, ModelSize, Plan
+from roi_accel.backends.tables import ONE
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from numpy.typing import NDArray
+
+    from roi_accel.backends.frame import PixelFormat
+    from roi_accel.backends.protocol import Alpha, Mask
+
+Kernel = Literal["substitute", "substitute on the device", "upsample", "preprocess"]
+KERNELS: tuple[Kernel, ...] = ("substitute", "substitute on the device", "upsample", "preprocess")
+
+MaskKind = Literal["blobs", "noise"]
+MASK_KINDS: tuple[MaskKind, ...] = ("blobs", "noise")
+"""Two salient blobs, most of the picture wholly inside or outside them, as networks see it; and
+noise, of which no kernel can spare anything."""
+
+MASK_SIZE = (256, 144)
+"""Of masks and of the network's input: 16:9 at ``--saliency-size 256``."""
+
+SIZES = {"720p": (1280, 720), "1080p": (1920, 1080), "2160p": (3840, 2160)}
+
+_CACHES = 4
+"""Reference and distorted frames together are so many times as large as the last-level cache."""
+
+_FEWEST_FRAMES = 4
+_MOST_FRAMES = 64
+_ASSUMED_CACHE = 32 << 20
+_CACHE_FOLDER = Path("/sys/devices/system/cpu/cpu0/cache")
+_LINE_BYTES = 64
+_SEED = 20240229
+
+
+@dataclass(frozen=True)
+class BenchCase:
+    """One kernel on one pixel format, size and kind of mask.
+
+    Attributes
+    ----------
+    kernel : Kernel
+    pixel_format : PixelFormat
+    width, height : int
+        In pixels.
+    mask : MaskKind
+    """
+
+    kernel: Kernel
+    pixel_format: PixelFormat
+    width: int
+    height: int
+    mask: MaskKind
+
+    @property
+    def size(self) -> str:
+        """Such as ``1080p`` or ``320x180``."""
+        names = {size: name for name, size in SIZES.items()}
+        return names.get((self.width, self.height), f"{self.width}x{self.height}")
+
+    @property
+    def name(self) -> str:
+        """Such as ``substitute, 1080p yuv420p, blobs``."""
+        parts = [self.kernel, f"{self.size} {self.pixel_format.name}"]
+        return ", ".join(parts if self.kernel == "preprocess" else [*parts, self.mask])
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """Frames and masks that a measurement goes round in.
+
+    Attributes
+    ----------
+    plan : Plan
+    references, distorted : tuple of Frame
+        Noise over the whole range of the format; read-only.
+    masks : tuple of Mask
+        As many.
+    """
+
+    plan: Plan
+    references: tuple[Frame, ...]
+    distorted: tuple[Frame, ...]
+    masks: tuple[Mask, ...]
+
+    @property
+    def count(self) -> int:
+        """How many frames there are before the first one comes again."""
+        return len(self.references)
+
+
+def make_inputs(
+    case: BenchCase,
+    *,
+    frames: int | None = None,
+    threshold: float = 0.3,
+    fade: float = 0.1,
+) -> Inputs:
+    """Return seeded inputs for `case`, as many frames as `ring_length` says unless told."""
+    rng = np.random.default_rng(_SEED)
+    mask_width, mask_height = MASK_SIZE
+    plan = Plan(
+        pixel_format=case.pixel_format,
+        width=case.width,
+        height=case.height,
+        mask_width=mask_width,
+        mask_height=mask_height,
+        threshold=threshold,
+        fade=fade,
+        model=ModelSize(mask_width, mask_height, mask_width, mask_height),
+    )
+    count = ring_length(plan) if frames is None else frames
+    return Inputs(
+        plan,
+        tuple(_noise(rng, plan) for _ in range(count)),
+        tuple(_noise(rng, plan) for _ in range(count)),
+        tuple(make_mask(case.mask, number, rng) for number in range(count)),
+    )
+
+
+def ring_length(plan: Plan) -> int:
+    """Return how many frames it takes to leave the last-level cache far behind."""
+    pair = 2 * plan.pixel_format.frame_bytes(plan.width, plan.height)
+    wanted = math.ceil(_CACHES * last_level_cache_bytes() / pair)
+    return min(max(wanted, _FEWEST_FRAMES), _MOST_FRAMES)
+
+
+def last_level_cache_bytes() -> int:
+    """Return the size of the processor's largest cache; 32 MiB where the system does not say."""
+    sizes = [0]
+    for path in _CACHE_FOLDER.glob("index*/size"):
+        text = path.read_text("ascii").strip()
+        if text.endswith("K"):
+            sizes.append(int(text[:-1]) << 10)
+    return max(sizes) or _ASSUMED_CACHE
+
+
+def make_mask(kind: MaskKind, number: int, rng: np.random.Generator) -> Mask:
+    """Return uint16[144, 256]: the mask of frame `number`; blobs wander from frame to frame."""
+    width, height = MASK_SIZE
+    if kind == "noise":
+        return rng.integers(0, MASK_MAX + 1, (height, width), dtype=np.uint16)
+    y, x = np.mgrid[0:height, 0:width].astype(np.float64)
+    shift = number % 32
+    saliency = np.zeros((height, width))
+    for centre_x, centre_y, spread in ((80 + shift, 70, 26), (190 - shift, 60 + shift / 2, 16)):
+        distance = (x - centre_x) ** 2 + (y - centre_y) ** 2
+        saliency = np.maximum(saliency, np.exp(-distance / (2 * spread**2)))
+    codes: Mask = np.floor(saliency * MASK_MAX + 0.5).astype(np.uint16)
+    return codes
+
+
+def alpha_shares(alphas: list[Alpha]) -> dict[str, float]:
+    """Return which share of all samples takes the reference's, the distorted, or a mixture."""
+    planes = [plane for alpha in alphas for plane in alpha]
+    total = sum(plane.size for plane in planes)
+    reference = sum(int((plane == 0).sum()) for plane in planes) / total
+    distorted = sum(int((plane == ONE).sum()) for plane in planes) / total
+    return {
+        "reference": reference,
+        "distorted": distorted,
+        "blended": 1 - reference - distorted,
+    }
+
+
+def bytes_to_move(kernel: Kernel, plan: Plan, alphas: list[Alpha]) -> float:
+    """Return the bytes per frame that `kernel` cannot avoid reading or writing.
+
+    Inputs are read once and outputs written once, by whole cache lines of 64 bytes: a line of the
+    reference (distorted) whose alpha is everywhere 1 (0) need not be read. Tables are not counted,
+    nor what a cache reads of a line before it is written over, as is the custom since STREAM.
+
+    Parameters
+    ----------
+    kernel : Kernel
+    plan : Plan
+    alphas : list of Alpha
+        Of the masks that are measured on; their mean is returned.
+    """
+    mask_bytes = plan.mask_width * plan.mask_height * 2
+    frame = plan.pixel_format.frame_bytes(plan.width, plan.height)
+    if kernel == "preprocess":
+        return frame + 3 * plan.mask_width * plan.mask_height * 4
+    if kernel == "upsample":
+        return mask_bytes + 4 * sum(height * width for height, width in set(plan.plane_shapes))
+    itemsize = plan.pixel_format.dtype.itemsize
+    read = [sum(_lines_read(plane, itemsize) for plane in alpha) for alpha in alphas]
+    return mask_bytes + frame + _LINE_BYTES * sum(read) / len(read)
+
+
+def _lines_read(alpha: NDArray[np.uint32], itemsize: int) -> int:
+    """Return how many cache lines of both inputs a plane needs."""
+    starts = range(0, alpha.shape[1], _LINE_BYTES // itemsize)
+    lowest = np.minimum.reduceat(alpha, starts, axis=1)
+    highest = np.maximum.reduceat(alpha, starts, axis=1)
+    return int((lowest < ONE).sum() + (highest > 0).sum())
+
+
+def _noise(rng: np.random.Generator, plan: Plan) -> Frame:
+    luma, chroma_u, chroma_v = _noisy_planes(rng, plan)
+    return Frame((luma, chroma_u, chroma_v), plan.pixel_format)
+
+
+def _noisy_planes(rng: np.random.Generator, plan: Plan) -> Iterator[NDArray[np.integer[Any]]]:
+    pixel_format = plan.pixel_format
+    for shape in plan.plane_shapes:
+        plane = rng.integers(0, pixel_format.max_value + 1, shape, dtype=pixel_format.dtype)
+        plane.flags.writeable = False
+        yield plane

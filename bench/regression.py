@@ -1,0 +1,125 @@
+"""Two reports compared by their ratios to peers, which hold where seconds do not."""
+
+from __future__ import annotations
+
+import json
+import statistics
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from roi_accel.errors import InputError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+_AGAIN = "write one with roi-accel bench --json FILE"
+
+
+@dataclass(frozen=True)
+class Change:
+    """How one backend's ratios in one case changed.
+
+    Attributes
+    ----------
+    case, backend : str
+    change : float
+        0.1 is a tenth slower beside the peers: the median over the peers of new ratio / old ratio,
+        minus 1. One peer that itself got slower or faster does not decide.
+    peers : mapping of str to (float, float)
+        Per peer the old ratio and the new one.
+    """
+
+    case: str
+    backend: str
+    change: float
+    peers: Mapping[str, tuple[float, float]]
+
+
+def read_report(path: Path) -> dict[str, Any]:
+    """Return the report in `path`.
+
+    Raises
+    ------
+    InputError
+        It cannot be read, or is no report of this version.
+    """
+    try:
+        report = json.loads(path.read_text("utf-8"))
+    except OSError as error:
+        msg = f"cannot read {path}: {error.strerror or error}"
+        raise InputError(msg, remedy=_AGAIN) from error
+    except ValueError as error:
+        msg = f"{path} is not JSON: {error}"
+        raise InputError(msg, remedy=_AGAIN) from error
+    if not (isinstance(report, dict) and "cases" in report and "settings" in report):
+        msg = f"{path} is no report of roi-accel bench"
+        raise InputError(msg, remedy=_AGAIN)
+    if report.get("schema_version") != 1:
+        msg = f"{path} has schema_version {report.get('schema_version')}, expected 1"
+        raise InputError(msg, remedy=_AGAIN)
+    return report
+
+
+def check_settings(old: Mapping[str, Any], settings: Mapping[str, object]) -> None:
+    """Raise InputError where `old` was made with other `settings`, before anything is measured."""
+    for name, now in settings.items():
+        before = old["settings"].get(name)
+        if before != now:
+            msg = f"the old report was made with {name} {before}, this one would be with {now}"
+            raise InputError(msg, remedy="compare runs with the same options")
+
+
+def compare_reports(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[Change]:
+    """Return the change of every backend in every case that both reports have beside a peer.
+
+    Raises
+    ------
+    InputError
+        The reports have nothing in common.
+    """
+    olds = _ratios(old)
+    changes = []
+    for key, peers in _ratios(new).items():
+        both = {peer: (olds[key][peer], peers[peer]) for peer in peers if peer in olds.get(key, {})}
+        if both:
+            change = statistics.median(now / before for before, now in both.values()) - 1
+            changes.append(Change(*key, change, both))
+    if not changes:
+        msg = "the two reports have no case, backend and peer in common"
+        raise InputError(msg, remedy="compare runs with the same --sizes, --formats and --backends")
+    return changes
+
+
+def parse_share(text: str) -> float:
+    """Return 0.1 for ``10%`` or ``0.1``.
+
+    Raises
+    ------
+    InputError
+        It is no number, or negative.
+    """
+    number, percent, rest = text.strip().partition("%")
+    try:
+        value = float(number) / (100 if percent else 1)
+    except ValueError:
+        value = -1.0
+    if rest or not 0 <= value < float("inf"):
+        msg = f"--regression {text!r} is no share"
+        raise InputError(msg, remedy="for example --regression 10%")
+    return value
+
+
+def _ratios(report: Mapping[str, Any]) -> dict[tuple[str, str], dict[str, float]]:
+    """Return {(case, backend): {peer: median ratio}}."""
+    found = {}
+    try:
+        for case in report["cases"]:
+            for row in case["rows"]:
+                peers = {peer: spread["median"] for peer, spread in row.get("ratios", {}).items()}
+                if peers:
+                    found[case["name"], row["name"]] = peers
+    except (KeyError, TypeError, AttributeError) as error:
+        msg = f"a report lacks {error}"
+        raise InputError(msg, remedy=_AGAIN) from error
+    return found

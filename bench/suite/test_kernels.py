@@ -1,0 +1,103 @@
+"""Our kernels and their peers under pytest-benchmark, in groups by kernel, size and format.
+
+Run by ``pytest bench --benchmark-json FILE``. Within a group all are measured on the same frames,
+one after the other; for ratios, `roi-accel bench` has them take turns.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from conftest import QUICK_VARIABLE
+
+from roi_accel.backends.frame import PixelFormat
+from roi_accel.bench.contender import Absent
+from roi_accel.bench.gpu import DEVICE_PEERS
+from roi_accel.bench.inputs import KERNELS, MASK_KINDS, BenchCase, bytes_to_move
+from roi_accel.bench.ours import REFERENCE_BACKEND, our_contender
+from roi_accel.bench.peers import PEERS
+from roi_accel.bench.run import default_cases, differences, digest_of
+from roi_accel.dispatch import backend_names
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from contextlib import ExitStack
+
+    from pytest_benchmark.fixture import BenchmarkFixture
+
+    from roi_accel.bench.contender import Contender
+    from roi_accel.bench.inputs import Inputs
+
+IS_QUICK = bool(os.environ.get(QUICK_VARIABLE))
+SIZES = [(320, 180, PixelFormat("420", 8))] if IS_QUICK else default_cases()
+
+CASES = [
+    BenchCase(kernel, pixel_format, width, height, mask)
+    for width, height, pixel_format in SIZES
+    for kernel in KERNELS
+    for mask in (MASK_KINDS if kernel != "preprocess" else MASK_KINDS[:1])
+]
+
+
+def everyone(case: BenchCase) -> list[str]:
+    if case.kernel == "substitute on the device":
+        return ["cuda", *DEVICE_PEERS]
+    return [*backend_names(), *(PEERS if case.kernel == "substitute" else ())]
+
+
+def contender(
+    name: str, case: BenchCase, inputs: Inputs, threads: int, stack: ExitStack
+) -> Contender | Absent:
+    peers = PEERS | DEVICE_PEERS
+    if name in peers:
+        return peers[name](inputs, threads, stack)
+    return our_contender(name, case.kernel, inputs, threads, stack)
+
+
+@pytest.mark.parametrize(
+    ("case", "name"),
+    [pytest.param(c, n, id=f"{c.name}, {n}") for c in CASES for n in everyone(c)],
+)
+def test_throughput(
+    case: BenchCase,
+    name: str,
+    benchmark: BenchmarkFixture,
+    inputs_of: Callable[[BenchCase], Inputs],
+    threads: int,
+    stack: ExitStack,
+    copy_gigabytes_per_second: Callable[[Contender], float | None],
+) -> None:
+    inputs = inputs_of(case)
+    found = contender(name, case, inputs, threads, stack)
+    if isinstance(found, Absent):
+        pytest.skip(f"not measured: {found.reason}")
+    kernel = "substitute" if case.kernel == "substitute on the device" else case.kernel
+    reference = our_contender(REFERENCE_BACKEND, kernel, inputs, 1, stack)
+    masks = our_contender(REFERENCE_BACKEND, "upsample", inputs, 1, stack)
+    assert not isinstance(reference, Absent)
+    assert not isinstance(masks, Absent)
+    exact, planes = reference.planes(0), found.planes(0)
+    is_exact = digest_of(exact) == digest_of(planes)
+    needed = bytes_to_move(case.kernel, inputs.plan, [masks.frame(0)])
+    benchmark.group = case.name
+    benchmark.pedantic(
+        found.run_many, args=(1,), rounds=3 if IS_QUICK else 30, warmup_rounds=3, iterations=1
+    )
+    seconds = benchmark.stats.stats.median
+    copied = copy_gigabytes_per_second(found) if found.role == "backend" else None
+    extra: dict[str, Any] = {
+        **found.facts,
+        "threads": found.threads,
+        "bytes_to_move": needed,
+        "gigabytes_per_second": needed / seconds / 1e9,
+        "copy_gigabytes_per_second": copied,
+        "share_of_copy": None if copied is None else needed / seconds / 1e9 / copied,
+        "digest": digest_of(planes),
+        "equals_reference": is_exact,
+    }
+    if found.role == "peer":
+        extra["difference"] = differences(exact, planes)
+    benchmark.extra_info.update(extra)
+    assert is_exact or found.role == "peer"

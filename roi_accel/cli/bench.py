@@ -1,0 +1,240 @@
+"""`roi-accel bench`: the kernels' speed, beside what people would use instead, in one run."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from roi_accel.backends.frame import PixelFormat
+from roi_accel.backends.host import available_cores
+from roi_accel.bench.inputs import KERNELS, SIZES
+from roi_accel.cli.bench_output import report_text
+from roi_accel.cli.console import frame_progress, print_error, print_note, write_stdout
+from roi_accel.dispatch import backend_names
+from roi_accel.errors import BackendUnavailable, InputError, SlowerError
+from roi_accel.files import check_output, write_atomically
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from roi_accel.bench.inputs import Kernel
+    from roi_accel.bench.regression import Change
+
+_WHAT = "What is measured"
+_OUTPUT = "Output"
+_DEFAULT_SIZE = {False: SIZES["1080p"], True: (320, 180)}
+
+
+def bench(
+    backends: Annotated[
+        str | None,
+        typer.Option(
+            "--backends",
+            "--backend",
+            metavar="A,B",
+            help="Backends, as 'roi-accel devices' names them.",
+            show_default="all",
+            rich_help_panel=_WHAT,
+        ),
+    ] = None,
+    sizes: Annotated[
+        str | None,
+        typer.Option(
+            metavar="A,B",
+            help="720p, 1080p, 2160p or such as 1280x536.",
+            show_default="a set of sizes and formats",
+            rich_help_panel=_WHAT,
+        ),
+    ] = None,
+    formats: Annotated[
+        str | None,
+        typer.Option(
+            metavar="A,B",
+            help="Pixel formats by FFmpeg's names, such as yuv420p10le.",
+            show_default="a set of sizes and formats",
+            rich_help_panel=_WHAT,
+        ),
+    ] = None,
+    kernels: Annotated[
+        str | None,
+        typer.Option(
+            metavar="A,B",
+            help="substitute, upsample, preprocess, 'substitute on the device'.",
+            show_default="all",
+            rich_help_panel=_WHAT,
+        ),
+    ] = None,
+    threads: Annotated[
+        int | None,
+        typer.Option(
+            help="Of backends and peers alike.",
+            show_default="every core",
+            min=1,
+            rich_help_panel=_WHAT,
+        ),
+    ] = None,
+    quick: Annotated[
+        bool,
+        typer.Option(
+            "--quick",
+            help="A small picture for a moment: shows that it works, measures nothing.",
+            rich_help_panel=_WHAT,
+        ),
+    ] = False,
+    json_file: Annotated[
+        Path | None,
+        typer.Option(
+            "--json",
+            metavar="FILE",
+            help="Write everything as JSON; - for stdout in place of the tables.",
+            rich_help_panel=_OUTPUT,
+        ),
+    ] = None,
+    compare: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="OLD.json",
+            help="Say what got slower beside its peers since this --json file.",
+            rich_help_panel=_OUTPUT,
+        ),
+    ] = None,
+    regression: Annotated[
+        str,
+        typer.Option(
+            metavar="SHARE",
+            help="How much slower ends with exit code 1.",
+            rich_help_panel=_OUTPUT,
+        ),
+    ] = "10%",
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Replace existing output.", rich_help_panel=_OUTPUT)
+    ] = False,
+    progress: Annotated[
+        bool | None,
+        typer.Option(
+            "--progress/--no-progress",
+            help="A progress bar on stderr.",
+            show_default="on a terminal",
+            rich_help_panel=_OUTPUT,
+        ),
+    ] = None,
+    debug: Annotated[  # noqa: ARG001 - read by main, which catches what commands raise
+        bool,
+        typer.Option("--debug", help="Show the traceback of a failure.", rich_help_panel=_OUTPUT),
+    ] = False,
+) -> None:
+    """Measure the kernels beside their peers and the machine's own copy bandwidth, in one run.
+
+    Takes minutes; close other programs. Examples:
+
+        roi-accel bench --json today.json
+
+        roi-accel bench --sizes 1080p --formats yuv420p --compare last-week.json
+    """
+    # Only this command needs them.
+    from roi_accel.bench.regression import (  # noqa: PLC0415
+        check_settings,
+        compare_reports,
+        parse_share,
+        read_report,
+    )
+    from roi_accel.bench.run import BenchOptions, run_bench  # noqa: PLC0415
+
+    allowed = parse_share(regression)
+    old = None if compare is None else read_report(compare)
+    to_stdout = json_file == Path("-")
+    if json_file is not None and not to_stdout:
+        check_output(json_file, overwrite=overwrite, inputs=[compare] if compare else [])
+    options = BenchOptions(
+        backends=_backends(backends),
+        cases=_cases(sizes, formats, quick=quick),
+        kernels=_kernels(kernels),
+        threads=available_cores() if threads is None else threads,
+        quick=quick,
+    )
+    if old is not None:
+        check_settings(old, {"threads": options.threads, "quick": options.quick})
+    with frame_progress(show=progress, what="measuring", unit="cases/s") as advance:
+        report = run_bench(options, progress=advance)
+    text = json.dumps(report, indent=1) + "\n"
+    if json_file is not None and not to_stdout:
+        write_atomically(json_file, text.encode(), overwrite=overwrite)
+    write_stdout(text if to_stdout else report_text(report))
+    if old is not None:
+        _tell_changes(compare_reports(old, report), allowed)
+
+
+def _tell_changes(changes: Sequence[Change], allowed: float) -> None:
+    """Print what got slower beside its peers; raise SlowerError where something did too much."""
+    slower = sorted(
+        (each for each in changes if each.change > allowed), key=lambda each: -each.change
+    )
+    for each in slower:
+        peers = "; ".join(
+            f"{before:.2f} to {now:.2f} of {peer}" for peer, (before, now) in each.peers.items()
+        )
+        print_error(f"{each.backend}, {each.case}: {each.change:.0%} slower ({peers})")
+    print_note(f"{len(changes)} ratios compared, {len(slower)} more than {allowed:.0%} slower")
+    if slower:
+        msg = f"{slower[0].backend} got {slower[0].change:.0%} slower beside its peers"
+        raise SlowerError(msg, remedy="measure again with nothing else running, then look for why")
+
+
+def _backends(text: str | None) -> tuple[str, ...]:
+    known = backend_names()
+    names = known if text is None else _names(text, "--backends")
+    for name in names:
+        if name not in known:
+            msg = f"there is no backend {name!r}; there are {', '.join(known)}"
+            raise BackendUnavailable(msg, remedy="see roi-accel devices")
+    return names
+
+
+def _cases(
+    sizes: str | None, formats: str | None, *, quick: bool
+) -> list[tuple[int, int, PixelFormat]]:
+    """Return the curated cases, or every size in every format that is asked for."""
+    from roi_accel.bench.run import default_cases  # noqa: PLC0415 - heavy, as above
+
+    if sizes is None and formats is None and not quick:
+        return default_cases()
+    wanted = [_size(name) for name in _names(sizes, "--sizes")] if sizes else [_DEFAULT_SIZE[quick]]
+    names = _names(formats, "--formats") if formats else ("yuv420p", "yuv420p10le")
+    try:
+        pixel_formats = [PixelFormat.from_name(name) for name in names]
+    except ValueError as error:
+        raise InputError(str(error), remedy="for example --formats yuv420p") from error
+    return [(*size, pixel_format) for size in wanted for pixel_format in pixel_formats]
+
+
+def _size(name: str) -> tuple[int, int]:
+    if name in SIZES:
+        return SIZES[name]
+    numbers = re.fullmatch(r"([1-9]\d{0,4})x([1-9]\d{0,4})", name)
+    if numbers is None:
+        msg = f"--sizes {name!r} is neither one of {', '.join(SIZES)} nor WIDTHxHEIGHT"
+        raise InputError(msg, remedy="for example --sizes 1080p,1280x536")
+    return int(numbers[1]), int(numbers[2])
+
+
+def _kernels(text: str | None) -> tuple[Kernel, ...]:
+    if text is None:
+        return KERNELS
+    names = _names(text, "--kernels")
+    for name in names:
+        if name not in KERNELS:
+            msg = f"there is no kernel {name!r}; there are {', '.join(KERNELS)}"
+            raise InputError(msg, remedy="for example --kernels substitute")
+    return tuple(kernel for kernel in KERNELS if kernel in names)
+
+
+def _names(text: str, option: str) -> tuple[str, ...]:
+    names = tuple(dict.fromkeys(part.strip() for part in text.split(",")))
+    if not all(names):
+        msg = f"{option} {text!r} has an empty name"
+        raise InputError(msg, remedy="separate names by single commas")
+    return names
