@@ -271,7 +271,7 @@ def _row(size: str, depth: int, network: str, frames: int, pair: Pair) -> Row:
     return {
         "size": size,
         "bit_depth": depth,
-        "network": Path(network).stem,
+        "network": Path(network).stem.removeprefix("saliency_"),
         "frames": frames,
         "input": "raw" if pair.is_raw else "H.264",
     }
