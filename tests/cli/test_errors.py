@@ -88,10 +88,11 @@ def test_network_of_nan_is_a_model_error_that_names_the_frame(
     "usage",
     [["score"], ["score", "--nonsense"], ["nonsense"], ["score", "-r", "a", "--threads", "x"]],
 )
-def test_wrong_usage_is_code_2_without_a_traceback(usage: list[str]) -> None:
+def test_wrong_usage_is_code_2_and_one_line_that_names_the_help(usage: list[str]) -> None:
     done = run(*usage)
     assert done.returncode == 2
-    assert "Traceback" not in done.stderr
+    assert_one_line(done.stderr)
+    assert "--help" in done.stderr
     assert done.stdout == ""
 
 
