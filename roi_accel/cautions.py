@@ -26,7 +26,8 @@ def cautions(
     means: Sequence[MaskMeans],
 ) -> tuple[str, ...]:
     """Return a line for each thing about this pair that its reader should know."""
-    found = _colour_differences(reference, distorted)
+    found = [f"{each.path} {each.doubt}" for each in (reference, distorted) if each.doubt]
+    found += _colour_differences(reference, distorted)
     if reference.path.exists() and reference.path.samefile(distorted.path):
         found.append(f"{reference.path} is scored against itself")
     if options.threshold + options.fade > 1.0:

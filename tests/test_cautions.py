@@ -44,6 +44,12 @@ def test_masks_without_effect_are_told(alpha: float, name: str) -> None:
     assert f"{name} on 2 of 10 frames" in line
 
 
+def test_a_doubtful_geometry_is_told() -> None:
+    distorted = replace(video("dist.yuv"), doubt="is read as yuv420p, but looks wider")
+    (line,) = cautions(video(), distorted, ScoreOptions(), FFMPEG, seen(10))
+    assert line == "dist.yuv is read as yuv420p, but looks wider"
+
+
 def test_a_few_masks_without_effect_are_a_fade_to_black() -> None:
     means = [*seen(9), *seen(1, alpha=0.0)]
     assert not cautions(video(), video("dist.mp4"), ScoreOptions(), FFMPEG, means)
