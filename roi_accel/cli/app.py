@@ -69,7 +69,7 @@ def main(arguments: list[str] | None = None) -> int:
         with interruptible():
             outcome = app(arguments, standalone_mode=False)
     except SystemExit as stop:  # Typer's way out where nobody reads stdout
-        outcome = stop.code
+        outcome = stop.code if isinstance(stop.code, int) else 1
     except TyperException as error:
         _print_usage_error(error)
         return error.exit_code
