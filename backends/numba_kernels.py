@@ -60,7 +60,7 @@ _SPREAD = np.uintp(8)
 _BLENDED = np.uintp(0)
 _TRANSPARENT = np.uintp(1)
 _OPAQUE_RUN = np.uintp(2)
-"""Kinds of run, as bits: between equal values at a step without width, a run may be both."""
+"""Kinds of run, as bits, so that what all columns of a run share is their bitwise and."""
 
 _BLOCK = 64
 """Samples: as many as LLVM takes at a time, since it computes what is left one by one."""

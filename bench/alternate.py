@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import statistics
 import time
 from typing import TYPE_CHECKING
 
+from roi_accel.bench import timing
 from roi_accel.bench.clips import run
 
 if TYPE_CHECKING:
@@ -50,5 +50,4 @@ def alternate(
 
 def ratios(seconds: Mapping[str, Sequence[float]], over: str, under: str) -> dict[str, float]:
     """Return median, smallest and largest of `over` / `under`, turn by turn."""
-    each = [a / b for a, b in zip(seconds[over], seconds[under], strict=True)]
-    return {"median": statistics.median(each), "min": min(each), "max": max(each)}
+    return timing.ratios(seconds, over, under).to_dict()

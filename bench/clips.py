@@ -7,14 +7,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from roi_accel.bench.sizes import SIZES
 from roi_accel.errors import InputError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from roi_accel.vmaf import Scorer
-
-SIZES = {"720p": (1280, 720), "1080p": (1920, 1080), "2160p": (3840, 2160)}
 
 _QUALITIES = (36, 40, 32, 44, 30, 46, 34, 42)
 """x264's CRF of each distorted video, which all differ."""

@@ -32,11 +32,12 @@ from roi_accel._version import __version__
 from roi_accel.backends.host import available_cores
 from roi_accel.bench import commands
 from roi_accel.bench.alternate import alternate, ratios
-from roi_accel.bench.clips import SIZES, Pair, as_raw, make_pair
+from roi_accel.bench.clips import Pair, as_raw, make_pair
 from roi_accel.bench.commands import Setting
 from roi_accel.bench.machine import machine_facts
 from roi_accel.bench.memory import peak_mib
 from roi_accel.bench.run_goals import judge_runs
+from roi_accel.bench.sizes import SIZES
 from roi_accel.dispatch import backend_names, probe
 from roi_accel.errors import InputError, RoiAccelError
 from roi_accel.models import resolve

@@ -55,18 +55,32 @@ GOALS = (
 )  # fmt: skip
 
 
+def judged(bound: float, measured: float | None, *, is_least: bool) -> dict[str, Any]:
+    """Return for JSON what is asked for, what was measured, if anything, and whether it is met."""
+    is_met = None
+    if measured is not None:
+        is_met = measured >= bound if is_least else measured <= bound
+    return {
+        "bound": bound,
+        "bound_is": "at least" if is_least else "at most",
+        "measured": measured,
+        "met": is_met,
+    }
+
+
 def judge(report: Mapping[str, Any]) -> list[dict[str, Any]]:
     """Return for each goal and kind of mask the measured figure, or why there is none."""
     return [found for goal in GOALS for found in _judge(goal, report)]
 
 
 def _judge(goal: Goal, report: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
-    entry = {
-        "what": goal.what,
-        "case": f"{goal.kernel}, {goal.size} {goal.pixel_format}",
-        "bound": goal.bound,
-        "bound_is": "at least" if goal.is_least else "at most",
-    }
+    entry = {"what": goal.what, "case": f"{goal.kernel}, {goal.size} {goal.pixel_format}"}
+
+    def judged_as(mask: str | None, measured: float | None, reason: str = "") -> dict[str, Any]:
+        why = f"{NOT_MEASURED}: {reason}" if measured is None else ""
+        figures = judged(goal.bound, measured, is_least=goal.is_least)
+        return entry | {"mask": mask} | figures | {"reason": why}
+
     cases = [
         case
         for case in report["cases"]
@@ -74,26 +88,16 @@ def _judge(goal: Goal, report: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
         == (goal.kernel, goal.size, goal.pixel_format)
     ]
     if not cases:
-        yield entry | _nothing(None, "this case was not asked for")
+        yield judged_as(None, None, "this case was not asked for")
     for case in cases:
         rows = {row["name"]: row for row in case["rows"]}
         absent = {each["name"]: each["reason"] for each in case["not_measured"]}
         missing = [name for name in (goal.backend, goal.against) if name and name not in rows]
         if missing:
             why = absent.get(missing[0], "it was not asked for")
-            yield entry | _nothing(case["mask"], f"{missing[0]}: {why}")
+            yield judged_as(case["mask"], None, f"{missing[0]}: {why}")
             continue
         row = rows[goal.backend]
-        if goal.against:
-            value = row["ratios"][goal.against]["median"]
-        elif "share_of_copy" in row:
-            value = row["share_of_copy"]
-        else:
-            yield entry | _nothing(case["mask"], "no copy was measured beside it")
-            continue
-        is_met = value >= goal.bound if goal.is_least else value <= goal.bound
-        yield entry | {"mask": case["mask"], "measured": value, "met": is_met, "reason": ""}
-
-
-def _nothing(mask: str | None, reason: str) -> dict[str, Any]:
-    return {"mask": mask, "measured": None, "met": None, "reason": f"{NOT_MEASURED}: {reason}"}
+        ratio = row["ratios"].get(goal.against)
+        value = ratio["median"] if ratio else row.get("share_of_copy")
+        yield judged_as(case["mask"], value, "no copy was measured beside it")

@@ -12,9 +12,10 @@ import numpy as np
 from roi_accel.backends.frame import Frame
 from roi_accel.backends.plan import MASK_MAX, ModelSize, Plan
 from roi_accel.backends.tables import ONE
+from roi_accel.bench.sizes import SIZES
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from numpy.typing import NDArray
 
@@ -31,8 +32,6 @@ noise, of which no kernel can spare anything."""
 
 MASK_SIZE = (256, 144)
 """Of masks and of the network's input: 16:9 at ``--saliency-size 256``."""
-
-SIZES = {"720p": (1280, 720), "1080p": (1920, 1080), "2160p": (3840, 2160)}
 
 _CACHES = 4
 """Reference and distorted frames together are so many times as large as the last-level cache."""
@@ -75,6 +74,19 @@ class BenchCase:
         """Such as ``substitute, 1080p yuv420p, blobs``."""
         parts = [self.kernel, f"{self.size} {self.pixel_format.name}"]
         return ", ".join(parts if self.kernel == "preprocess" else [*parts, self.mask])
+
+
+def cases_of(
+    formats: Iterable[tuple[int, int, PixelFormat]], kernels: Iterable[Kernel]
+) -> list[BenchCase]:
+    """Return a case per (width, height, format), kernel and, where it has one, kind of mask."""
+    kernels = tuple(kernels)
+    return [
+        BenchCase(kernel, pixel_format, width, height, mask)
+        for width, height, pixel_format in formats
+        for kernel in kernels
+        for mask in (MASK_KINDS if kernel != "preprocess" else MASK_KINDS[:1])
+    ]
 
 
 @dataclass(frozen=True)

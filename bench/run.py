@@ -17,12 +17,11 @@ from roi_accel.bench.contender import Absent, Contender
 from roi_accel.bench.goals import judge
 from roi_accel.bench.inputs import (
     KERNELS,
-    MASK_KINDS,
     MASK_SIZE,
-    SIZES,
     BenchCase,
     alpha_shares,
     bytes_to_move,
+    cases_of,
     make_inputs,
 )
 from roi_accel.bench.machine import machine_facts
@@ -34,6 +33,7 @@ from roi_accel.bench.ours import (
     our_contender,
 )
 from roi_accel.bench.peers import PEERS
+from roi_accel.bench.sizes import SIZES
 from roi_accel.bench.timing import FULL, QUICK, Effort, Spread, alternate, ratios
 from roi_accel.dispatch import probe
 
@@ -108,12 +108,7 @@ def run_bench(
     RoiAccelError
         A backend that is there fails.
     """
-    cases = [
-        BenchCase(kernel, pixel_format, width, height, mask)
-        for width, height, pixel_format in options.cases
-        for kernel in options.kernels
-        for mask in (MASK_KINDS if kernel != "preprocess" else MASK_KINDS[:1])
-    ]
+    cases = cases_of(options.cases, options.kernels)
     machine = machine_facts()
     measured = []
     for number, case in enumerate(cases):
@@ -146,7 +141,9 @@ def measure_case(case: BenchCase, options: BenchOptions) -> dict[str, Any]:
     with ExitStack() as stack:
         found = _everyone(case, inputs, options, stack)
         contenders = [each for each in found if isinstance(each, Contender)]
-        exact, alphas = _exact(case.kernel, inputs)
+        exact, alphas = exact_outputs(
+            case.kernel, inputs, frames=_COMPARED_FRAMES, masks=_MASKS_COUNTED
+        )
         outcomes = {each.name: _outcome(each, exact, case) for each in contenders}
         before = {each.name: (each.done, each.events()) for each in contenders if each.events}
         seconds = alternate(contenders, options.effort)
@@ -237,18 +234,23 @@ def _everyone(
     return found
 
 
-def _exact(kernel: Kernel, inputs: Inputs) -> tuple[list[list[np.ndarray]], list[Alpha]]:
-    """Return the reference backend's output for the first frames, and alpha of the first masks."""
+def exact_outputs(
+    kernel: Kernel, inputs: Inputs, *, frames: int, masks: int
+) -> tuple[list[list[np.ndarray]], list[Alpha]]:
+    """Return the reference backend's output for the first frames, and alpha of the first masks.
+
+    At most so many `frames` and `masks`; each frame as its planes in the host's memory.
+    """
     host_kernel: Kernel = "substitute" if kernel == "substitute on the device" else kernel
     with ExitStack() as stack:
         reference = our_contender(REFERENCE_BACKEND, host_kernel, inputs, 1, stack)
-        masks = our_contender(REFERENCE_BACKEND, "upsample", inputs, 1, stack)
-        if isinstance(reference, Absent) or isinstance(masks, Absent):
+        upsampler = our_contender(REFERENCE_BACKEND, "upsample", inputs, 1, stack)
+        if isinstance(reference, Absent) or isinstance(upsampler, Absent):
             msg = "the reference backend needs NumPy alone"
             raise TypeError(msg)
-        frames = [reference.planes(i) for i in range(min(inputs.count, _COMPARED_FRAMES))]
-        alphas = [masks.frame(i) for i in range(min(inputs.count, _MASKS_COUNTED))]
-    return frames, alphas
+        exact = [reference.planes(i) for i in range(min(inputs.count, frames))]
+        alphas = [upsampler.frame(i) for i in range(min(inputs.count, masks))]
+    return exact, alphas
 
 
 def _outcome(
@@ -278,7 +280,7 @@ def _difference_without_fade(name: str, case: BenchCase) -> dict[str, float]:
     from roi_accel.bench import gpu  # noqa: PLC0415 - it looks for CuPy
 
     inputs = make_inputs(case, frames=1, threshold=0.0, fade=1.0)
-    exact, _ = _exact("substitute", inputs)
+    exact, _ = exact_outputs("substitute", inputs, frames=1, masks=0)
     with ExitStack() as stack:
         peer = (PEERS | gpu.DEVICE_PEERS)[name](inputs, 1, stack)
         if isinstance(peer, Absent):

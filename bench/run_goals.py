@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from roi_accel.bench.goals import judged
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -37,31 +39,21 @@ class RunGoal:
 
 _HD = {"size": "1080p", "bit_depth": 8}
 
+
+def _whole_run(network: str, kind: str, bound: float) -> RunGoal:
+    return RunGoal(
+        what="whole run / two plain VMAF runs",
+        measure="ratio",
+        row={**_HD, "network": network, "input": kind},
+        bound=bound,
+    )
+
+
 RUN_GOALS = (
-    RunGoal(
-        what="whole run / two plain VMAF runs",
-        measure="ratio",
-        row={**_HD, "network": _CENTER_SURROUND, "input": "H.264"},
-        bound=1.12,
-    ),
-    RunGoal(
-        what="whole run / two plain VMAF runs",
-        measure="ratio",
-        row={**_HD, "network": _CENTER_SURROUND, "input": "raw"},
-        bound=1.12,
-    ),
-    RunGoal(
-        what="whole run / two plain VMAF runs",
-        measure="ratio",
-        row={**_HD, "network": _STUDENT, "input": "H.264"},
-        bound=1.30,
-    ),
-    RunGoal(
-        what="whole run / two plain VMAF runs",
-        measure="ratio",
-        row={**_HD, "network": _STUDENT, "input": "raw"},
-        bound=1.30,
-    ),
+    _whole_run(_CENTER_SURROUND, "H.264", 1.12),
+    _whole_run(_CENTER_SURROUND, "raw", 1.12),
+    _whole_run(_STUDENT, "H.264", 1.30),
+    _whole_run(_STUDENT, "raw", 1.30),
     RunGoal(
         what="vmaf-roi-score's steps / whole run",
         measure="plain",
@@ -92,14 +84,9 @@ def judge_runs(report: Mapping[str, Any]) -> list[dict[str, Any]]:
 def _judge(goal: RunGoal, rows: Any) -> dict[str, Any]:  # noqa: ANN401 - JSON
     medians = [row["median"] for row in rows if all(row.get(k) == v for k, v in goal.row.items())]
     measured = (min if goal.is_least else max)(medians, default=None)
-    is_met = None
-    if measured is not None:
-        is_met = measured >= goal.bound if goal.is_least else measured <= goal.bound
+    size, bits, *rest = goal.row.values()
     return {
         "what": goal.what,
-        "case": ", ".join(str(value) for value in goal.row.values()).replace(", 8", " 8 bit"),
-        "bound": goal.bound,
-        "bound_is": "at least" if goal.is_least else "at most",
-        "measured": measured,
-        "met": is_met,
+        "case": ", ".join([f"{size} {bits} bit", *rest]),
+        **judged(goal.bound, measured, is_least=goal.is_least),
     }

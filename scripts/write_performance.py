@@ -98,7 +98,7 @@ def _kernels(report: Mapping[str, Any]) -> Iterator[str]:
 def _whole_runs(report: Mapping[str, Any]) -> Iterator[str]:
     yield from _table("Goals of whole runs", ("what", "case", "goal", "measured", ""))
     for goal in report["goals"]:
-        yield _goal({**goal, "bound": round(goal["bound"], 2)}, with_mask=False)
+        yield _goal(goal)
     clip = ("size", "bits", "input", "network", "frames")
     ratio = (*clip, "median (range)")
     for title, key in (
@@ -142,14 +142,14 @@ def _spread(found: Mapping[str, float]) -> str:
     return f"{found['median']:.2f} ({found['min']:.2f} to {found['max']:.2f})"
 
 
-def _goal(goal: Mapping[str, Any], *, with_mask: bool = True) -> str:
+def _goal(goal: Mapping[str, Any]) -> str:
     measured = goal["measured"]
     met = {True: "met", False: "missed", None: ""}[goal["met"]]
-    mask = f"| {goal['mask'] or ''} " if with_mask else ""
+    mask = f"| {goal['mask'] or ''} " if "mask" in goal else ""
     shown = "not measured" if measured is None else f"{measured:.2f}"
     return (
         f"| {goal['what']} | {goal['case']} {mask}"
-        f"| {goal['bound_is']} {goal['bound']:g} | {shown} | {met} |"
+        f"| {goal['bound_is']} {goal['bound']:.4g} | {shown} | {met} |"
     )
 
 

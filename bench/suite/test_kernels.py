@@ -15,10 +15,10 @@ from conftest import QUICK_VARIABLE
 from roi_accel.backends.frame import PixelFormat
 from roi_accel.bench.contender import Absent
 from roi_accel.bench.gpu import DEVICE_PEERS
-from roi_accel.bench.inputs import KERNELS, MASK_KINDS, BenchCase, bytes_to_move
-from roi_accel.bench.ours import REFERENCE_BACKEND, our_contender
+from roi_accel.bench.inputs import KERNELS, BenchCase, bytes_to_move, cases_of
+from roi_accel.bench.ours import our_contender
 from roi_accel.bench.peers import PEERS
-from roi_accel.bench.run import default_cases, differences, digest_of
+from roi_accel.bench.run import default_cases, differences, digest_of, exact_outputs
 from roi_accel.dispatch import backend_names
 
 if TYPE_CHECKING:
@@ -31,14 +31,7 @@ if TYPE_CHECKING:
     from roi_accel.bench.inputs import Inputs
 
 IS_QUICK = bool(os.environ.get(QUICK_VARIABLE))
-SIZES = [(320, 180, PixelFormat("420", 8))] if IS_QUICK else default_cases()
-
-CASES = [
-    BenchCase(kernel, pixel_format, width, height, mask)
-    for width, height, pixel_format in SIZES
-    for kernel in KERNELS
-    for mask in (MASK_KINDS if kernel != "preprocess" else MASK_KINDS[:1])
-]
+FORMATS = [(320, 180, PixelFormat("420", 8))] if IS_QUICK else default_cases()
 
 
 def everyone(case: BenchCase) -> list[str]:
@@ -58,7 +51,11 @@ def contender(
 
 @pytest.mark.parametrize(
     ("case", "name"),
-    [pytest.param(c, n, id=f"{c.name}, {n}") for c in CASES for n in everyone(c)],
+    [
+        pytest.param(c, n, id=f"{c.name}, {n}")
+        for c in cases_of(FORMATS, KERNELS)
+        for n in everyone(c)
+    ],
 )
 def test_throughput(
     case: BenchCase,
@@ -73,14 +70,10 @@ def test_throughput(
     found = contender(name, case, inputs, threads, stack)
     if isinstance(found, Absent):
         pytest.skip(f"not measured: {found.reason}")
-    kernel = "substitute" if case.kernel == "substitute on the device" else case.kernel
-    reference = our_contender(REFERENCE_BACKEND, kernel, inputs, 1, stack)
-    masks = our_contender(REFERENCE_BACKEND, "upsample", inputs, 1, stack)
-    assert not isinstance(reference, Absent)
-    assert not isinstance(masks, Absent)
-    exact, planes = reference.planes(0), found.planes(0)
+    (exact,), alphas = exact_outputs(case.kernel, inputs, frames=1, masks=1)
+    planes = found.planes(0)
     is_exact = digest_of(exact) == digest_of(planes)
-    needed = bytes_to_move(case.kernel, inputs.plan, [masks.frame(0)])
+    needed = bytes_to_move(case.kernel, inputs.plan, alphas)
     benchmark.group = case.name
     benchmark.pedantic(
         found.run_many, args=(1,), rounds=3 if IS_QUICK else 30, warmup_rounds=3, iterations=1

@@ -11,9 +11,11 @@ import typer
 
 from roi_accel.backends.frame import PixelFormat
 from roi_accel.backends.host import available_cores
-from roi_accel.bench.inputs import KERNELS, SIZES
+from roi_accel.bench.inputs import KERNELS
+from roi_accel.bench.sizes import SIZES
 from roi_accel.cli.bench_output import report_text
 from roi_accel.cli.console import frame_progress, print_error, print_note, write_stdout
+from roi_accel.cli.lists import split_names
 from roi_accel.dispatch import backend_names
 from roi_accel.errors import BackendUnavailable, InputError, SlowerError
 from roi_accel.files import check_output, write_atomically
@@ -186,7 +188,7 @@ def _tell_changes(changes: Sequence[Change], allowed: float) -> None:
 
 def _backends(text: str | None) -> tuple[str, ...]:
     known = backend_names()
-    names = known if text is None else _names(text, "--backends")
+    names = known if text is None else split_names(text, "--backends")
     for name in names:
         if name not in known:
             msg = f"there is no backend {name!r}; there are {', '.join(known)}"
@@ -202,8 +204,10 @@ def _cases(
 
     if sizes is None and formats is None and not quick:
         return default_cases()
-    wanted = [_size(name) for name in _names(sizes, "--sizes")] if sizes else [_DEFAULT_SIZE[quick]]
-    names = _names(formats, "--formats") if formats else ("yuv420p", "yuv420p10le")
+    wanted = (
+        [_size(name) for name in split_names(sizes, "--sizes")] if sizes else [_DEFAULT_SIZE[quick]]
+    )
+    names = split_names(formats, "--formats") if formats else ("yuv420p", "yuv420p10le")
     try:
         pixel_formats = [PixelFormat.from_name(name) for name in names]
     except ValueError as error:
@@ -224,17 +228,9 @@ def _size(name: str) -> tuple[int, int]:
 def _kernels(text: str | None) -> tuple[Kernel, ...]:
     if text is None:
         return KERNELS
-    names = _names(text, "--kernels")
+    names = split_names(text, "--kernels")
     for name in names:
         if name not in KERNELS:
             msg = f"there is no kernel {name!r}; there are {', '.join(KERNELS)}"
             raise InputError(msg, remedy="for example --kernels substitute")
     return tuple(kernel for kernel in KERNELS if kernel in names)
-
-
-def _names(text: str, option: str) -> tuple[str, ...]:
-    names = tuple(dict.fromkeys(part.strip() for part in text.split(",")))
-    if not all(names):
-        msg = f"{option} {text!r} has an empty name"
-        raise InputError(msg, remedy="separate names by single commas")
-    return names

@@ -9,6 +9,7 @@ import typer
 
 from roi_accel.api import raw_geometry
 from roi_accel.cli.console import frame_progress, print_note
+from roi_accel.cli.lists import split_names
 from roi_accel.cli.parity_output import ReportOutput
 from roi_accel.clip_case import DEFAULT_FRAMES
 from roi_accel.errors import InputError
@@ -295,11 +296,5 @@ def compare(
 
 
 def _list(text: str | None, option: str) -> tuple[str, ...] | None:
-    """Return the names of ``a,b``, each once."""
-    if text is None:
-        return None
-    names = tuple(dict.fromkeys(part.strip() for part in text.split(",")))
-    if not all(names):
-        msg = f"{option} {text!r} has an empty name"
-        raise InputError(msg, remedy="separate names by single commas")
-    return names
+    """Return the names of ``a,b``, each once; None where the option is not given."""
+    return None if text is None else split_names(text, option)

@@ -169,8 +169,7 @@ def suggest_geometries(source: SourceFile, named: PixelFormat | None = None) -> 
 
 def _doubt(source: SourceFile, pixel_format: PixelFormat) -> str:
     """Say so where samples read as 8 bits look like wider ones, whose bytes would be compared."""
-    depth = _apparent_depth(source)
-    if pixel_format.bit_depth != _BYTE or depth == _BYTE:
+    if pixel_format.bit_depth != _BYTE or (depth := _apparent_depth(source)) == _BYTE:
         return ""
     return f"is read as {pixel_format.name}, but its samples look like {depth} bits; see --pix-fmt"
 

@@ -33,19 +33,10 @@ def bench(*arguments: str) -> subprocess.CompletedProcess[str]:
 
 def test_whole_runs_are_measured_beside_plain_ones(tmp_path: Path) -> None:
     path = tmp_path / "figures.json"
-    arguments = [
-        "--sizes",
-        "720p",
-        "--depths",
-        "10",
-        "--inputs",
-        "raw",
-        "--frames",
-        "3",
-        "--repeats",
-        "1",
-    ]
-    done = bench("--what", "ratio", *arguments, "--json", str(path))
+    done = bench(
+        *("--what", "ratio", "--sizes", "720p", "--depths", "10", "--inputs", "raw"),
+        *("--frames", "3", "--repeats", "1", "--json", str(path)),
+    )
     assert done.returncode == 0, done.stderr
     report = json.loads(path.read_text())
     (row,) = report["ratio"]
