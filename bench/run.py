@@ -267,24 +267,25 @@ def _outcome(
         outcome["difference"] = {
             **differences(wanted, planes),
             "why": contender.difference,
-            "with_alpha_from_the_mask_itself": _difference_without_fade(contender.name, case),
+            "with_alpha_from_the_mask_itself": _difference_without_fade(contender, case),
         }
     return outcome
 
 
-def _difference_without_fade(name: str, case: BenchCase) -> dict[str, float]:
+def _difference_without_fade(contender: Contender, case: BenchCase) -> dict[str, float]:
     """Return the same where threshold 0 and fade 1 make the mask itself alpha.
 
-    So that what a peer's own rounding does shows apart from where it applies the fade.
+    So that what a peer's own rounding does shows apart from where it applies the fade. It gets as
+    many threads as the one that is timed: OpenCV keeps their number for the whole process.
     """
     from roi_accel.bench import gpu  # noqa: PLC0415 - it looks for CuPy
 
     inputs = make_inputs(case, frames=1, threshold=0.0, fade=1.0)
     exact, _ = exact_outputs("substitute", inputs, frames=1, masks=0)
     with ExitStack() as stack:
-        peer = (PEERS | gpu.DEVICE_PEERS)[name](inputs, 1, stack)
+        peer = (PEERS | gpu.DEVICE_PEERS)[contender.name](inputs, contender.threads, stack)
         if isinstance(peer, Absent):
-            msg = f"{name} was there a moment ago: {peer.reason}"
+            msg = f"{contender.name} was there a moment ago: {peer.reason}"
             raise TypeError(msg)
         return differences(exact[0], peer.planes(0))
 

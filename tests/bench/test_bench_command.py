@@ -19,9 +19,9 @@ from roi_accel.bench.goals import GOALS
 from roi_accel.bench.gpu import DEVICE_PEERS, zoom_and_blend
 from roi_accel.bench.inputs import BenchCase, bytes_to_move, make_inputs
 from roi_accel.bench.ours import our_contender
-from roi_accel.bench.peers import FLOAT_NUMPY, PEERS, enlarged
+from roi_accel.bench.peers import FLOAT_NUMPY, OPENCV, PEERS, enlarged
 from roi_accel.bench.regression import compare_reports, parse_share
-from roi_accel.bench.run import differences, digest_of
+from roi_accel.bench.run import BenchOptions, differences, digest_of, measure_case
 from roi_accel.bench.timing import Effort, alternate
 from roi_accel.cli import main
 from roi_accel.dispatch import BACKENDS
@@ -52,6 +52,16 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def report(made: Path) -> dict[str, Any]:
     found: dict[str, Any] = json.loads(made.read_text())
     return found
+
+
+def test_opencv_is_timed_on_as_many_threads_as_are_told() -> None:
+    cv2 = pytest.importorskip("cv2")
+    options = BenchOptions(
+        backends=["numpy"], cases=[], kernels=["substitute"], threads=2, quick=True
+    )
+    case = BenchCase("substitute", PixelFormat("420", 8), 64, 48, "blobs")
+    (row,) = (row for row in measure_case(case, options)["rows"] if row["name"] == OPENCV)
+    assert row["threads"] == cv2.getNumThreads() == 2
 
 
 def test_every_backend_and_peer_is_printed(made: Path) -> None:
