@@ -70,7 +70,7 @@ class NetworkSource(MaskSource):
         self.network = network
         self._asked_size = size
         self._asked_batch = batch
-        self._batch = Batch(1, "no batch was begun")
+        self._batch = Batch(1, "nothing was looked at")
         self._inputs: dict[int, ModelInput] = {}
         self._maps: dict[int, NDArray[np.float32]] = {}
         self._stopwatch = stopwatch
