@@ -169,7 +169,7 @@ class Gate:
     ) -> Iterator[None]:
         """Check what this thread has computed in the ``with``, if frame `index` is due.
 
-        A frame may have one such block in which it gets its masks, and another for masking it.
+        A frame may have such blocks in which it gets its masks, and another for masking it.
 
         Raises
         ------

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypedDict, Unpack, overload
 
 from roi_accel.backends.frame import PixelFormat
+from roi_accel.batching import parse_batch
 from roi_accel.errors import InputError
 from roi_accel.options import ScoreOptions
 from roi_accel.pipeline import score_all
@@ -30,6 +31,7 @@ class ScoreKeywords(TypedDict, total=False):
     pix_fmt: str
     saliency_model: AnyPath
     saliency_size: int | str
+    saliency_batch: int | str
     mask: AnyPath
     roi: Sequence[str]
     roi_track: AnyPath
@@ -80,6 +82,9 @@ def score(
         A name that ``roi-accel models list`` shows, or an ONNX file. Default ``center-surround``.
     saliency_size : int or str
         The network's long side in pixels, or ``native``. Default 256.
+    saliency_batch : int or str
+        Frames that the network looks at at once, at most, from 1 to 64; or ``auto``, the default.
+        The masks do not depend on it.
     mask, roi, roi_track, synthetic_mask
         Other sources of the mask, one of them at a time: a gray picture or video; boxes
         ``"X,Y,W,H"`` or ``"NAME=X,Y,W,H"``; a CSV or JSON file of boxes per frame; a constant in
@@ -148,6 +153,8 @@ def _options(keywords: dict[str, Any]) -> ScoreOptions:
     )
     if "saliency_size" in keywords:
         keywords["saliency_size"] = SaliencySize.parse(keywords["saliency_size"])
+    if "saliency_batch" in keywords:
+        keywords["saliency_batch"] = parse_batch(keywords["saliency_batch"])
     for name in ("mask", "roi_track", "dump", "calibration"):
         if name in keywords:
             keywords[name] = Path(keywords[name])

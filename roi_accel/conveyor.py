@@ -91,6 +91,27 @@ def _submit_all(
         yield failed
 
 
+def batched(items: Iterable[Item], size: int) -> Iterator[list[Item]]:
+    """Yield `items` in lists of `size`, and what is left in a shorter one.
+
+    What `items` raises is raised after the items before it, so that an earlier item's own error is
+    the one that is seen, whatever `size` is.
+    """
+    batch: list[Item] = []
+    try:
+        for item in items:
+            batch.append(item)
+            if len(batch) == size:
+                yield batch
+                batch = []
+    except Exception:
+        if batch:
+            yield batch
+        raise
+    if batch:
+        yield batch
+
+
 def with_last(items: Iterable[Item]) -> Iterator[tuple[Item, bool]]:
     """Yield each of `items` and whether it is the last, which takes one more to be known."""
     waiting: list[Item] = []

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from roi_accel.backends.host import available_cores
+from roi_accel.batching import parse_batch
 from roi_accel.errors import InputError
 from roi_accel.parity.gate import DEFAULT_GATE, GATE_MODES
 from roi_accel.saliency import DEFAULT_SIZE, SaliencySize
@@ -38,6 +39,7 @@ class ScoreOptions:
     raw: RawGeometry | None = None
     saliency_model: str | PathLike[str] = DEFAULT_NETWORK
     saliency_size: SaliencySize = field(default_factory=lambda: SaliencySize(DEFAULT_SIZE))
+    saliency_batch: int | None = None
     mask: Path | None = None
     roi: tuple[str, ...] = ()
     roi_track: Path | None = None
@@ -66,6 +68,8 @@ class ScoreOptions:
             if not (math.isfinite(value) and 0.0 <= value <= 1.0):
                 msg = f"{name} must be a number from 0 to 1, not {value}"
                 raise InputError(msg, remedy=f"for example --{name} 0.3")
+        if self.saliency_batch is not None:
+            parse_batch(self.saliency_batch)
         for name in ("threads", "subsample", "frame_count"):
             value = getattr(self, name)
             if value is not None and value < 1:

@@ -210,6 +210,7 @@ def _open_source(
     return NetworkSource(
         network,
         options.saliency_size,
+        batch=options.saliency_batch,
         width=info.width,
         height=info.height,
         stopwatch=stopwatch,

@@ -118,6 +118,11 @@ class SaliencyNetwork:
         Whether it is an error that another provider than the one asked for runs the network, or
         part of it.
 
+    Attributes
+    ----------
+    takes_batches : bool
+        Whether its file leaves the number of frames free that it looks at at once.
+
     Raises
     ------
     ModelError
@@ -145,6 +150,9 @@ class SaliencyNetwork:
             self.close()
             raise
         self._fixed_size = _fixed_size(session.get_inputs()[0].shape)
+        outputs = {entry.name: entry for entry in session.get_outputs()}
+        axes = session.get_inputs()[0].shape[0], outputs[OUTPUT_NAME].shape[0]
+        self.takes_batches = not any(isinstance(axis, int) for axis in axes)
 
     def close(self) -> None:
         """Release the network and its provider; harmless when repeated."""
@@ -177,16 +185,24 @@ class SaliencyNetwork:
         BackendUnavailable
             The network fails on another provider than the processor's.
         """
+        result: NDArray[np.float32] = self.infer_batch(model_input)[0]
+        return result
+
+    def infer_batch(self, inputs: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Return the saliency maps float32[N, H, W] of N inputs, float32[N, 3, H, W].
+
+        Raises what `infer` does. Where `takes_batches` is false, only N = 1 works.
+        """
         with self._translating():
-            (output,) = self._opened.session.run([OUTPUT_NAME], {INPUT_NAME: model_input})
-        expected = (1, 1, *model_input.shape[2:])
+            (output,) = self._opened.session.run([OUTPUT_NAME], {INPUT_NAME: inputs})
+        expected = (len(inputs), 1, *inputs.shape[2:])
         if output.shape != expected or output.dtype != np.float32:
             msg = (
                 f"network {self.model.name} gave {output.dtype} {output.shape}, "
                 f"expected float32 {expected}"
             )
             raise ModelError(msg, remedy=_CONTRACT_REMEDY)
-        result: NDArray[np.float32] = output[0, 0]
+        result: NDArray[np.float32] = output[:, 0]
         return result
 
     def works_on(self, device_type: str, number: int) -> bool:

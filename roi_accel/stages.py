@@ -15,12 +15,13 @@ from roi_accel.assemble import MaskMeans
 from roi_accel.backends.arithmetic import mean_alpha, mean_saliency
 from roi_accel.backends.protocol import slots_of
 from roi_accel.backends.tables import fade_table
-from roi_accel.conveyor import ahead, ordered_map, with_last
+from roi_accel.conveyor import ahead, batched, ordered_map, with_last
 from roi_accel.errors import InputError
 from roi_accel.lockstep import read_together
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator, Sequence
+    from contextlib import AbstractContextManager
 
     from roi_accel.backends.frame import Frame
     from roi_accel.backends.protocol import Mask, Session
@@ -41,14 +42,20 @@ QUEUE_DEPTH = 2
 
 
 @dataclass(frozen=True)
-class _Looked:
-    """One frame of each video, once its masks are known."""
+class _Read:
+    """One frame of each video."""
 
     index: int
     reference: Frame
     distorted: Sequence[Frame]
-    masks: Sequence[Mask]
     is_last: bool
+
+
+@dataclass(frozen=True)
+class _Looked(_Read):
+    """The same, once its masks are known."""
+
+    masks: Sequence[Mask]
 
 
 @dataclass
@@ -125,18 +132,31 @@ class Stages:
     def _look(self, together: Generator[tuple[Frame, ...], None, None]) -> Iterator[_Looked]:
         """Yield each frame with its masks: the union's first, then one per region."""
         with closing(together):
-            for index, ((reference, *distorted), is_last) in enumerate(with_last(together)):
-                with self.gate.frame(index, distorted, is_last=is_last):
-                    masks = self.source.masks(index, reference, self.session)
-                self.means.append(self._mean(masks[0]))
-                yield _Looked(index, reference, distorted, masks, is_last)
+            read = (
+                _Read(index, reference, distorted, is_last)
+                for index, ((reference, *distorted), is_last) in enumerate(with_last(together))
+            )
+            size = self.source.batch(self.session)
+            for batch in batched(read, size):
+                if len(batch) == size > 1:
+                    for each in batch:
+                        with self._gated(each):
+                            self.source.look(each.index, each.reference, self.session)
+                for each in batch:
+                    with self._gated(each):
+                        masks = self.source.masks(each.index, each.reference, self.session)
+                    self.means.append(self._mean(masks[0]))
+                    yield _Looked(each.index, each.reference, each.distorted, each.is_last, masks)
+
+    def _gated(self, frame: _Read) -> AbstractContextManager[None]:
+        return self.gate.frame(frame.index, frame.distorted, is_last=frame.is_last)
 
     def _mask(self, looked: _Looked) -> list[Frame]:
         """Return the scorer's streams: the reference, then per video the full and masked frames."""
         streams = [looked.reference]
         with (
             self.stopwatch.stage("substitute", looked.index),
-            self.gate.frame(looked.index, looked.distorted, is_last=looked.is_last),
+            self._gated(looked),
         ):
             for frame in looked.distorted:
                 streams.append(frame)

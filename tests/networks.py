@@ -74,3 +74,60 @@ def external_data_network(path: Path, data: str) -> Path:
         tensor.external_data.add(key=key, value=value)
     path.write_bytes(model.SerializeToString())
     return path
+
+
+FREE = Contract(input_shape=["N", 3, "H", "W"], output_shape=["N", 1, "H", "W"])
+"""A contract that leaves the number of frames open."""
+
+
+def write_network_with_tail(path: Path, *nodes: onnx.NodeProto, **constants: np.ndarray) -> Path:
+    """Write a network of `FREE` whose map goes through `nodes`, from ``plain`` to its output."""
+    model = onnx.load(write_network(path, FREE))
+    model.graph.node[-1].output[0] = "plain"
+    model.graph.node.extend(nodes)
+    model.graph.initializer.extend(numpy_helper.from_array(v, k) for k, v in constants.items())
+    path.write_bytes(model.SerializeToString())
+    return path
+
+
+def free_batch_axis(source: Path, path: Path) -> Path:
+    """Write the network of `source` with a free first dimension."""
+    model = onnx.load(source)
+    for value in (*model.graph.input, *model.graph.output):
+        value.type.tensor_type.shape.dim[0].dim_param = "N"
+    path.write_bytes(model.SerializeToString())
+    return path
+
+
+def write_network_that_fails_on_black(path: Path) -> Path:
+    """Write a network that looks up a place past its table's end for a black frame."""
+    return write_network_with_tail(
+        path,
+        helper.make_node("ReduceMean", ["mean"], ["level"], axes=[1, 2, 3]),
+        helper.make_node("Less", ["level", "black"], ["is_black"]),
+        helper.make_node("Cast", ["is_black"], ["place"], to=TensorProto.INT64),
+        helper.make_node("Gather", ["table", "place"], ["one"]),
+        helper.make_node("Mul", ["plain", "one"], ["saliency_map"]),
+        black=np.array(-1.5, np.float32),
+        table=np.ones(1, np.float32),
+    )
+
+
+def write_network_that_mixes_frames(path: Path) -> Path:
+    """Write a network whose map of a frame depends on the frames beside it."""
+    return write_network_with_tail(
+        path,
+        helper.make_node("ReduceMean", ["plain"], ["common"], axes=[0]),
+        helper.make_node("Min", ["plain", "common"], ["saliency_map"]),
+    )
+
+
+def write_network_that_stacks_frames(path: Path) -> Path:
+    """Write a network that says it takes any number of frames, and makes one map of them all."""
+    return write_network_with_tail(
+        path,
+        helper.make_node("Shape", ["plain"], ["shape"], start=3, end=4),
+        helper.make_node("Concat", ["one_map", "shape"], ["whole"], axis=0),
+        helper.make_node("Reshape", ["plain", "whole"], ["saliency_map"]),
+        one_map=np.array([1, 1, -1], np.int64),
+    )

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from roi_accel.conveyor import ahead, ordered_map
+from roi_accel.conveyor import ahead, batched, ordered_map
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -27,6 +27,32 @@ def test_order_is_kept_whatever_the_depth_and_the_workers(
 ) -> None:
     assert list(ahead(items, depth)) == items
     assert list(ordered_map(lambda item: item * 2, items, workers)) == [2 * i for i in items]
+
+
+@given(st.lists(st.integers()), st.integers(1, 9))
+def test_batches_keep_the_order_and_only_the_last_is_shorter(items: list[int], size: int) -> None:
+    batches = list(batched(items, size))
+    assert [item for batch in batches for item in batch] == items
+    assert all(len(batch) == size for batch in batches[:-1])
+    assert all(1 <= len(batch) <= size for batch in batches)
+
+
+def test_a_batch_takes_no_more_than_its_items() -> None:
+    items = iter(range(100))
+    assert next(batched(items, 8)) == list(range(8))
+    assert next(items) == 8
+
+
+def test_what_is_raised_in_the_middle_of_a_batch_comes_after_the_items_before_it() -> None:
+    def items() -> Iterator[int]:
+        yield from range(5)
+        msg = "cut off"
+        raise OSError(msg)
+
+    batches = batched(items(), 3)
+    assert [next(batches), next(batches)] == [[0, 1, 2], [3, 4]]
+    with pytest.raises(OSError, match="cut off"):
+        next(batches)
 
 
 def test_order_does_not_depend_on_timing() -> None:

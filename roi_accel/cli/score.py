@@ -9,6 +9,7 @@ import typer
 
 from roi_accel.api import raw_geometry
 from roi_accel.backends.host import available_cores
+from roi_accel.batching import AUTO_BATCH, MAX_BATCH, parse_batch
 from roi_accel.cli.console import frame_progress, print_summary, print_warning, write_stdout
 from roi_accel.dispatch import AUTO, BACKENDS
 from roi_accel.errors import InputError
@@ -84,6 +85,15 @@ def score(
             rich_help_panel=_MASK,
         ),
     ] = str(DEFAULT_SIZE),
+    saliency_batch: Annotated[
+        str,
+        typer.Option(
+            metavar="N",
+            help=f"Frames that the network looks at at once, at most, up to {MAX_BATCH}; or "
+            f"'{AUTO_BATCH}'.",
+            rich_help_panel=_MASK,
+        ),
+    ] = AUTO_BATCH,
     mask: Annotated[
         Path | None,
         typer.Option(help="A gray picture, or a video of masks.", rich_help_panel=_MASK),
@@ -299,6 +309,7 @@ def score(
         ),
         saliency_model=saliency_model,
         saliency_size=SaliencySize.parse(saliency_size),
+        saliency_batch=parse_batch(saliency_batch),
         mask=mask,
         roi=tuple(roi or ()),
         roi_track=roi_track,

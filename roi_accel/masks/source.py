@@ -36,6 +36,23 @@ class MaskSource(Protocol):
     region_names: tuple[str, ...]
     warnings: tuple[str, ...] = ()
 
+    def batch(self, session: Session) -> int:
+        """Return how many frames to `look` at before their masks are asked for; asked once."""
+        del session
+        return 1
+
+    def look(self, index: int, reference: Frame, session: Session) -> None:
+        """Take in frame `index` of a full batch, all of which are looked at before `masks`.
+
+        Parameters
+        ----------
+        index : int
+        reference : Frame
+        session : Session
+            As `masks` takes them.
+        """
+        del index, reference, session
+
     def masks(self, index: int, reference: Frame, session: Session) -> tuple[Mask, ...]:
         """Return the masks of one frame: the union first, then one per region name, in order.
 
