@@ -23,6 +23,8 @@ INTERNAL_ERROR = 70
 _OUTPUT_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 """What writing to a full disk raises, wherever it is written from."""
 
+_NAME = "roi-accel"
+
 _COMMANDS = ("score", "demo", "devices", "bench", "models", "parity")
 """In the order of the help; each is a module of this package, imported when it is needed."""
 
@@ -50,7 +52,7 @@ def _application(arguments: list[str]) -> typer.Typer:
     Every command loads modules of its own and takes time to set up, which is time before a score.
     """
     application = typer.Typer(
-        name="roi-accel",
+        name=_NAME,
         no_args_is_help=True,
         pretty_exceptions_enable=False,
         rich_markup_mode="rich",
@@ -118,5 +120,5 @@ def _print_usage_error(error: TyperException) -> None:
     message = error.format_message().replace("Value error, ", "").rstrip(".")
     if message:
         context = getattr(error, "ctx", None)
-        path = context.command_path if context else app.info.name
+        path = context.command_path if context else _NAME
         print_error(f"{message}{'' if message.endswith('?') else ';'} see {path} --help")
