@@ -80,7 +80,7 @@ def _jit(function: Callable[..., None], *, cache: bool) -> Any:  # noqa: ANN401 
     return kernel
 
 
-class _KernelCache(FunctionCache):
+class _KernelCache(FunctionCache):  # type: ignore[misc] # numba is untyped
     """numba's cache, less a tenth of a second: machine code needs none of what compiling does.
 
     Before it looks for a kernel, numba's own registers everything that it could compile (`refresh`
