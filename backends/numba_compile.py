@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import numba
 from numba import types
+from numba.core.caching import FunctionCache
+from numba.core.runtime import rtsys
 from numba.extending import register_jitable
 
 if TYPE_CHECKING:
@@ -72,7 +74,23 @@ def compiled(function: Callable[..., None], signature: types.Type) -> Callable[.
 
 def _jit(function: Callable[..., None], *, cache: bool) -> Any:  # noqa: ANN401 - numba is untyped
     # A division by zero cannot happen, and the check for it would keep loops from vectorising.
-    return numba.njit(nogil=True, cache=cache, error_model="numpy")(function)
+    kernel = numba.njit(nogil=True, error_model="numpy")(function)
+    if cache:
+        kernel._cache = _KernelCache(function)  # noqa: SLF001 - what njit(cache=True) does
+    return kernel
+
+
+class _KernelCache(FunctionCache):  # type: ignore[misc] # numba is untyped
+    """numba's cache, less a tenth of a second: machine code needs none of what compiling does.
+
+    Before it looks for a kernel, numba's own registers everything that it could compile (`refresh`
+    of the target's contexts), which its compiler does anyway where there is no kernel.
+    """
+
+    def load_overload(self, sig: Any, target_context: Any) -> Any:  # noqa: ANN401 - numba is untyped
+        rtsys.initialize(target_context)  # the symbols of numba's own memory, which kernels link to
+        with self._guard_against_spurious_io_errors():
+            return self._load_overload(sig, target_context)
 
 
 def _name(function: Callable[..., None]) -> str:

@@ -95,6 +95,23 @@ def score_all(
                 info.pixel_format, info.width, info.height
             ):
                 scorer = find_scorer(options.vmaf, ffmpeg_only=True)
+            source = _given_source(info, options)
+            if source is not None:
+                resources.enter_context(closing(source))
+            regions = source.region_names if source else ()
+            per_video = 2 + len(regions)
+            request = ScoringRequest(
+                pixel_format=info.pixel_format,
+                width=info.width,
+                height=info.height,
+                variants=per_video * len(distorted),
+                models=models,
+                features=features,
+                threads=shares.vmaf,
+                subsample=options.subsample,
+            )
+            # Before the backend and the network, so that VMAF starts while they load.
+            scoring = resources.enter_context(Scoring(scorer, request))
             choice = choose_backend(options.backend, device=options.device, threads=shares.kernels)
             gate = Gate(
                 options.gate,
@@ -102,9 +119,14 @@ def score_all(
                 timed=partial(stopwatch.stage, "gate"),
                 save=EvidenceFolder(options.dump).save if options.dump else None,
             )
-            source = resources.enter_context(
-                closing(_open_source(info, choice, options, shares, gate=gate, stopwatch=stopwatch))
-            )
+            if source is None:
+                source = resources.enter_context(
+                    closing(
+                        _network_source(
+                            info, choice, options, shares, gate=gate, stopwatch=stopwatch
+                        )
+                    )
+                )
             if isinstance(source, NetworkSource) and options.gate != "off":
                 resources.enter_context(
                     _reference_network(source.network, choice, options, shares, calibration, gate)
@@ -113,7 +135,7 @@ def score_all(
                 gate.open(
                     _plan(info, source, options),
                     videos=[str(path) for path in distorted],
-                    regions=source.region_names,
+                    regions=regions,
                 )
             )
             device_session = unwrapped(session)
@@ -125,18 +147,6 @@ def score_all(
                 )
             if slots_of(session) == 1:
                 session = SerialSession(session)
-            per_video = 2 + len(source.region_names)
-            request = ScoringRequest(
-                pixel_format=info.pixel_format,
-                width=info.width,
-                height=info.height,
-                variants=per_video * len(distorted),
-                models=models,
-                features=features,
-                threads=shares.vmaf,
-                subsample=options.subsample,
-            )
-            scoring = resources.enter_context(Scoring(scorer, request))
         stages = Stages(readers, source, session, gate, scoring, stopwatch, progress)
         stages.feed_all(options)
         gate.finish()
@@ -154,7 +164,7 @@ def score_all(
             stages.means,
             models=models,
             keep_features=bool(features),
-            region_names=source.region_names,
+            region_names=regions,
             weight=options.weight,
             facts=Facts(
                 reference=str(reference),
@@ -179,17 +189,9 @@ def _check_readers(readers: Sequence[VideoReader], options: ScoreOptions) -> Non
         check_known_counts(readers)
 
 
-def _open_source(
-    info: VideoInfo,
-    choice: Choice,
-    options: ScoreOptions,
-    shares: ThreadShares,
-    *,
-    gate: Gate,
-    stopwatch: Stopwatch,
-) -> MaskSource:
-    """Return the mask source that the options name; by default the network."""
-    source = open_mask_source(
+def _given_source(info: VideoInfo, options: ScoreOptions) -> MaskSource | None:
+    """Return the mask source that the options name; None where a network is to find the mask."""
+    return open_mask_source(
         mask=options.mask,
         roi=options.roi,
         roi_track=options.roi_track,
@@ -197,8 +199,17 @@ def _open_source(
         width=info.width,
         height=info.height,
     )
-    if source is not None:
-        return source
+
+
+def _network_source(
+    info: VideoInfo,
+    choice: Choice,
+    options: ScoreOptions,
+    shares: ThreadShares,
+    *,
+    gate: Gate,
+    stopwatch: Stopwatch,
+) -> NetworkSource:
     network = SaliencyNetwork(
         resolve(options.saliency_model),
         plan_provider(

@@ -8,6 +8,7 @@ import re
 import subprocess
 import sys
 import threading
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import jsonschema
@@ -16,14 +17,13 @@ import pytest
 from clips import P8, damaged, run_ffmpeg, smooth_frames, write_raw, write_y4m
 
 import roi_accel
-from roi_accel.errors import InputError, ModelError, ScorerError
+from roi_accel.errors import BackendUnavailable, InputError, ModelError, ScorerError
 from roi_accel.result import result_schema
 from roi_accel.saliency import SaliencyNetwork
 from roi_accel.vmaf.find import bundled_ffmpeg
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
     from conftest import Pair
 
@@ -334,6 +334,29 @@ def test_broken_network_leaves_no_process(tmp_path: Path, tiny_pair: Pair) -> No
     path = networks.write_network_of_nan(tmp_path / "nan.onnx")
     with pytest.raises(ModelError, match=r"frame 0: .*nan\.onnx"):
         roi_accel.score(tiny_pair.reference, tiny_pair.distorted, saliency_model=path)
+
+
+@pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="processes are read from /proc")
+def test_backend_that_cannot_be_used_leaves_no_vmaf(
+    tiny_pair: Pair, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    started: list[int] = []
+
+    def refuse(*_: object, **__: object) -> None:
+        started.extend(children())
+        msg = "nothing computes"
+        raise BackendUnavailable(msg)
+
+    monkeypatch.setattr("roi_accel.pipeline.choose_backend", refuse)
+    with pytest.raises(BackendUnavailable, match="nothing computes"):
+        roi_accel.score(tiny_pair.reference, tiny_pair.distorted, synthetic_mask=1)
+    assert started, "VMAF was to start while the backend loads"
+    assert not set(started) & set(children())
+
+
+def children() -> list[int]:
+    text = Path(f"/proc/self/task/{threading.get_native_id()}/children").read_text()
+    return [int(number) for number in text.split()]
 
 
 def test_file_name_that_is_no_utf8_works(tmp_path: Path, tiny_pair: Pair) -> None:

@@ -3,21 +3,18 @@
 from __future__ import annotations
 
 import errno
+import gc
 import sys
 import traceback
-from typing import Annotated
+from importlib import import_module
+from typing import Annotated, NoReturn
 
 import typer
 from typer.exceptions import TyperException
 
 from roi_accel._version import __version__
-from roi_accel.cli import models, parity
-from roi_accel.cli.bench import bench
 from roi_accel.cli.console import print_error
-from roi_accel.cli.demo import demo
-from roi_accel.cli.devices import devices
 from roi_accel.cli.interrupt import Interrupted, interruptible
-from roi_accel.cli.score import score
 from roi_accel.errors import OutputError, RoiAccelError
 
 INTERNAL_ERROR = 70
@@ -26,21 +23,10 @@ INTERNAL_ERROR = 70
 _OUTPUT_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 """What writing to a full disk raises, wherever it is written from."""
 
-app = typer.Typer(
-    name="roi-accel",
-    help="How good a compressed video looks where people look.",
-    no_args_is_help=True,
-    pretty_exceptions_enable=False,
-    rich_markup_mode="rich",
-    context_settings={"help_option_names": ["-h", "--help"]},
-)
-# Not -h for help: who means --height by it would get a page of help, and exit code 0.
-app.command(context_settings={"help_option_names": ["--help"]})(score)
-app.command()(demo)
-app.command()(devices)
-app.command()(bench)
-app.add_typer(models.app, name="models")
-app.add_typer(parity.app, name="parity")
+_NAME = "roi-accel"
+
+_COMMANDS = ("score", "demo", "devices", "bench", "models", "parity")
+"""In the order of the help; each is a module of this package, imported when it is needed."""
 
 
 def _print_version(value: bool) -> None:
@@ -49,7 +35,6 @@ def _print_version(value: bool) -> None:
         raise typer.Exit
 
 
-@app.callback()
 def _root(
     version: Annotated[
         bool,
@@ -61,13 +46,48 @@ def _root(
     """How good a compressed video looks where people look."""
 
 
+def _application(arguments: list[str]) -> typer.Typer:
+    """Return the command that `arguments` begin with; all commands where they begin otherwise.
+
+    Every command loads modules of its own and takes time to set up, which is time before a score.
+    """
+    application = typer.Typer(
+        name=_NAME,
+        no_args_is_help=True,
+        pretty_exceptions_enable=False,
+        rich_markup_mode="rich",
+        context_settings={"help_option_names": ["-h", "--help"]},
+    )
+    application.callback(help="How good a compressed video looks where people look.")(_root)
+    for name in arguments[:1] if arguments[:1] and arguments[0] in _COMMANDS else _COMMANDS:
+        module = import_module(f"roi_accel.cli.{name}")
+        if hasattr(module, "app"):
+            application.add_typer(module.app, name=name)
+        else:
+            # Not -h for help: who means --height by it would get a page of it, and exit code 0.
+            settings = {"help_option_names": ["--help"]} if name == "score" else None
+            application.command(name, context_settings=settings)(getattr(module, name))
+    return application
+
+
+def run() -> NoReturn:
+    """Be the process: do as the command line says and end with its exit code.
+
+    Ending takes a fifth of a second where Python looks through all that numba and others made for
+    what might be freed, which the end of the process frees at once.
+    """
+    code = main()
+    gc.freeze()
+    sys.exit(code)
+
+
 def main(arguments: list[str] | None = None) -> int:
     """Run the command line and return its exit code (see docs/interface.md)."""
     arguments = sys.argv[1:] if arguments is None else arguments
     debug = "--debug" in arguments
     try:
         with interruptible():
-            outcome = app(arguments, standalone_mode=False)
+            outcome = _application(arguments)(arguments, standalone_mode=False)
     except SystemExit as stop:  # Typer's way out where nobody reads stdout
         outcome = stop.code if isinstance(stop.code, int) else 1
     except TyperException as error:
@@ -100,5 +120,5 @@ def _print_usage_error(error: TyperException) -> None:
     message = error.format_message().replace("Value error, ", "").rstrip(".")
     if message:
         context = getattr(error, "ctx", None)
-        path = context.command_path if context else app.info.name
+        path = context.command_path if context else _NAME
         print_error(f"{message}{'' if message.endswith('?') else ';'} see {path} --help")

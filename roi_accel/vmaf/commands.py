@@ -121,9 +121,9 @@ def _ffmpeg_launch(scorer: Scorer, request: ScoringRequest, model_files: tuple[s
     common = ":".join(f"{key}={value}" for key, value in options.items())
 
     variants = range(1, request.variants + 1)
-    references = "".join(f"[ref{v}]" for v in variants)
-    graphs = [f"[0:v]split={request.variants}{references}"]
-    graphs += [f"[{v}:v][ref{v}]libvmaf=log_path={log_name(v)}:{common}[out{v}]" for v in variants]
+    # A graph of its own per variant: ffmpeg gives each graph a thread, which copies frames and
+    # measures motion, and one such thread for two variants would leave a core idle meanwhile.
+    graphs = [f"[{v}:v][0:v]libvmaf=log_path={log_name(v)}:{common}[out{v}]" for v in variants]
 
     def arguments(pipes: Sequence[int]) -> list[str]:
         command = [str(scorer.path), "-hide_banner", "-nostdin", "-loglevel", "error"]
@@ -132,7 +132,8 @@ def _ffmpeg_launch(scorer: Scorer, request: ScoringRequest, model_files: tuple[s
             command += ["-pixel_format", request.pixel_format.name]
             command += ["-video_size", f"{request.width}x{request.height}"]
             command += ["-i", f"pipe:{pipe}"]
-        command += ["-filter_complex", ";".join(graphs)]
+        for graph in graphs:
+            command += ["-filter_complex", graph]
         for variant in variants:
             command += ["-map", f"[out{variant}]", "-fps_mode", "passthrough", "-f", "null", "-"]
         return command

@@ -193,6 +193,8 @@ class _Process:
 
     def wait(self, seconds: float) -> bool:
         """Wait for the end; return whether it came in time."""
+        # Its stderr ends with it, which is seen at once; a wait with a timeout looks every 50 ms.
+        self._listener.join(seconds)
         try:
             self._process.wait(seconds)
         except subprocess.TimeoutExpired:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 import sys
@@ -214,6 +215,30 @@ def test_a_second_start_compiles_nothing_and_says_nothing(
     assert list(cache.rglob("*.nbc"))
     assert load_kernel() == 1
     assert not caplog.records
+
+
+def test_a_new_process_computes_with_what_the_cache_holds(tmp_path: Path) -> None:
+    # In this process numba has been made ready for compiling, which no kernel may need.
+    program = (
+        "from roi_accel.backends import numba_kernels, numba_preprocess\n"
+        "from roi_accel.backends.frame import PixelFormat\n"
+        "from roi_accel.backends.numba_backend import NumbaBackend\n"
+        "from roi_accel.parity.selftest import run_self_test\n"
+        "run_self_test(NumbaBackend(), PixelFormat('420', 8), save=None)\n"
+        "kernels = numba_kernels.substitute_kernel, numba_preprocess.preprocess_kernel\n"
+        "print([sum(kernel(PixelFormat('420', 8).dtype).stats.cache_hits.values())"
+        " for kernel in kernels])"
+    )
+    environment = os.environ | {"NUMBA_CACHE_DIR": str(tmp_path)}
+    for hits in ("[0, 0]", "[1, 1]"):
+        done = subprocess.run(
+            [sys.executable, "-c", program],
+            env=environment,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert (done.returncode, done.stdout.strip()) == (0, hits), done.stderr
 
 
 @pytest.mark.parametrize("suffix", ["nbi", "nbc"])

@@ -256,3 +256,13 @@ def test_help_loads_nothing_heavy() -> None:
         [sys.executable, "-c", code.format(HEAVY)], capture_output=True, text=True, check=True
     )
     assert done.stderr.strip() == "[]"
+
+
+def test_a_command_loads_no_other_commands_modules() -> None:
+    code = (
+        "import sys\nfrom roi_accel.cli import main\nassert main(['score', '--help']) == 0\n"
+        "names = [f'roi_accel.cli.{name}' for name in ('bench', 'devices', 'models', 'parity')]\n"
+        "print([name for name in names if name in sys.modules], file=sys.stderr)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stderr.strip() == "[]"

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import pytest
@@ -192,3 +194,15 @@ def test_a_bare_model_name_is_told_how_to_be_written() -> None:
     with pytest.raises(InputError) as caught:
         parse_models(("vmaf_v0.6.1",))
     assert "--model version=vmaf_v0.6.1" in caught.value.remedy
+
+
+def test_each_variant_has_a_filter_graph_of_its_own_which_is_a_thread(
+    bundled: Scorer, tmp_path: Path
+) -> None:
+    folder = tmp_path / "work"
+    folder.mkdir()
+    request = replace(request_for(model_file(tmp_path / "mine.json")), variants=3)
+    (launch,) = plan_launches(bundled, request, folder)
+    arguments = launch.arguments([3, 4, 5, 6])
+    graphs = [text for flag, text in pairwise(arguments) if flag == "-filter_complex"]
+    assert [graph.split("libvmaf")[0] for graph in graphs] == [f"[{v}:v][0:v]" for v in (1, 2, 3)]
