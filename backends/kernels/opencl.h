@@ -29,8 +29,9 @@ typedef uint4 PACKED;
 #define LOAD_CODES(codes) convert_uint8(as_ushort8(*(GLOBAL const uint4 *)(codes)))
 #define STORE_U32S(target, lanes) (*(GLOBAL U32S *)(target) = (lanes))
 
-// Per lane: `then` where the lane is at least `bound`, else `otherwise`.
+// Operators, not select() and max(): PoCL calls those as functions, between which no vector stays in
+// a register. Per lane: `then` where the lane is at least `bound`, else `otherwise`.
 #define IF_AT_LEAST(lanes, bound, then, otherwise) \
-    select((otherwise), (U32S)(then), (lanes) >= (U32S)(bound))
-#define AT_LEAST(lanes, bound) max((lanes), (U32S)(bound))
+    ((lanes) >= (U32S)(bound) ? (U32S)(then) : (otherwise))
+#define AT_LEAST(lanes, bound) ((lanes) > (U32S)(bound) ? (lanes) : (U32S)(bound))
 #define ALL_EQUAL(lanes, value) all((lanes) == (U32S)(value))
