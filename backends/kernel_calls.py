@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from roi_accel.backends.arithmetic import SLACK
-from roi_accel.backends.kernel_source import VECTOR_SAMPLES
+from roi_accel.backends.kernel_source import lanes_of
 from roi_accel.backends.tables import colour_table, fade_table
 from roi_accel.errors import BackendUnavailable
 
@@ -55,21 +55,25 @@ class GridLayout:
     grid : PlaneGrid
     pitch : int
         Samples from one row to the next.
+    lanes : int
+        Samples per work-item.
     """
 
     grid: PlaneGrid
     pitch: int
+    lanes: int
 
     @classmethod
-    def of(cls, grid: PlaneGrid) -> GridLayout:
-        """Return the layout of `grid`.
+    def of(cls, grid: PlaneGrid, *, on_processor: bool = False) -> GridLayout:
+        """Return the layout of `grid`, for a processor or for a GPU.
 
         Raises
         ------
         BackendUnavailable
             The planes are too large for 32-bit indices.
         """
-        layout = cls(grid, -(-grid.shape[1] // PITCH_SAMPLES) * PITCH_SAMPLES)
+        lanes = lanes_of(on_processor=on_processor)
+        layout = cls(grid, -(-grid.shape[1] // PITCH_SAMPLES) * PITCH_SAMPLES, lanes)
         planes, height, pitch = layout.shape
         if planes * height * pitch > MAX_INDEX:
             msg = f"planes of {grid.shape[1]}x{height} are too large for 32-bit indices"
@@ -83,9 +87,9 @@ class GridLayout:
 
     @property
     def vectors(self) -> tuple[int, int]:
-        """Work-items, each with a whole vector of samples."""
+        """Work-items, each with its lanes whole."""
         height, width = self.grid.shape
-        return -(-width // VECTOR_SAMPLES), height
+        return -(-width // self.lanes), height
 
 
 def widen(
