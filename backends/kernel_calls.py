@@ -55,13 +55,13 @@ class GridLayout:
     grid : PlaneGrid
     pitch : int
         Samples from one row to the next.
-    lanes : int
-        Samples per work-item.
+    on_processor : bool
+        Whether a work-item has a segment of a row, and not one vector.
     """
 
     grid: PlaneGrid
     pitch: int
-    lanes: int
+    on_processor: bool
 
     @classmethod
     def of(cls, grid: PlaneGrid, *, on_processor: bool = False) -> GridLayout:
@@ -72,8 +72,7 @@ class GridLayout:
         BackendUnavailable
             The planes are too large for 32-bit indices.
         """
-        lanes = lanes_of(on_processor=on_processor)
-        layout = cls(grid, -(-grid.shape[1] // PITCH_SAMPLES) * PITCH_SAMPLES, lanes)
+        layout = cls(grid, -(-grid.shape[1] // PITCH_SAMPLES) * PITCH_SAMPLES, on_processor)
         planes, height, pitch = layout.shape
         if planes * height * pitch > MAX_INDEX:
             msg = f"planes of {grid.shape[1]}x{height} are too large for 32-bit indices"
@@ -89,7 +88,7 @@ class GridLayout:
     def vectors(self) -> tuple[int, int]:
         """Work-items, each with its lanes whole."""
         height, width = self.grid.shape
-        return -(-width // self.lanes), height
+        return -(-width // lanes_of(on_processor=self.on_processor)), height
 
 
 def widen(
@@ -97,9 +96,10 @@ def widen(
 ) -> KernelCall:
     """Return the mask's horizontal interpolation into `wide`, uint16[mask_height, pitch]."""
     width = layout.grid.shape[1]
+    items = layout.vectors[0] if layout.on_processor else width
     return KernelCall(
         "widen",
-        (width, plan.mask_height),
+        (items, plan.mask_height),
         (mask, columns, wide, *_uint32s(plan.mask_width, plan.mask_height, width, layout.pitch)),
     )
 
