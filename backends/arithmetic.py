@@ -47,22 +47,27 @@ def quantise(saliency: NDArray[np.float32]) -> NDArray[np.uint16]:
 
 
 def interpolate(
-    left: NDArray[np.uint32] | NDArray[np.uint16],
-    right: NDArray[np.uint32] | NDArray[np.uint16],
+    codes: NDArray[np.uint32],
+    left: NDArray[np.uint32],
     weight: NDArray[np.uint32],
+    axis: int,
     out: NDArray[np.uint32],
+    scratch: NDArray[np.uint32],
 ) -> None:
-    """Write (left * (65536 - weight) + right * weight + 32768) >> 16 into `out`.
+    """Write (a * (65536 - weight) + b * weight + 32768) >> 16 into `out`.
 
-    As left * 65536 + (right - left) * weight + 32768 it takes one product less; the difference may
-    wrap, but the sum is in range, so arithmetic modulo 2**32 is exact.
+    a is what `codes` has at `left` along `axis`, b its next neighbour, which the last one is to
+    itself. As a * 65536 + 32768 + (b - a) * weight, all but the product and a sum is done on
+    `codes`, which are few; the difference may wrap, but the sum is in range, so arithmetic modulo
+    2**32 is exact. `scratch` is overwritten.
     """
-    base = left.astype(np.uint32)
-    np.subtract(right, base, out=out, dtype=np.uint32)
-    out *= weight
-    base <<= FIXED_BITS
-    out += base
-    out += np.uint32(FIXED_HALF)
+    steps = np.diff(codes, axis=axis, append=codes.take([-1], axis))
+    bases = (codes << FIXED_BITS) + np.uint32(FIXED_HALF)
+    # Indices are in range; only "clip" writes straight into `out`.
+    np.take(steps, left, axis, out=out, mode="clip")
+    np.take(bases, left, axis, out=scratch, mode="clip")
+    out *= np.expand_dims(weight, 1 - axis)
+    out += scratch
     out >>= FIXED_BITS
 
 
@@ -76,15 +81,16 @@ def apply_fade(codes: NDArray[np.uint32], fade: FadeTable) -> None:
     if fade.fade == 0:
         np.multiply(codes >= fade.threshold, np.uint32(ONE), out=codes)
         return
-    np.maximum(codes, fade.threshold, out=codes)
-    codes -= np.uint32(fade.threshold)
-    np.minimum(codes, fade.fade, out=codes)
-    whole = codes == fade.fade
+    np.clip(codes, np.uint32(fade.threshold), np.uint32(fade.opaque_from), out=codes)
+    # A wide fade's rounded slope may end a code beside 65536; alpha 1 must leave the sample as is.
+    is_exact = (fade.fade * fade.slope + SLOPE_HALF) >> SLOPE_BITS == ONE
+    whole = None if is_exact else codes == fade.opaque_from
+    # x * slope + 16384 with x = v - threshold, modulo 2**32.
     codes *= np.uint32(fade.slope)
-    codes += np.uint32(SLOPE_HALF)
+    codes += np.uint32((SLOPE_HALF - fade.threshold * fade.slope) % 2**32)
     codes >>= SLOPE_BITS
-    # The rounded slope may end a code beside 65536; alpha 1 must leave the sample untouched.
-    np.copyto(codes, np.uint32(ONE), where=whole)
+    if whole is not None:
+        np.copyto(codes, np.uint32(ONE), where=whole)
 
 
 def mean_saliency(mask: NDArray[np.uint16]) -> float:

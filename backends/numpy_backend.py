@@ -15,7 +15,6 @@ from roi_accel.backends.protocol import Alpha, DeviceStatus, Mask, ModelInput
 from roi_accel.backends.tables import (
     FIXED_BITS,
     FIXED_HALF,
-    AxisTable,
     FadeTable,
     colour_table,
     fade_table,
@@ -129,6 +128,7 @@ class _Grid:
         self._block_rows = max(1, min(height, _BLOCK_SAMPLES // width))
         block = (self._block_rows, width)
         self._wide = np.empty((mask_height, width), np.uint32)
+        self._wide_scratch = np.empty_like(self._wide)
         self._alpha = np.empty(block, np.uint32)
         self._scratch = np.empty(block, np.uint32)
         self._difference = np.empty(block, np.uint32)
@@ -171,13 +171,15 @@ class _Grid:
     def _widen(self, mask: Mask) -> None:
         """Interpolate horizontally, first because the mask has few rows."""
         table = self._columns
-        interpolate(mask[:, table.left], mask[:, table.right], table.weight, self._wide)
+        codes = mask.astype(np.uint32)
+        interpolate(codes, table.left, table.weight, 1, self._wide, self._wide_scratch)
 
     def _alpha_block(self, first: int, last: int) -> NDArray[np.uint32]:
         """Interpolate rows `first`..`last` - 1 vertically and turn mask codes into alpha."""
-        table = _slice_axis(self._rows, first, last)
-        codes = self._alpha[: last - first]
-        interpolate(self._wide[table.left], self._wide[table.right], table.weight[:, None], codes)
+        left, weight = self._rows.left[first:last], self._rows.weight[first:last]
+        codes, scratch = self._alpha[: last - first], self._scratch[: last - first]
+        sources = self._wide[left[0] : self._rows.right[last - 1] + 1]
+        interpolate(sources, left - left[0], weight, 0, codes, scratch)
         apply_fade(codes, self._fade)
         return codes
 
@@ -207,10 +209,6 @@ class _Grid:
         total += np.uint32(FIXED_HALF)
         total >>= FIXED_BITS
         np.copyto(out, total, casting="unsafe")
-
-
-def _slice_axis(table: AxisTable, first: int, last: int) -> AxisTable:
-    return AxisTable(table.left[first:last], table.right[first:last], table.weight[first:last])
 
 
 class _Preprocessor:
