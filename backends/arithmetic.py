@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
     from roi_accel.backends.tables import FadeTable
 
+    LineTerms = tuple[NDArray[np.uint32], NDArray[np.uint32]]
+
 SLACK = 1e-6
 """How far outside [0, 1] a float map may stray: a sigmoid's rounding, nothing more."""
 
@@ -46,8 +48,18 @@ def quantise(saliency: NDArray[np.float32]) -> NDArray[np.uint16]:
     return np.floor(scaled + 0.5).astype(np.uint16)
 
 
+def line_terms(codes: NDArray[np.uint32], axis: int) -> LineTerms:
+    """Return a * 65536 + 32768 and b - a for each of `codes`: what `interpolate` starts from.
+
+    a is the code itself and b its next neighbour along `axis`, which the last one is to itself. The
+    difference may wrap.
+    """
+    bases = (codes << FIXED_BITS) + np.uint32(FIXED_HALF)
+    return bases, np.diff(codes, axis=axis, append=codes.take([-1], axis))
+
+
 def interpolate(
-    codes: NDArray[np.uint32],
+    terms: LineTerms,
     left: NDArray[np.uint32],
     weight: NDArray[np.uint32],
     axis: int,
@@ -56,17 +68,15 @@ def interpolate(
 ) -> None:
     """Write (a * (65536 - weight) + b * weight + 32768) >> 16 into `out`.
 
-    a is what `codes` has at `left` along `axis`, b its next neighbour, which the last one is to
-    itself. As a * 65536 + 32768 + (b - a) * weight, all but the product and a sum is done on
-    `codes`, which are few; the difference may wrap, but the sum is in range, so arithmetic modulo
-    2**32 is exact. `scratch` is overwritten.
+    a and b are the code at `left` and its neighbour, as `line_terms` has them; `weight`
+    broadcasts to `out`. Done as a * 65536 + 32768 + (b - a) * weight: the sum is
+    in range, so arithmetic modulo 2**32 is exact. `scratch` is overwritten.
     """
-    steps = np.diff(codes, axis=axis, append=codes.take([-1], axis))
-    bases = (codes << FIXED_BITS) + np.uint32(FIXED_HALF)
+    bases, steps = terms
     # Indices are in range; only "clip" writes straight into `out`.
     np.take(steps, left, axis, out=out, mode="clip")
     np.take(bases, left, axis, out=scratch, mode="clip")
-    out *= np.expand_dims(weight, 1 - axis)
+    out *= weight
     out += scratch
     out >>= FIXED_BITS
 
