@@ -171,7 +171,7 @@ class _Grid:
                     )
 
     def _widen(self, mask: Mask) -> LineTerms:
-        """Interpolate horizontally, first because the mask has few rows; ready for the other way."""
+        """Interpolate horizontally, first because the mask has few rows; return its lines."""
         table = self._columns
         terms = line_terms(mask.astype(np.uint32), 1)
         interpolate(terms, table.left, table.weight, 1, self._wide, self._wide_scratch)
