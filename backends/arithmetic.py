@@ -48,17 +48,40 @@ def quantise(saliency: NDArray[np.float32]) -> NDArray[np.uint16]:
     return np.floor(scaled + 0.5).astype(np.uint16)
 
 
+def interpolate(
+    left: NDArray[np.uint32] | NDArray[np.uint16],
+    right: NDArray[np.uint32] | NDArray[np.uint16],
+    weight: NDArray[np.uint32],
+    out: NDArray[np.uint32],
+) -> None:
+    """Write (left * (65536 - weight) + right * weight + 32768) >> 16 into `out`.
+
+    As left * 65536 + (right - left) * weight + 32768 it takes one product less; the difference may
+    wrap, but the sum is in range, so arithmetic modulo 2**32 is exact. Where few codes make
+    many samples, `interpolate_lines` does the same with less.
+    """
+    base = left.astype(np.uint32)
+    np.subtract(right, base, out=out, dtype=np.uint32)
+    out *= weight
+    base <<= FIXED_BITS
+    out += base
+    out += np.uint32(FIXED_HALF)
+    out >>= FIXED_BITS
+
+
 def line_terms(codes: NDArray[np.uint32], axis: int) -> LineTerms:
-    """Return a * 65536 + 32768 and b - a for each of `codes`: what `interpolate` starts from.
+    """Return a * 65536 + 32768 and b - a for each of `codes`: what `interpolate_lines` starts from.
 
     a is the code itself and b its next neighbour along `axis`, which the last one is to itself. The
     difference may wrap.
     """
-    bases = (codes << FIXED_BITS) + np.uint32(FIXED_HALF)
-    return bases, np.diff(codes, axis=axis, append=codes.take([-1], axis))
+    bases: NDArray[np.uint32] = codes << np.uint32(FIXED_BITS)
+    bases += np.uint32(FIXED_HALF)
+    steps: NDArray[np.uint32] = np.diff(codes, axis=axis, append=codes.take([-1], axis))
+    return bases, steps
 
 
-def interpolate(
+def interpolate_lines(
     terms: LineTerms,
     left: NDArray[np.uint32],
     weight: NDArray[np.uint32],
@@ -68,9 +91,9 @@ def interpolate(
 ) -> None:
     """Write (a * (65536 - weight) + b * weight + 32768) >> 16 into `out`.
 
-    a and b are the code at `left` and its neighbour, as `line_terms` has them; `weight`
-    broadcasts to `out`. Done as a * 65536 + 32768 + (b - a) * weight: the sum is
-    in range, so arithmetic modulo 2**32 is exact. `scratch` is overwritten.
+    a and b are the code at `left` and its neighbour, as `line_terms` has them; `weight` broadcasts to
+    `out`. Done as a * 65536 + 32768 + (b - a) * weight: the sum is in range, so arithmetic modulo
+    2**32 is exact. `scratch` is overwritten.
     """
     bases, steps = terms
     # Indices are in range; only "clip" writes straight into `out`.

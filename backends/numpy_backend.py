@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
-from roi_accel.backends.arithmetic import apply_fade, interpolate, line_terms
+from roi_accel.backends.arithmetic import apply_fade, interpolate_lines, line_terms
 from roi_accel.backends.closing import Closing
 from roi_accel.backends.frame import Frame
 from roi_accel.backends.geometry import check_frame, check_mask, model_boxes, plane_grids
@@ -174,14 +174,14 @@ class _Grid:
         """Interpolate horizontally, first because the mask has few rows; return its lines."""
         table = self._columns
         terms = line_terms(mask.astype(np.uint32), 1)
-        interpolate(terms, table.left, table.weight, 1, self._wide, self._wide_scratch)
+        interpolate_lines(terms, table.left, table.weight, 1, self._wide, self._wide_scratch)
         return line_terms(self._wide, 0)
 
     def _alpha_block(self, terms: LineTerms, first: int, last: int) -> NDArray[np.uint32]:
         """Interpolate rows `first`..`last` - 1 vertically and turn mask codes into alpha."""
         left, weight = self._rows.left[first:last], self._rows.weight[first:last, None]
         codes, scratch = self._alpha[: last - first], self._scratch[: last - first]
-        interpolate(terms, left, weight, 0, codes, scratch)
+        interpolate_lines(terms, left, weight, 0, codes, scratch)
         apply_fade(codes, self._fade)
         return codes
 
