@@ -92,8 +92,8 @@ def interpolate_lines(
     """Write (a * (65536 - weight) + b * weight + 32768) >> 16 into `out`.
 
     a and b are the code at `left` and its neighbour, as `line_terms` has them; `weight` broadcasts
-    to `out`. Done as a * 65536 + 32768 + (b - a) * weight: the sum is in range, so arithmetic modulo
-    2**32 is exact. `scratch` is overwritten.
+    to `out`. Done as a * 65536 + 32768 + (b - a) * weight: the sum is in range, so arithmetic
+    modulo 2**32 is exact. `scratch` is overwritten.
     """
     bases, steps = terms
     # Indices are in range; only "clip" writes straight into `out`.
