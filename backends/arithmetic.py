@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
     from roi_accel.backends.tables import FadeTable
 
+    LineTerms = tuple[NDArray[np.uint32], NDArray[np.uint32]]
+
 SLACK = 1e-6
 """How far outside [0, 1] a float map may stray: a sigmoid's rounding, nothing more."""
 
@@ -55,7 +57,8 @@ def interpolate(
     """Write (left * (65536 - weight) + right * weight + 32768) >> 16 into `out`.
 
     As left * 65536 + (right - left) * weight + 32768 it takes one product less; the difference may
-    wrap, but the sum is in range, so arithmetic modulo 2**32 is exact.
+    wrap, but the sum is in range, so arithmetic modulo 2**32 is exact. Where few codes make
+    many samples, `interpolate_lines` does the same with less.
     """
     base = left.astype(np.uint32)
     np.subtract(right, base, out=out, dtype=np.uint32)
@@ -63,6 +66,41 @@ def interpolate(
     base <<= FIXED_BITS
     out += base
     out += np.uint32(FIXED_HALF)
+    out >>= FIXED_BITS
+
+
+def line_terms(codes: NDArray[np.uint32], axis: int) -> LineTerms:
+    """Return a * 65536 + 32768 and b - a for each of `codes`: what `interpolate_lines` starts from.
+
+    a is the code itself and b its next neighbour along `axis`, which the last one is to itself. The
+    difference may wrap.
+    """
+    bases: NDArray[np.uint32] = codes << np.uint32(FIXED_BITS)
+    bases += np.uint32(FIXED_HALF)
+    steps: NDArray[np.uint32] = np.diff(codes, axis=axis, append=codes.take([-1], axis))
+    return bases, steps
+
+
+def interpolate_lines(
+    terms: LineTerms,
+    left: NDArray[np.uint32],
+    weight: NDArray[np.uint32],
+    axis: int,
+    out: NDArray[np.uint32],
+    scratch: NDArray[np.uint32],
+) -> None:
+    """Write (a * (65536 - weight) + b * weight + 32768) >> 16 into `out`.
+
+    a and b are the code at `left` and its neighbour, as `line_terms` has them; `weight` broadcasts
+    to `out`. Done as a * 65536 + 32768 + (b - a) * weight: the sum is in range, so arithmetic
+    modulo 2**32 is exact. `scratch` is overwritten.
+    """
+    bases, steps = terms
+    # Indices are in range; only "clip" writes straight into `out`.
+    np.take(steps, left, axis, out=out, mode="clip")
+    np.take(bases, left, axis, out=scratch, mode="clip")
+    out *= weight
+    out += scratch
     out >>= FIXED_BITS
 
 
@@ -76,15 +114,16 @@ def apply_fade(codes: NDArray[np.uint32], fade: FadeTable) -> None:
     if fade.fade == 0:
         np.multiply(codes >= fade.threshold, np.uint32(ONE), out=codes)
         return
-    np.maximum(codes, fade.threshold, out=codes)
-    codes -= np.uint32(fade.threshold)
-    np.minimum(codes, fade.fade, out=codes)
-    whole = codes == fade.fade
+    np.clip(codes, np.uint32(fade.threshold), np.uint32(fade.opaque_from), out=codes)
+    # A wide fade's rounded slope may end a code beside 65536; alpha 1 must leave the sample as is.
+    is_exact = (fade.fade * fade.slope + SLOPE_HALF) >> SLOPE_BITS == ONE
+    whole = None if is_exact else codes == fade.opaque_from
+    # x * slope + 16384 with x = v - threshold, modulo 2**32.
     codes *= np.uint32(fade.slope)
-    codes += np.uint32(SLOPE_HALF)
+    codes += np.uint32((SLOPE_HALF - fade.threshold * fade.slope) % 2**32)
     codes >>= SLOPE_BITS
-    # The rounded slope may end a code beside 65536; alpha 1 must leave the sample untouched.
-    np.copyto(codes, np.uint32(ONE), where=whole)
+    if whole is not None:
+        np.copyto(codes, np.uint32(ONE), where=whole)
 
 
 def mean_saliency(mask: NDArray[np.uint16]) -> float:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from roi_accel.backends.arithmetic import SLACK
-from roi_accel.backends.kernel_source import VECTOR_SAMPLES
+from roi_accel.backends.kernel_source import lanes_of
 from roi_accel.backends.tables import colour_table, fade_table
 from roi_accel.errors import BackendUnavailable
 
@@ -55,21 +55,24 @@ class GridLayout:
     grid : PlaneGrid
     pitch : int
         Samples from one row to the next.
+    on_processor : bool
+        Whether a work-item has a segment of a row, and not one vector.
     """
 
     grid: PlaneGrid
     pitch: int
+    on_processor: bool
 
     @classmethod
-    def of(cls, grid: PlaneGrid) -> GridLayout:
-        """Return the layout of `grid`.
+    def of(cls, grid: PlaneGrid, *, on_processor: bool = False) -> GridLayout:
+        """Return the layout of `grid`, for a processor or for a GPU.
 
         Raises
         ------
         BackendUnavailable
             The planes are too large for 32-bit indices.
         """
-        layout = cls(grid, -(-grid.shape[1] // PITCH_SAMPLES) * PITCH_SAMPLES)
+        layout = cls(grid, -(-grid.shape[1] // PITCH_SAMPLES) * PITCH_SAMPLES, on_processor)
         planes, height, pitch = layout.shape
         if planes * height * pitch > MAX_INDEX:
             msg = f"planes of {grid.shape[1]}x{height} are too large for 32-bit indices"
@@ -83,9 +86,9 @@ class GridLayout:
 
     @property
     def vectors(self) -> tuple[int, int]:
-        """Work-items, each with a whole vector of samples."""
+        """Work-items, each with its lanes whole."""
         height, width = self.grid.shape
-        return -(-width // VECTOR_SAMPLES), height
+        return -(-width // lanes_of(on_processor=self.on_processor)), height
 
 
 def widen(
@@ -93,9 +96,10 @@ def widen(
 ) -> KernelCall:
     """Return the mask's horizontal interpolation into `wide`, uint16[mask_height, pitch]."""
     width = layout.grid.shape[1]
+    items = layout.vectors[0] if layout.on_processor else width
     return KernelCall(
         "widen",
-        (width, plan.mask_height),
+        (items, plan.mask_height),
         (mask, columns, wide, *_uint32s(plan.mask_width, plan.mask_height, width, layout.pitch)),
     )
 

@@ -20,12 +20,15 @@ KERNELS = ("widen", "upsample_mask", "substitute", "preprocess", "quantise")
 """The kernels' names, each in the file of its name."""
 
 VECTOR_SAMPLES = 8
-"""Samples that one work-item handles, LANES in the kernels; a row's pitch is a multiple of it."""
+"""Samples that one work-item handles on a GPU, LANES in the kernels: one aligned vector."""
+
+SEGMENT_SAMPLES = 64
+"""The same on a processor: a loop long enough to become vectors. Pitches are multiples of both."""
 
 
 def kernel_files(api: Api) -> tuple[str, ...]:
     """Return the names of `api`'s files in the order in which they are joined."""
-    return (f"{api}.h", "arithmetic.ker", *(f"{name}.ker" for name in KERNELS))
+    return (f"{api}.h", "lanes.ker", "arithmetic.ker", *(f"{name}.ker" for name in KERNELS))
 
 
 def read_kernel_file(name: str) -> str:
@@ -33,7 +36,14 @@ def read_kernel_file(name: str) -> str:
     return (resources.files("roi_accel.backends") / "kernels" / name).read_text("utf-8")
 
 
-def kernel_source(api: Api, sample: np.dtype[np.uint8] | np.dtype[np.uint16]) -> str:
+def lanes_of(*, on_processor: bool) -> int:
+    """Return how many samples one work-item handles."""
+    return SEGMENT_SAMPLES if on_processor else VECTOR_SAMPLES
+
+
+def kernel_source(
+    api: Api, sample: np.dtype[np.uint8] | np.dtype[np.uint16], *, on_processor: bool = False
+) -> str:
     """Return the whole program for `api` and planes of `sample`, ready to be compiled.
 
     Parameters
@@ -42,10 +52,13 @@ def kernel_source(api: Api, sample: np.dtype[np.uint8] | np.dtype[np.uint16]) ->
         OpenCL C 1.2, or CUDA C++ for NVRTC; the kernels take the same arguments in both.
     sample : dtype
         `PixelFormat.dtype`: uint8 or uint16. The bit depth itself is an argument where it matters.
+    on_processor : bool
+        Whether the device is a processor, whose compiler makes vectors of loops.
     """
     defines = {
         "SAMPLE_BYTES": f"{sample.itemsize}",
-        "LANES": f"{VECTOR_SAMPLES}",
+        "ON_PROCESSOR": f"{int(on_processor)}",
+        "LANES": f"{lanes_of(on_processor=on_processor)}",
         "ONE": f"{tables.ONE}u",
         "FIXED_BITS": f"{tables.FIXED_BITS}",
         "FIXED_HALF": f"{tables.FIXED_HALF}u",

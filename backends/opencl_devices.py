@@ -54,6 +54,11 @@ class OpenclDevice:
     problem: str
 
     @property
+    def is_processor(self) -> bool:
+        """Whether it runs work-items as loops, and not each in a lane of its own."""
+        return self.kind == "cpu"
+
+    @property
     def title(self) -> str:
         """Its names, a part of which ``--device`` takes."""
         return f"{self.name}, {self.platform}"

@@ -34,21 +34,29 @@ class Launcher:
         self._program = program
         self._device = device
 
+    @property
+    def on_processor(self) -> bool:
+        """Whether the program is the one for processors."""
+        return self._device.is_processor
+
     def prepare(self, call: KernelCall) -> Launch:
         """Return `call` as a launch, its arguments set."""
         kernel = cl.Kernel(self._program, call.name)
         for index, argument in enumerate(call.arguments):
             kernel.set_arg(index, argument)
-        group = self._group(kernel)
+        group = self._group(kernel, call.size[0])
         whole = tuple(-(-n // g) * g for n, g in zip(call.size, group, strict=True))
         return Launch(kernel, whole, group)
 
-    def _group(self, kernel: cl.Kernel) -> tuple[int, int]:
+    def _group(self, kernel: cl.Kernel, wanted: int) -> tuple[int, int]:
         handle = self._device.handle
         limit = kernel.get_work_group_info(cl.kernel_work_group_info.WORK_GROUP_SIZE, handle)
         width, height = _GROUP[self._device.kind]
         most_wide, most_high = handle.max_work_item_sizes[:2]
         width = min(width, most_wide, limit)
+        # A segment is many samples, so a row has few; halving keeps the compiled variants few, too.
+        while width // 2 >= wanted:
+            width //= 2
         return width, max(1, min(height, most_high, limit // width))
 
 
@@ -93,7 +101,7 @@ class OpenclGrid:
         memory: Memory,
         launcher: Launcher,
     ) -> None:
-        self.layout = GridLayout.of(grid)
+        self.layout = GridLayout.of(grid, on_processor=launcher.on_processor)
         self.shape = grid.shape
         dtype = plan.pixel_format.dtype
         self.reference = memory.array(self.layout.shape, dtype)

@@ -43,7 +43,7 @@ def build_program(
     BackendUnavailable
         They do not compile; the message names the file that has the compiler's words.
     """
-    source = kernel_source("opencl", sample)
+    source = kernel_source("opencl", sample, on_processor=device.is_processor)
     if has_src_build_cache(device.handle):
         return _compile(context, device, source)
     key = _cache_key(device, source)

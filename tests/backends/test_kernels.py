@@ -13,6 +13,7 @@ from roi_accel.backends import kernel_source
 from roi_accel.backends.frame import Frame, PixelFormat
 from roi_accel.backends.numpy_backend import NumpyBackend
 from roi_accel.backends.opencl_backend import OpenclBackend
+from roi_accel.backends.opencl_devices import OpenclDevice
 from roi_accel.backends.plan import ModelSize, Plan
 
 if TYPE_CHECKING:
@@ -109,6 +110,19 @@ def test_the_way_to_the_device_changes_nothing(
     assert digests(backend, plan, 8) == digests(NumpyBackend(), plan, 8)
 
 
+@by_formats
+@pytest.mark.parametrize("on_processor", [True, False], ids=["segments", "vectors"])
+def test_what_a_work_item_handles_changes_nothing(
+    backend: Backend, pixel_format: PixelFormat, on_processor: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # The same device, given the kernels' shape for processors and that for GPUs.
+    monkeypatch.setattr(OpenclDevice, "is_processor", on_processor)
+    plan = plan_of(pixel_format, (197, 61), (24, 16), 0.1)
+    assert digests(OpenclBackend(device=backend.device), plan, 9) == digests(
+        NumpyBackend(), plan, 9
+    )
+
+
 def within_padded_rows(plane: np.ndarray) -> np.ndarray:
     """Return `plane` as a read-only view that starts at an odd address, as decoders have them."""
     height, width = plane.shape
@@ -153,7 +167,7 @@ def test_a_writable_reference_that_changed_is_sent_again(backend: Backend) -> No
 MUTATIONS = {
     "the blend's rounding": ("FIXED_HALF", "(FIXED_HALF - 1)", "arithmetic.ker"),
     "the slope's rounding": ("+ SLOPE_HALF", "+ 0u", "arithmetic.ker"),
-    "the fade's end": ("codes, opaque", "codes, opaque + 1", "arithmetic.ker"),
+    "the fade's end": ("code >= opaque", "code > opaque", "arithmetic.ker"),
     "the box's rounding": ("sum + count / 2", "sum + count / 2 - 1", "preprocess.ker"),
     "the chroma's zero": ("- 128", "- 127", "preprocess.ker"),
     "the mask's right neighbour": ("RIGHT_OF(columns", "LEFT_OF(columns", "widen.ker"),

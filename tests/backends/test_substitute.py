@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from support import ALL_FORMATS, random_frame
 
-from roi_accel.backends.arithmetic import interpolate
+from roi_accel.backends.arithmetic import interpolate, interpolate_lines, line_terms
 from roi_accel.backends.frame import Frame, PixelFormat
 from roi_accel.backends.plan import ModelSize, Plan
 from roi_accel.backends.tables import axis_table
@@ -66,12 +66,25 @@ def test_interpolation_alone_stays_within_its_derived_bound(
 ) -> None:
     mask = a_mask(np.random.default_rng(seed), mask_width, mask_height)
     across, down = axis_table(mask_width, width), axis_table(mask_height, height)
-    wide = np.empty((mask_height, width), np.uint32)
-    interpolate(mask[:, across.left], mask[:, across.right], across.weight, wide)
-    codes = np.empty((height, width), np.uint32)
-    interpolate(wide[down.left], wide[down.right], down.weight[:, None], codes)
+    wide, scratch = np.empty((2, mask_height, width), np.uint32)
+    terms = line_terms(mask.astype(np.uint32), 1)
+    interpolate_lines(terms, across.left, across.weight, 1, wide, scratch)
+    codes, scratch = np.empty((2, height, width), np.uint32)
+    interpolate_lines(line_terms(wide, 0), down.left, down.weight[:, None], 0, codes, scratch)
     error = np.abs(codes - plain.upsample(mask, height, width)).max() / 65535
     assert error <= 3.9e-5 <= UPSAMPLE_TOLERANCE
+
+
+@given(st.integers(1, 4000), side, st.integers(0, 2**32 - 1))
+@settings(deadline=None)
+def test_interpolating_lines_is_interpolating_samples(width: int, cells: int, seed: int) -> None:
+    codes = a_mask(np.random.default_rng(seed), cells, 3)
+    table = axis_table(cells, width)
+    one_by_one, lines, scratch = np.empty((3, 3, width), np.uint32)
+    interpolate(codes[:, table.left], codes[:, table.right], table.weight, one_by_one)
+    terms = line_terms(codes.astype(np.uint32), 1)
+    interpolate_lines(terms, table.left, table.weight, 1, lines, scratch)
+    np.testing.assert_array_equal(lines, one_by_one)
 
 
 @by_formats
