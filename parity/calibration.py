@@ -24,8 +24,11 @@ if TYPE_CHECKING:
 
     from roi_accel.parity.tolerance import Tolerance
 
-MAX_BYTES = 1 << 20
-"""Far beyond any calibration."""
+MAX_BYTES = 64 << 10
+"""Far beyond any calibration: some five hundred rules."""
+
+MAX_LINE = 1024
+"""Bytes. tomllib takes memory and time that grow with the square of the dots in one line's key."""
 
 _KEYS = {"device": str, "stage": str, "dtype": str, "tolerance": float, "reason": str}
 _REQUIRED = ("device", "stage", "tolerance")
@@ -151,6 +154,10 @@ def read_calibration(path: Path) -> Calibration:
     if len(content) > MAX_BYTES:
         msg = f"{path} is larger than {MAX_BYTES} bytes, which no calibration is"
         raise InputError(msg, remedy=_REMEDY)
+    longest = max(map(len, content.split(b"\n")))
+    if longest > MAX_LINE:
+        msg = f"{path} has a line of {longest} bytes, expected at most {MAX_LINE}"
+        raise InputError(msg, remedy="break the line, or shorten the reason")
     try:
         document = tomllib.loads(content.decode("utf-8"))
     except (ValueError, RecursionError) as error:  # Python's own limit on digits is a ValueError.
