@@ -64,7 +64,8 @@ def read_log(path: Path, *, frames_fed: int, subsample: int, scores: tuple[str, 
         msg = f"VMAF left no usable log ({type(error).__name__}: {error})"
         raise ScorerError(msg, remedy=_REMEDY) from error
     expected = tuple(range(0, frames_fed, subsample))
-    if numbers != expected:
+    # True and 1.0 equal 1, but are no frame's number.
+    if numbers != expected or not all(type(number) is int for number in numbers):
         msg = (
             f"VMAF scored {len(numbers)} frames where {len(expected)} were expected "
             f"({frames_fed} frames fed, every {subsample}. scored)"
