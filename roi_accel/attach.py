@@ -54,7 +54,10 @@ _BUILDS = frozenset(
 
 _MANY_OPERATORS = 6
 _FOLDED_BYTES = 64 << 20
-"""Largest constant that is computed on opening a network: a tiny file can ask for gigabytes."""
+"""Largest constant that is computed on opening a network: a tiny file can ask for gigabytes.
+
+ONNX Runtime before 1.27 knows no such limit.
+"""
 
 _MODEL_REMEDY = "see docs/models.md for the contract a network must keep"
 

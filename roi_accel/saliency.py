@@ -141,6 +141,10 @@ class SaliencyNetwork:
         session = self._opened.session
         try:
             _check_contract(model.name, session)
+        except UnicodeDecodeError as error:  # ONNX Runtime hands on what is in the file.
+            self.close()
+            msg = f"network {model.name} has a name that is not text in UTF-8"
+            raise ModelError(msg, remedy=_CONTRACT_REMEDY) from error
         except ModelError:
             self.close()
             raise

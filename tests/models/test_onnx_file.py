@@ -137,6 +137,15 @@ def test_onnx_runtimes_own_format_is_refused(tmp_path: Path) -> None:
         load(renamed)
 
 
+@pytest.mark.parametrize("name", ["input", "saliency_map"])
+def test_name_that_is_no_utf_8_is_refused(tmp_path: Path, name: str) -> None:
+    path = write_network(tmp_path / "network.onnx")
+    wrong = b"\xe6" * len(name)
+    path.write_bytes(path.read_bytes().replace(name.encode(), wrong))
+    with pytest.raises(ModelError, match=r"not text in UTF-8|cannot be loaded"):
+        load(path)
+
+
 def test_oversized_file_is_refused_unread(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def unexpected(path: Path) -> str:
         pytest.fail(f"{path} was read")
@@ -157,6 +166,9 @@ def test_file_of_very_many_fields_is_refused(monkeypatch: pytest.MonkeyPatch) ->
 
 def test_constant_of_gigabytes_is_not_computed_on_opening(tmp_path: Path) -> None:
     resource = pytest.importorskip("resource")
+    version = tuple(map(int, pytest.importorskip("onnxruntime").__version__.split(".")[:2]))
+    if version < (1, 27):
+        pytest.skip("onnxruntime before 1.27 has no limit on the constants that it computes")
     shape = numpy_helper.from_array(np.array([1, 3, 8000, 8000], np.int64), "shape")
     nodes = [
         helper.make_node("ConstantOfShape", ["shape"], ["ones"]),
