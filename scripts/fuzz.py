@@ -184,7 +184,8 @@ def work(name: str, inputs: int, first_seed: int, folder: Path) -> None:
             phases=[Phase.generate],
             suppress_health_check=list(HealthCheck),
         )
-        seed(first_seed + batch)(rules(given(strategy)(attempt)))()
+        seeded: Any = seed(first_seed + batch)
+        seeded(rules(given(strategy)(attempt)))()
         batch += 1
 
 

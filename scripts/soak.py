@@ -148,10 +148,10 @@ def ways(pair: tuple[Path, Path]) -> list[Callable[[], object]]:
     def scoring(chosen: dict[str, Any]) -> Callable[[], object]:
         return lambda: roi_accel.score(reference, distorted, **chosen)
 
-    def failing(path: Path, **chosen: object) -> Callable[[], object]:
+    def failing(path: Path, chosen: dict[str, Any]) -> Callable[[], object]:
         def fail() -> None:
             try:
-                roi_accel.score(reference, path, **chosen)  # type: ignore[arg-type]
+                roi_accel.score(reference, path, **chosen)
             except roi_accel.RoiAccelError:
                 return
             sys.exit(f"{path} was scored, which cannot be scored")
@@ -160,10 +160,10 @@ def ways(pair: tuple[Path, Path]) -> list[Callable[[], object]]:
 
     return [
         *map(scoring, options),
-        failing(missing),
-        failing(cut),
-        failing(distorted, saliency_model=no_network),
-        failing(distorted, model="version=none"),
+        failing(missing, {}),
+        failing(cut, {}),
+        failing(distorted, {"saliency_model": no_network}),
+        failing(distorted, {"model": "version=none"}),
     ]
 
 
