@@ -22,8 +22,9 @@ if TYPE_CHECKING:
     from roi_accel.backends.opencl_memory import DeviceArray, Download, Memory
     from roi_accel.backends.plan import Plan
 
-_GROUP = {"gpu": (32, 4), "accelerator": (32, 4), "cpu": (64, 1)}
-"""Work-items per group, x and y: a GPU's wavefront wide, a processor's row."""
+_GROUP = {"gpu": (32, 4), "accelerator": (32, 4), "cpu": (256, 8)}
+"""Work-items per group, x and y: a GPU's wavefront wide; a processor, which begins each
+group anew at a cost, gets large ones."""
 
 
 class Launcher:

@@ -8,6 +8,7 @@ ffmpeg and as many threads:
 ratio    `roi-accel score` / two plain VMAF runs, one after the other
 plain    vmaf-roi-score's steps / `roi-accel score`, from raw files
 shared   one `roi-accel score` with four distorted videos / four with one
+memory   peak MiB of `roi-accel score`, VMAF's process not counted, per backend and length
 growth   seconds of `roi-accel score` by frames, pixels and number of distorted videos
 """
 
@@ -15,11 +16,12 @@ from __future__ import annotations
 
 import argparse
 import json
-import platform
-import resource
+import os
 import sys
 import tempfile
+from dataclasses import replace
 from datetime import UTC, datetime
+from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -27,11 +29,15 @@ from rich.console import Console
 from rich.table import Table
 
 from roi_accel._version import __version__
-from roi_accel.backends.host import available_cores, processor_name
+from roi_accel.backends.host import available_cores
 from roi_accel.bench import commands
 from roi_accel.bench.alternate import alternate, ratios
 from roi_accel.bench.clips import SIZES, Pair, as_raw, make_pair
 from roi_accel.bench.commands import Setting
+from roi_accel.bench.machine import machine_facts
+from roi_accel.bench.memory import peak_mib
+from roi_accel.bench.run_goals import judge_runs
+from roi_accel.dispatch import backend_names, probe
 from roi_accel.errors import InputError, RoiAccelError
 from roi_accel.models import resolve
 from roi_accel.vmaf import Scorer, find_scorer
@@ -41,9 +47,12 @@ if TYPE_CHECKING:
 
     Row = dict[str, Any]
 
-WHAT = ("ratio", "plain", "shared", "growth")
+WHAT = ("ratio", "plain", "shared", "memory", "growth")
+INPUTS = ("H.264", "raw")
 GROWTH_FRAMES = (30, 60, 120, 240)
 GROWTH_DISTORTED = (1, 2, 4, 8)
+MEMORY_FRAMES = (1, 4)
+"""Times the frames asked for: memory must not grow with a clip's length."""
 SHARED = 4
 
 _FEWER = {"720p": 1.0, "1080p": 1.0, "2160p": 0.4}
@@ -67,6 +76,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except RoiAccelError as error:
         print(f"bench: {error}", file=sys.stderr)
         return error.exit_code
+    report["goals"] = judge_runs(report)
+    report["machine"]["load_after"] = os.getloadavg()[0]
     if options.json:
         options.json.write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
     return 0
@@ -79,7 +90,7 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--what", nargs="+", choices=WHAT, default=["ratio"])
     parser.add_argument("--sizes", nargs="+", choices=SIZES, default=["1080p"])
     parser.add_argument("--depths", nargs="+", type=int, choices=(8, 10), default=[8])
-    parser.add_argument("--raw", action="store_true", help="raw files instead of H.264")
+    parser.add_argument("--inputs", nargs="+", choices=INPUTS, default=["H.264"], help="of ratio")
     parser.add_argument("-r", "--reference", type=Path, help="default: a made one")
     parser.add_argument("-d", "--distorted", type=Path)
     parser.add_argument("--frames", type=int, default=60)
@@ -97,36 +108,32 @@ def _report(scorer: Scorer, options: argparse.Namespace) -> dict[str, Any]:
     return {
         "date": datetime.now(UTC).date().isoformat(),
         "roi_accel": __version__,
-        "system": f"{platform.system()} {platform.machine()}",
-        "processor": f"{processor_name()}, {available_cores()} cores",
-        "python": platform.python_version(),
+        "machine": machine_facts(),
         "scorer": scorer.version,
-        "threads": options.threads,
-        "repeats": options.repeats,
+        "settings": {"threads": options.threads, "repeats": options.repeats},
     }
 
 
 def measure_ratio(scorer: Scorer, options: argparse.Namespace) -> list[Row]:
-    """Return a row per size, depth and network: a whole run over two plain VMAF runs."""
+    """Return a row per size, depth, input and network: a whole run over two plain VMAF runs."""
     rows = []
-    for size in options.sizes:
-        for depth in options.depths:
-            with tempfile.TemporaryDirectory(prefix="roi-accel-bench-") as name:
-                frames = max(2, round(options.frames * _FEWER[size]))
-                pair = _pair(scorer, options, Path(name), frames, SIZES[size], depth)
-                for network in options.saliency_models:
-                    setting = _setting(scorer, options, frames, network)
-                    plain = commands.plain(setting, pair, pair.distorted[0])
-                    sides = {
-                        "two plain runs": [plain, plain],
-                        "whole run": [commands.ours(setting, pair, pair.distorted[:1])],
-                    }
-                    seconds = alternate(sides, Path(name), repeats=options.repeats)
-                    rows.append(
-                        _row(size, depth, network, frames, pair)
-                        | ratios(seconds, "whole run", "two plain runs")
-                        | {"seconds": seconds, "timing": _result(Path(name))["timing"]}
-                    )
+    for size, depth, kind in product(options.sizes, options.depths, options.inputs):
+        with tempfile.TemporaryDirectory(prefix="roi-accel-bench-") as name:
+            frames = max(2, round(options.frames * _FEWER[size]))
+            pair = _pair(scorer, options, Path(name), frames, SIZES[size], depth, kind)
+            for network in options.saliency_models:
+                setting = _setting(scorer, options, frames, network)
+                plain = commands.plain(setting, pair, pair.distorted[0])
+                sides = {
+                    "two plain runs": [plain, plain],
+                    "whole run": [commands.ours(setting, pair, pair.distorted[:1])],
+                }
+                seconds = alternate(sides, Path(name), repeats=options.repeats)
+                rows.append(
+                    _row(size, depth, network, frames, pair)
+                    | ratios(seconds, "whole run", "two plain runs")
+                    | {"seconds": seconds, "timing": _result(Path(name))["timing"]}
+                )
     return rows
 
 
@@ -176,6 +183,30 @@ def measure_shared(scorer: Scorer, options: argparse.Namespace) -> list[Row]:
     return rows
 
 
+def measure_memory(scorer: Scorer, options: argparse.Namespace) -> list[Row]:
+    """Return the peak memory per backend that works here, for a short and a longer clip."""
+    size, network = options.sizes[0], options.saliency_models[0]
+    names = [options.backend]
+    if options.backend == "auto":
+        names = [
+            name for name in backend_names() if any(each.state == "ready" for each in probe(name))
+        ]
+    rows = []
+    for times in MEMORY_FRAMES:
+        with tempfile.TemporaryDirectory(prefix="roi-accel-bench-") as name:
+            frames = times * options.frames
+            pair = make_pair(scorer, Path(name), frames, size=SIZES[size])
+            setting = _setting(scorer, options, frames, network)
+            for backend in names:
+                command = commands.ours(replace(setting, backend=backend), pair, pair.distorted[:1])
+                peak = peak_mib(command, Path(name))
+                rows.append(
+                    _row(size, 8, network, frames, pair)
+                    | {"backend": backend, "median": peak, "min": peak, "max": peak}
+                )
+    return rows
+
+
 def measure_growth(scorer: Scorer, options: argparse.Namespace) -> list[Row]:
     """Return the seconds of whole runs as frames, pixels and distorted videos grow one by one."""
     network, rows = options.saliency_models[0], []
@@ -195,8 +226,6 @@ def measure_growth(scorer: Scorer, options: argparse.Namespace) -> list[Row]:
                 | {"median": sorted(seconds)[len(seconds) // 2]}
                 | {"min": min(seconds), "max": max(seconds)}
             )
-    # Of all children so far, VMAF's processes among them; the largest of these.
-    rows[-1]["largest_child_mib"] = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
     return rows
 
 
@@ -204,6 +233,7 @@ _MEASURES = {
     "ratio": measure_ratio,
     "plain": measure_plain,
     "shared": measure_shared,
+    "memory": measure_memory,
     "growth": measure_growth,
 }
 
@@ -215,12 +245,13 @@ def _pair(
     frames: int,
     size: tuple[int, int],
     depth: int,
+    kind: str,
 ) -> Pair:
     if options.reference and options.distorted:
         given = (options.reference.resolve(), options.distorted.resolve())
         return Pair(given[0], (given[1],), *size, "yuv420p")
     pair = make_pair(scorer, folder, frames, size=size, bit_depth=depth)
-    return as_raw(scorer, pair) if options.raw else pair
+    return as_raw(scorer, pair) if kind == "raw" else pair
 
 
 def _setting(scorer: Scorer, options: argparse.Namespace, frames: int, network: str) -> Setting:
@@ -240,7 +271,7 @@ def _row(size: str, depth: int, network: str, frames: int, pair: Pair) -> Row:
     return {
         "size": size,
         "bit_depth": depth,
-        "network": Path(network).stem,
+        "network": Path(network).stem.removeprefix("saliency_"),
         "frames": frames,
         "input": "raw" if pair.is_raw else "H.264",
     }
@@ -255,6 +286,7 @@ _TITLES = {
     "ratio": "roi-accel score / two plain VMAF runs",
     "plain": "vmaf-roi-score's steps / roi-accel score",
     "shared": f"{SHARED} distorted videos together / one by one",
+    "memory": "peak MiB of roi-accel score, VMAF's process not counted",
     "growth": "seconds of roi-accel score",
 }
 
@@ -262,7 +294,7 @@ _TITLES = {
 def _table(what: str, rows: list[Row]) -> Table:
     table = Table(title=_TITLES[what], title_justify="left")
     columns = ["size", "bit_depth", "input", "network", "frames"]
-    columns += ["distorted"] if what == "growth" else []
+    columns += {"growth": ["distorted"], "memory": ["backend"]}.get(what, [])
     for heading in (*columns, "median", "min", "max"):
         table.add_column(heading.replace("_", " "))
     for row in rows:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-import platform
 from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -14,7 +13,6 @@ import numpy as np
 
 from roi_accel._version import __version__
 from roi_accel.backends.frame import PixelFormat
-from roi_accel.backends.host import available_cores, processor_name
 from roi_accel.bench.contender import Absent, Contender
 from roi_accel.bench.goals import judge
 from roi_accel.bench.inputs import (
@@ -25,9 +23,9 @@ from roi_accel.bench.inputs import (
     BenchCase,
     alpha_shares,
     bytes_to_move,
-    last_level_cache_bytes,
     make_inputs,
 )
+from roi_accel.bench.machine import machine_facts
 from roi_accel.bench.ours import (
     REFERENCE_BACKEND,
     copy_bytes,
@@ -116,7 +114,7 @@ def run_bench(
         for kernel in options.kernels
         for mask in (MASK_KINDS if kernel != "preprocess" else MASK_KINDS[:1])
     ]
-    load = os.getloadavg()[0]
+    machine = machine_facts()
     measured = []
     for number, case in enumerate(cases):
         if progress is not None:
@@ -126,7 +124,7 @@ def run_bench(
         "schema_version": SCHEMA_VERSION,
         "roi_accel": __version__,
         "date": datetime.now(UTC).date().isoformat(),
-        "machine": _machine(load),
+        "machine": machine | {"load_after": os.getloadavg()[0]},
         "settings": {
             "threads": options.threads,
             "quick": options.quick,
@@ -329,16 +327,3 @@ def _row(
     if device_seconds:
         row["device_seconds_per_frame"] = dict(device_seconds)
     return row
-
-
-def _machine(load: float) -> dict[str, Any]:
-    return {
-        "processor": processor_name(),
-        "cores": available_cores(),
-        "last_level_cache_bytes": last_level_cache_bytes(),
-        "system": f"{platform.system()} {platform.release()} {platform.machine()}",
-        "python": platform.python_version(),
-        "numpy": np.__version__,
-        "load_before": load,
-        "load_after": os.getloadavg()[0],
-    }

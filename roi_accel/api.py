@@ -185,8 +185,12 @@ def raw_geometry(
         msg = "--pix-fmt already says what --pixel-format and --bitdepth say"
         raise InputError(msg, remedy="give one or the other")
     if width is None or height is None or (pix_fmt is None and None in (pixel_format, bitdepth)):
-        msg = "the geometry of raw input is incomplete"
-        raise InputError(msg, remedy=remedy)
+        given = {"--width": width, "--height": height, "the pixel format": pix_fmt or pixel_format}
+        missing = [name for name, value in given.items() if value is None] or ["--bitdepth"]
+        msg = f"the geometry of raw input lacks {', '.join(missing)}"
+        raise InputError(
+            msg, remedy=f"{remedy}; files that say it themselves need none (-w is not --weight)"
+        )
     try:
         if pix_fmt is not None:
             return RawGeometry(width, height, PixelFormat.from_name(pix_fmt))

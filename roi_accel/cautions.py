@@ -7,16 +7,27 @@ from typing import TYPE_CHECKING
 from roi_accel.vmaf import is_unsafe_for_tool
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from roi_accel.assemble import MaskMeans
     from roi_accel.options import ScoreOptions
     from roi_accel.video import VideoInfo
     from roi_accel.vmaf import Scorer
 
+_FEW = 0.1
+"""Share of frames with such a mask that is no reason to doubt it: titles, fades to black."""
+
 
 def cautions(
-    reference: VideoInfo, distorted: VideoInfo, options: ScoreOptions, scorer: Scorer, frames: int
+    reference: VideoInfo,
+    distorted: VideoInfo,
+    options: ScoreOptions,
+    scorer: Scorer,
+    means: Sequence[MaskMeans],
 ) -> tuple[str, ...]:
     """Return a line for each thing about this pair that its reader should know."""
-    found = _colour_differences(reference, distorted)
+    found = [f"{each.path} {each.doubt}" for each in (reference, distorted) if each.doubt]
+    found += _colour_differences(reference, distorted)
     if reference.path.exists() and reference.path.samefile(distorted.path):
         found.append(f"{reference.path} is scored against itself")
     if options.threshold + options.fade > 1.0:
@@ -24,6 +35,8 @@ def cautions(
             f"threshold {options.threshold:g} and fade {options.fade:g} add up to more than 1: "
             "not even the most salient pixel counts fully"
         )
+    found += _masks_of_no_effect(means, options)
+    frames = len(means)
     if options.frame_count is not None and frames < options.frame_count:
         found.append(f"--frame-count is {options.frame_count}, but there are only {frames} frames")
     if scorer.kind == "vmaf" and is_unsafe_for_tool(
@@ -34,6 +47,23 @@ def cautions(
             "may differ from libvmaf's plain code; leave out --vmaf to use an ffmpeg"
         )
     return tuple(found)
+
+
+def _masks_of_no_effect(means: Sequence[MaskMeans], options: ScoreOptions) -> list[str]:
+    """Name frames on which nothing or everything counts, unless `synthetic_mask` asked for it."""
+    if options.synthetic_mask is not None:
+        return []
+    kinds = (
+        ("empty", 0.0, "there the reference is scored against itself; lower --threshold or check"),
+        ("full", 1.0, "there the masked score is the full one; raise --threshold or check"),
+    )
+    found = []
+    for name, alpha, meaning in kinds:
+        count = sum(mean.alpha == alpha for mean in means)
+        if count > _FEW * len(means):
+            what = f"the mask is {name} on {count} of {len(means)} frames"
+            found.append(f"{what}: {meaning} where the mask comes from")
+    return found
 
 
 def _colour_differences(reference: VideoInfo, distorted: VideoInfo) -> list[str]:

@@ -162,7 +162,7 @@ def score_all(
                 saliency_model=source.label,
                 provenance=facts | {"distorted": video_facts(readers[number + 1].info)},
                 warnings=source.warnings
-                + cautions(info, readers[number + 1].info, options, scorer, len(stages.means)),
+                + cautions(info, readers[number + 1].info, options, scorer, stages.means),
                 parity=gate.report(number),
                 timing=timing,
             ),

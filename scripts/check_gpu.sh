@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Checks a machine with an NVIDIA GPU, and keeps what it saw: devices and versions, every test with
-# the GPU required, the parity matrix over devices and execution providers.
+# the GPU required, the parity matrix over devices and execution providers, the kernels'
+# speed beside their peers.
 #
 #     scripts/check_gpu.sh FOLDER
 #
@@ -29,4 +30,6 @@ step tests python -m pytest -q -p no:cacheprovider --require-backend cuda --requ
     --require-backend numba tests/backends tests/parity tests/providers
 step parity roi-accel parity --devices all --eps cpu,cuda --require-backend cuda \
     --json "$results/parity.json" --markdown "$results/parity.md" --overwrite
+step bench roi-accel bench --backends numba,opencl,cuda --sizes 1080p,2160p \
+    --formats yuv420p,yuv420p10le --json "$results/kernels.json" --overwrite
 exit "$status"

@@ -8,6 +8,7 @@ import traceback
 from typing import Annotated
 
 import typer
+from typer.exceptions import TyperException
 
 from roi_accel._version import __version__
 from roi_accel.cli import models, parity
@@ -66,9 +67,12 @@ def main(arguments: list[str] | None = None) -> int:
     debug = "--debug" in arguments
     try:
         with interruptible():
-            app(arguments, standalone_mode=True)
-    except SystemExit as stop:
-        return stop.code if isinstance(stop.code, int) else 1
+            outcome = app(arguments, standalone_mode=False)
+    except SystemExit as stop:  # Typer's way out where nobody reads stdout
+        outcome = stop.code
+    except TyperException as error:
+        _print_usage_error(error)
+        return error.exit_code
     except Interrupted as interrupt:
         print_error("interrupted; nothing was written")
         return interrupt.exit_code
@@ -85,4 +89,16 @@ def main(arguments: list[str] | None = None) -> int:
             return OutputError.exit_code
         print_error(f"internal error: {type(error).__name__}: {error}; run again with --debug")
         return INTERNAL_ERROR
-    return 0
+    return outcome if isinstance(outcome, int) else 0
+
+
+def _print_usage_error(error: TyperException) -> None:
+    """Print one line for a command that was typed wrongly, in place of Typer's box of several.
+
+    The message is empty where a command without arguments has printed its help already.
+    """
+    message = error.format_message().replace("Value error, ", "").rstrip(".")
+    if message:
+        context = getattr(error, "ctx", None)
+        path = context.command_path if context else app.info.name
+        print_error(f"{message}{'' if message.endswith('?') else ';'} see {path} --help")

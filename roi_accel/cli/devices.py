@@ -14,6 +14,8 @@ from roi_accel.cli.console import write_stdout
 from roi_accel.inventory import Inventory, take_inventory
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from roi_accel.backends.protocol import DeviceStatus
 
 _MIB = 1 << 20
@@ -32,6 +34,14 @@ def devices(
         return
     console = Console(highlight=False, emoji=False)
     console.print(_backend_table(inventory))
+    _print_remedies(
+        console,
+        (
+            (f"{name} ({status.state})", status.remedy)
+            for name, found in inventory.backends.items()
+            for status in found
+        ),
+    )
     console.print(f"auto takes {escape(inventory.auto)}", soft_wrap=True)
     console.print()
     providers = ", ".join(inventory.providers) or "none"
@@ -39,13 +49,24 @@ def devices(
         f"ONNX Runtime {escape(inventory.onnxruntime)}: {escape(providers)}", soft_wrap=True
     )
     console.print(_provider_table(inventory))
+    _print_remedies(
+        console,
+        ((f"{match.provider} for {match.device}", match.remedy) for match in inventory.matches),
+    )
     console.print()
     console.print(_scorer_table(inventory))
 
 
+def _print_remedies(console: Console, remedies: Iterable[tuple[str, str]]) -> None:
+    """Print what mends each thing on a line of its own, unwrapped, so that it can be copied."""
+    for what, remedy in dict.fromkeys(remedies):
+        if remedy:
+            console.print(f"[bold]{escape(what)}:[/] {escape(remedy)}", soft_wrap=True)
+
+
 def _backend_table(inventory: Inventory) -> Table:
     table = Table(title="Backends and devices", title_justify="left")
-    for heading in ("backend", "device", "state", "what", "remedy"):
+    for heading in ("backend", "device", "state", "what"):
         table.add_column(heading, overflow="fold")
     for name, found in inventory.backends.items():
         for status in found:
@@ -54,14 +75,13 @@ def _backend_table(inventory: Inventory) -> Table:
                 escape(status.device),
                 f"[green]{status.state}[/]" if status.state == "ready" else status.state,
                 escape(_describe(status)),
-                escape(status.remedy),
             )
     return table
 
 
 def _provider_table(inventory: Inventory) -> Table:
     table = Table(title="What the saliency network runs on", title_justify="left")
-    for heading in ("backend", "device", "provider", "in this onnxruntime", "remedy"):
+    for heading in ("backend", "device", "provider", "in this onnxruntime"):
         table.add_column(heading, overflow="fold")
     for match in inventory.matches:
         table.add_row(
@@ -69,7 +89,6 @@ def _provider_table(inventory: Inventory) -> Table:
             escape(match.device),
             match.provider,
             "no" if match.remedy else "[green]yes[/]",
-            escape(match.remedy),
         )
     return table
 

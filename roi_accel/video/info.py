@@ -79,6 +79,8 @@ class VideoInfo:
         FFmpeg's name; None for raw video and Y4M.
     transfer : str or None
         FFmpeg's name of the transfer characteristic, such as ``smpte2084``; None if unspecified.
+    doubt : str
+        Why the geometry that the user gave looks wrong, "" if it does not.
     """
 
     path: Path
@@ -95,6 +97,7 @@ class VideoInfo:
     frame_rate: Fraction | None = None
     codec: str | None = None
     transfer: str | None = None
+    doubt: str = ""
 
 
 class VideoReader(Protocol):

@@ -57,6 +57,8 @@ _COMMON_SIZES = (
 )
 _MOST_SUGGESTIONS = 4
 _SAMPLED_BYTES = 1 << 16
+_BYTE = 8
+_BRIGHTER_THAN_BLACK = 64
 
 
 class RawReader(CheckedReader):
@@ -107,6 +109,7 @@ def open_raw(source: SourceFile, geometry: RawGeometry) -> RawReader:
         colour_range_source="assumed",
         frame_count=count,
         estimated_frame_count=count,
+        doubt=_doubt(source, geometry.pixel_format),
     )
     return RawReader(info, source)
 
@@ -164,16 +167,27 @@ def suggest_geometries(source: SourceFile, named: PixelFormat | None = None) -> 
     return ", ".join(text for _, _, text in sorted(found)[:_MOST_SUGGESTIONS])
 
 
+def _doubt(source: SourceFile, pixel_format: PixelFormat) -> str:
+    """Say so where samples read as 8 bits look like wider ones, whose bytes would be compared."""
+    depth = _apparent_depth(source)
+    if pixel_format.bit_depth != _BYTE or depth == _BYTE:
+        return ""
+    return f"is read as {pixel_format.name}, but its samples look like {depth} bits; see --pix-fmt"
+
+
 def _apparent_depth(source: SourceFile) -> int:
     """Return the bit depth that the file's first samples look like: 8 unless all words are small.
 
-    Two samples of 8 bits are hardly ever a small 16-bit word, all over a picture's first rows.
+    Two samples of 8 bits are hardly ever a small 16-bit word all over a picture's first rows,
+    unless it is black there; then no low byte is large either.
     """
     try:
         with source.location.open("rb") as file:
             sampled = file.read(_SAMPLED_BYTES)
     except OSError:
-        return 8
+        return _BYTE
     words = np.frombuffer(sampled[: len(sampled) // 2 * 2], "<u2")
     largest = int(words.max(initial=0))
-    return next((depth for depth in (10, 12) if 0 < largest < 1 << depth), 8)
+    if int((words & 0xFF).max(initial=0)) < _BRIGHTER_THAN_BLACK:
+        return _BYTE
+    return next((depth for depth in (10, 12) if largest < 1 << depth), _BYTE)

@@ -13,6 +13,8 @@ from roi_accel.bench import commands
 from roi_accel.bench.alternate import alternate, ratios
 from roi_accel.bench.clips import as_raw, make_pair
 from roi_accel.bench.commands import Setting
+from roi_accel.bench.memory import peak_mib
+from roi_accel.bench.run_goals import judge_runs
 from roi_accel.errors import InputError
 from roi_accel.vmaf import find_scorer
 
@@ -31,7 +33,18 @@ def bench(*arguments: str) -> subprocess.CompletedProcess[str]:
 
 def test_whole_runs_are_measured_beside_plain_ones(tmp_path: Path) -> None:
     path = tmp_path / "figures.json"
-    arguments = ["--sizes", "720p", "--depths", "10", "--raw", "--frames", "3", "--repeats", "1"]
+    arguments = [
+        "--sizes",
+        "720p",
+        "--depths",
+        "10",
+        "--inputs",
+        "raw",
+        "--frames",
+        "3",
+        "--repeats",
+        "1",
+    ]
     done = bench("--what", "ratio", *arguments, "--json", str(path))
     assert done.returncode == 0, done.stderr
     report = json.loads(path.read_text())
@@ -71,6 +84,41 @@ def test_vmaf_roi_scores_steps_give_nearly_our_scores(tiny_network: Path, tmp_pa
     assert theirs["vmaf_full"] == pytest.approx(ours["vmaf_full"], abs=1e-5)
     assert theirs["vmaf_masked"] == pytest.approx(ours["vmaf_masked"], abs=0.5)
     assert ours["vmaf_masked"] > ours["vmaf_full"] + 1
+
+
+def test_memory_is_that_of_our_process_alone(tmp_path: Path) -> None:
+    child = "import subprocess, sys; b = bytearray(400 << 20); "
+    child += "subprocess.run([sys.executable, '-c', 'b = bytearray(900 << 20)'])"
+    assert 400 < peak_mib([sys.executable, "-c", child], tmp_path) < 600
+
+
+def test_a_command_that_fails_has_no_peak(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="exit code 3"):
+        peak_mib([sys.executable, "-c", "raise SystemExit(3)"], tmp_path)
+
+
+def test_memory_is_told_for_each_length(tmp_path: Path) -> None:
+    path = tmp_path / "figures.json"
+    done = bench(
+        *("--what", "memory", "--sizes", "720p", "--frames", "2", "--backend", "numpy"),
+        *("--json", str(path)),
+    )
+    assert done.returncode == 0, done.stderr
+    rows = json.loads(path.read_text())["memory"]
+    assert [(row["backend"], row["frames"]) for row in rows] == [("numpy", 2), ("numpy", 8)]
+    assert all(row["median"] > 50 for row in rows)
+
+
+def test_goals_are_judged_by_the_worst_row() -> None:
+    row = {"size": "1080p", "bit_depth": 8, "network": "student_v2", "input": "H.264"}
+    report = {"shared": [row | {"median": 0.7}], "memory": [row | {"median": m} for m in (9, 900)]}
+    goals = {goal["what"]: goal for goal in judge_runs(report)}
+    shared = goals["4 distorted videos together / one by one"]
+    assert (shared["measured"], shared["met"]) == (0.7, True)
+    memory = goals["peak memory in MiB, VMAF's process not counted"]
+    assert (memory["measured"], memory["met"]) == (900, False)
+    steps = goals["vmaf-roi-score's steps / whole run"]
+    assert (steps["measured"], steps["met"]) == (None, None)
 
 
 def test_what_is_no_size_is_refused() -> None:

@@ -39,7 +39,7 @@ def arguments(tiny_pair: Pair) -> list[object]:
         (["--saliency-size", "huge"], 2, "'huge' is neither 'native' nor"),
         (["--synthetic-mask", "2"], 2, "--synthetic-mask must be a number in [0, 1]"),
         (["--roi", "0,0,8,8"], 2, "--roi and --synthetic-mask were given"),
-        (["-w", "96"], 2, "the geometry of raw input is incomplete"),
+        (["-w", "96"], 2, "the geometry of raw input lacks --height, the pixel format"),
         (["-w", "96", "--height", "64", "-p", "421", "-b", "8"], 2, "subsampling must be one of"),
         (["-w", "96", "--height", "64", "--pix-fmt", "nv12"], 2, "unknown pixel format 'nv12'"),
         (["-m", "vmaf_v0.6.1"], 2, "built-in version or a file"),
@@ -88,10 +88,11 @@ def test_network_of_nan_is_a_model_error_that_names_the_frame(
     "usage",
     [["score"], ["score", "--nonsense"], ["nonsense"], ["score", "-r", "a", "--threads", "x"]],
 )
-def test_wrong_usage_is_code_2_without_a_traceback(usage: list[str]) -> None:
+def test_wrong_usage_is_code_2_and_one_line_that_names_the_help(usage: list[str]) -> None:
     done = run(*usage)
     assert done.returncode == 2
-    assert "Traceback" not in done.stderr
+    assert_one_line(done.stderr)
+    assert "--help" in done.stderr
     assert done.stdout == ""
 
 

@@ -104,6 +104,23 @@ def test_the_depth_that_samples_look_like_is_suggested_first(tmp_path: Path, dep
     assert f"640x360 {pixel_format.name} (2 frames)" in caught.value.remedy
 
 
+def test_wider_samples_read_as_8_bits_are_doubted(tmp_path: Path) -> None:
+    path = tmp_path / "clip.yuv"
+    path.write_bytes(np.resize(np.arange(64, 940, dtype="<u2"), 64 * 48 * 3 // 2).tobytes())
+    with open_video(path, raw=RawGeometry(64, 48, PixelFormat("420", 8))) as reader:
+        assert "10 bits" in reader.info.doubt
+    with open_video(path, raw=RawGeometry(64, 48, PixelFormat("420", 10))) as reader:
+        assert not reader.info.doubt
+
+
+@pytest.mark.parametrize("value", [0, 5, 16, 128, 255])
+def test_flat_8_bit_frames_are_not_doubted(tmp_path: Path, value: int) -> None:
+    path = tmp_path / "clip.yuv"
+    path.write_bytes(bytes([value]) * (64 * 48 * 3 // 2))
+    with open_video(path, raw=RawGeometry(64, 48, PixelFormat("420", 8))) as reader:
+        assert not reader.info.doubt
+
+
 def test_a_size_in_the_name_is_suggested_even_if_uncommon(tmp_path: Path) -> None:
     path = tmp_path / "odd_101x67_25fps.yuv"
     path.write_bytes(bytes(P8.frame_bytes(101, 67) * 2))
