@@ -177,15 +177,16 @@ def work(name: str, inputs: int, first_seed: int, folder: Path) -> None:
 
     batch = 0
     while tally.tried < inputs:
-        rules = settings(
+        rules: Any = settings(
             max_examples=BATCH,
             database=None,
             deadline=None,
             phases=[Phase.generate],
             suppress_health_check=list(HealthCheck),
         )
-        seeded: Any = seed(first_seed + batch)
-        seeded(rules(given(strategy)(attempt)))()
+        seeded: Any = seed(first_seed + batch)  # hypothesis's decorators have no types
+        given_inputs: Any = given(strategy)
+        seeded(rules(given_inputs(attempt)))()
         batch += 1
 
 
