@@ -81,7 +81,7 @@ def test_a_leak_is_found(
             (temporary / str(number)).touch()
             kept.append(number)
         else:
-            kept.append(b"x" * (1 << 18))
+            kept.append(b"x" * (4 << 20))  # more than what earlier tests freed can hide
 
     monkeypatch.setattr(soak, "ways", lambda _: [leak])
     faults = soak.soak_api((tmp_path / "a", tmp_path / "b"), 40, temporary)
