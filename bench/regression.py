@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import statistics
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -12,6 +13,9 @@ from roi_accel.errors import InputError
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
+
+MAX_BYTES = 16 << 20
+"""Far beyond any report."""
 
 _AGAIN = "write one with roi-accel bench --json FILE"
 
@@ -45,18 +49,27 @@ def read_report(path: Path) -> dict[str, Any]:
         It cannot be read, or is no report of this version.
     """
     try:
-        report = json.loads(path.read_text("utf-8"))
+        with path.open("rb") as stream:
+            content = stream.read(MAX_BYTES + 1)
+        if len(content) > MAX_BYTES:
+            msg = f"{path} is larger than {MAX_BYTES >> 20} MiB, which no report is"
+            raise InputError(msg, remedy=_AGAIN)
+        report = json.loads(content.decode("utf-8"))
     except OSError as error:
         msg = f"cannot read {path}: {error.strerror or error}"
         raise InputError(msg, remedy=_AGAIN) from error
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         msg = f"{path} is not JSON: {error}"
         raise InputError(msg, remedy=_AGAIN) from error
-    if not (isinstance(report, dict) and "cases" in report and "settings" in report):
+    if not (
+        isinstance(report, dict)
+        and isinstance(report.get("cases"), list)
+        and isinstance(report.get("settings"), dict)
+    ):
         msg = f"{path} is no report of roi-accel bench"
         raise InputError(msg, remedy=_AGAIN)
     if report.get("schema_version") != 1:
-        msg = f"{path} has schema_version {report.get('schema_version')}, expected 1"
+        msg = f"{path} has schema_version {_shown(report.get('schema_version'))}, expected 1"
         raise InputError(msg, remedy=_AGAIN)
     return report
 
@@ -66,7 +79,7 @@ def check_settings(old: Mapping[str, Any], settings: Mapping[str, object]) -> No
     for name, now in settings.items():
         before = old["settings"].get(name)
         if before != now:
-            msg = f"the old report was made with {name} {before}, this one would be with {now}"
+            msg = f"the old report was made with {name} {_shown(before)}, this one has {now}"
             raise InputError(msg, remedy="compare runs with the same options")
 
 
@@ -116,10 +129,28 @@ def _ratios(report: Mapping[str, Any]) -> dict[tuple[str, str], dict[str, float]
     try:
         for case in report["cases"]:
             for row in case["rows"]:
-                peers = {peer: spread["median"] for peer, spread in row.get("ratios", {}).items()}
+                ratios = row.get("ratios", {})
+                peers = {peer: _ratio(spread["median"]) for peer, spread in ratios.items()}
                 if peers:
                     found[case["name"], row["name"]] = peers
-    except (KeyError, TypeError, AttributeError) as error:
-        msg = f"a report lacks {error}"
+    except KeyError as error:
+        msg = f"a report lacks {_shown(error.args[0])}"
+        raise InputError(msg, remedy=_AGAIN) from error
+    except (TypeError, ValueError, AttributeError, OverflowError) as error:
+        msg = f"a report is damaged: {error}"
         raise InputError(msg, remedy=_AGAIN) from error
     return found
+
+
+def _ratio(value: float) -> float:
+    """Return a ratio of two times, which nothing but a positive number can be."""
+    ratio = float(value)
+    if isinstance(value, str | bool) or not (math.isfinite(ratio) and ratio > 0):
+        msg = f"a ratio is {_shown(value)}, expected a number above 0"
+        raise ValueError(msg)
+    return ratio
+
+
+def _shown(value: object) -> str:
+    """Return the beginning of a value for a message."""
+    return repr(value)[:80]

@@ -24,8 +24,11 @@ if TYPE_CHECKING:
 
     from roi_accel.parity.tolerance import Tolerance
 
-MAX_BYTES = 1 << 20
-"""Far beyond any calibration."""
+MAX_BYTES = 256 << 10
+"""Far beyond any calibration: two thousand rules."""
+
+MAX_DOTS = 64
+"""In a line: tomllib takes time and memory that grow with the square of a dotted key's parts."""
 
 _KEYS = {"device": str, "stage": str, "dtype": str, "tolerance": float, "reason": str}
 _REQUIRED = ("device", "stage", "tolerance")
@@ -151,6 +154,10 @@ def read_calibration(path: Path) -> Calibration:
     if len(content) > MAX_BYTES:
         msg = f"{path} is larger than {MAX_BYTES} bytes, which no calibration is"
         raise InputError(msg, remedy=_REMEDY)
+    for number, line in enumerate(content.split(b"\n"), 1):
+        if line.count(b".") > MAX_DOTS:
+            msg = f"{path}, line {number}: has more than {MAX_DOTS} dots, which no rule has"
+            raise InputError(msg, remedy=_REMEDY)
     try:
         document = tomllib.loads(content.decode("utf-8"))
     except (ValueError, RecursionError) as error:  # Python's own limit on digits is a ValueError.

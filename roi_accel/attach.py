@@ -53,6 +53,12 @@ _BUILDS = frozenset(
 """The packages that install the module ``onnxruntime``, each over the others."""
 
 _MANY_OPERATORS = 6
+_FOLDED_BYTES = 64 << 20
+"""Largest constant that is computed on opening a network: a tiny file can ask for gigabytes.
+
+ONNX Runtime before 1.27 knows no such limit.
+"""
+
 _MODEL_REMEDY = "see docs/models.md for the contract a network must keep"
 
 
@@ -206,6 +212,11 @@ class NetworkSession:
         # Spinning threads would take the processor from VMAF, which runs at the same time.
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         options.add_session_config_entry("session.record_ep_graph_assignment_info", "1")
+        # ONNX Runtime's own format would be read too, past every check of the ONNX one.
+        options.add_session_config_entry("session.load_model_format", "ONNX")
+        options.add_session_config_entry(
+            "optimization.constant_folding_max_output_size_in_bytes", str(_FOLDED_BYTES)
+        )
         return options
 
     def _remedy(self, plan: ProviderPlan) -> str:

@@ -16,6 +16,7 @@ import platformdirs
 from roi_accel.download import DEFAULT_LIMITS, Limits, download, shown
 from roi_accel.errors import ModelError
 from roi_accel.files import sha256_of
+from roi_accel.onnx_file import MAX_BYTES
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -345,13 +346,17 @@ def _cached_files(model: KnownModel) -> list[tuple[Path, str]]:
 def _checked_sha256(path: Path) -> str:
     """Return the SHA-256 of the regular file at `path`; FileNotFoundError or ModelError if none."""
     try:
-        mode = path.stat().st_mode
+        status = path.stat()
+        mode = status.st_mode
         if stat.S_ISDIR(mode):
             msg = f"{path} is a folder, not a saliency network"
             raise ModelError(msg, remedy="a network is one .onnx file")
         if not stat.S_ISREG(mode):  # A device or a pipe may never end.
             msg = f"{path} is no regular file"
             raise ModelError(msg, remedy="save the network to a file and name that")
+        if status.st_size > MAX_BYTES:
+            msg = f"{path} has {status.st_size} bytes; a network has at most {MAX_BYTES >> 20} MiB"
+            raise ModelError(msg, remedy="check that the file is a saliency network")
         return sha256_of(path)
     except (FileNotFoundError, NotADirectoryError) as error:
         raise FileNotFoundError(str(error)) from error

@@ -12,6 +12,7 @@ import numpy as np
 from roi_accel.attach import NetworkSession
 from roi_accel.backends.plan import ModelSize
 from roi_accel.errors import BackendUnavailable, InputError, ModelError
+from roi_accel.onnx_file import MAX_BYTES, NotSelfContainedError, check_self_contained
 from roi_accel.providers import CPU_PROVIDER, CUDA_PROVIDER, TENSORRT_PROVIDER
 from roi_accel.runtime import first_line, import_onnxruntime
 
@@ -136,8 +137,7 @@ class SaliencyNetwork:
     ) -> None:
         self.model = model
         onnxruntime = import_onnxruntime()
-        # The very bytes whose hash the result records, whatever happens to the file meanwhile; and
-        # a network given as bytes cannot read further files.
+        # The very bytes whose hash the result records, whatever happens to the file meanwhile.
         content = _read_model(model)
         self._opened = NetworkSession(
             onnxruntime, content, plan, path=model.path, threads=threads, strict=strict_ep
@@ -146,6 +146,10 @@ class SaliencyNetwork:
         session = self._opened.session
         try:
             _check_contract(model.name, session)
+        except UnicodeDecodeError as error:  # ONNX Runtime hands on what is in the file.
+            self.close()
+            msg = f"network {model.name} has a name that is not text in UTF-8"
+            raise ModelError(msg, remedy=_CONTRACT_REMEDY) from error
         except ModelError:
             self.close()
             raise
@@ -257,13 +261,19 @@ class SaliencyNetwork:
 
 def _read_model(model: ResolvedModel) -> bytes:
     try:
-        content = model.path.read_bytes()
+        with model.path.open("rb") as stream:
+            content = stream.read(MAX_BYTES + 1)
     except OSError as error:
         msg = f"{model.path} cannot be read: {error.strerror}"
         raise ModelError(msg, remedy="check the file") from error
     if hashlib.sha256(content).hexdigest() != model.sha256:
         msg = f"{model.path} changed while it was being opened"
         raise ModelError(msg, remedy="try again")
+    try:
+        check_self_contained(content)
+    except NotSelfContainedError as error:
+        msg = f"{model.path} cannot be loaded as an ONNX network: {error}"
+        raise ModelError(msg, remedy=_CONTRACT_REMEDY) from error
     return content
 
 

@@ -64,7 +64,8 @@ def read_log(path: Path, *, frames_fed: int, subsample: int, scores: tuple[str, 
         msg = f"VMAF left no usable log ({type(error).__name__}: {error})"
         raise ScorerError(msg, remedy=_REMEDY) from error
     expected = tuple(range(0, frames_fed, subsample))
-    if numbers != expected:
+    # True and 1.0 equal 1, but are no frame's number.
+    if numbers != expected or not all(type(number) is int for number in numbers):
         msg = (
             f"VMAF scored {len(numbers)} frames where {len(expected)} were expected "
             f"({frames_fed} frames fed, every {subsample}. scored)"
@@ -72,7 +73,7 @@ def read_log(path: Path, *, frames_fed: int, subsample: int, scores: tuple[str, 
         raise ScorerError(msg, remedy=_REMEDY)
     for name in scores:
         if name not in metrics:
-            msg = f"VMAF's log has no score {name!r}; it has {', '.join(map(str, metrics))}"
+            msg = f"VMAF's log has no score {name!r}; it has {', '.join(map(_shown, metrics))}"
             raise ScorerError(msg, remedy=_REMEDY)
     for name, values in metrics.items():
         _check_finite(name, values)
@@ -98,5 +99,10 @@ def _check_finite(name: str, values: tuple[Any, ...]) -> None:
         is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
         # JSON's whole numbers may be too large for a float; a NaN compares false.
         if not (is_number and abs(value) <= sys.float_info.max):
-            msg = f"VMAF's {name} of scored frame {number} is {value!r}, not a number"
+            msg = f"VMAF's {_shown(name)} of scored frame {number} is {_shown(value)}, not a number"
             raise ScorerError(msg, remedy=_REMEDY)
+
+
+def _shown(value: object) -> str:
+    """Return the beginning of a value for a message, without what no terminal can show."""
+    return (value if isinstance(value, str) and value.isprintable() else repr(value))[:80]

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from roi_accel.errors import InputError
-from roi_accel.parity.calibration import Calibration, read_calibration
+from roi_accel.parity.calibration import MAX_BYTES, Calibration, read_calibration
 from roi_accel.parity.tolerance import INTEGER_STAGES, STAGES, TABLE, table_tolerance
 
 if TYPE_CHECKING:
@@ -166,6 +166,7 @@ def test_loosening_needs_a_reason_and_tightening_does_not(read) -> None:  # noqa
         (rule(stage='"score"', dtype='"float16"'), "stage 'score' has no float16"),
         (rule() + rule(), "rule 2: device 'opencl:\\*' and stage 'saliency' are already in"),
         ("x = " + "[" * 5000, "is not TOML"),
+        ("\n" + ".".join(["a"] * 6000) + " = 1", "line 2: has more than 64 dots"),
     ],
 )
 def test_a_bad_file_is_refused_with_its_place(
@@ -183,5 +184,5 @@ def test_a_huge_file_is_not_read(tmp_path: Path) -> None:
     path = tmp_path / "fleet.toml"
     with path.open("wb") as stream:
         stream.truncate(10**9)
-    with pytest.raises(InputError, match="larger than 1048576 bytes"):
+    with pytest.raises(InputError, match=f"larger than {MAX_BYTES} bytes"):
         read_calibration(path)

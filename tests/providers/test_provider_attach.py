@@ -280,6 +280,8 @@ def test_every_session_is_repeatable_exact_about_its_nodes_and_leaves_the_cores_
     assert options.entries == {
         "session.intra_op.allow_spinning": "0",
         "session.record_ep_graph_assignment_info": "1",
+        "session.load_model_format": "ONNX",
+        "optimization.constant_folding_max_output_size_in_bytes": str(64 << 20),
     }
 
 

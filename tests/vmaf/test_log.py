@@ -176,3 +176,22 @@ def test_a_name_that_stands_twice_is_refused(log: Path) -> None:
     )
     with pytest.raises(ScorerError, match="'vmaf' twice"):
         read_log(log, frames_fed=1, subsample=1, scores=("vmaf",))
+
+
+@pytest.mark.parametrize("number", [True, 1.0])
+def test_frame_number_that_merely_equals_the_right_one_is_refused(
+    log: Path, number: object
+) -> None:
+    whole = content()
+    whole["frames"][1]["frameNum"] = number
+    with pytest.raises(ScorerError, match="were expected"):
+        read(log, json.dumps(whole))
+
+
+def test_message_about_an_unprintable_metric_can_be_printed(log: Path) -> None:
+    whole = content()
+    for frame in whole["frames"]:
+        frame["metrics"]["\ud800"] = None
+    with pytest.raises(ScorerError, match="of scored frame 0 is None") as caught:
+        read(log, json.dumps(whole))
+    str(caught.value).encode()
