@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import signal
 import subprocess
 import tempfile
@@ -36,6 +37,10 @@ _POLL_SECONDS = 0.1
 _EXIT_SECONDS = 5.0
 _RELEASE_SECONDS = 1.0
 _TAIL_LINES = 12
+
+# ffmpeg heads its lines with "[libvmaf @ 0x55d0c8a3b2c0]": the address helps nobody, and makes two
+# reports of one fault differ.
+_ADDRESSED_HEAD = re.compile(r"\[([^\[\]]+?) @ (?:0x)?[0-9a-fA-F]+\]")
 
 
 class Scoring:
@@ -217,7 +222,8 @@ class _Process:
     def last_words(self) -> str:
         """Return the end of what the process wrote to stderr, on one line."""
         self._listener.join(_EXIT_SECONDS)
-        return " | ".join(line for line in self._tail if line.strip())
+        lines = (_ADDRESSED_HEAD.sub(r"\1:", line) for line in self._tail)
+        return " | ".join(line for line in lines if line.strip())
 
     def kill(self) -> None:
         """End the process and all it started."""
