@@ -89,13 +89,17 @@ class Scoring:
                 self._offer(process, writer, streams[stream])
         self._frames_fed += 1
 
-    def finish(self) -> list[VmafLog]:
-        """End the streams, wait for the scorer, and return one checked log per variant."""
+    def end(self) -> None:
+        """End the streams, and wait for the scorer to end without complaint."""
         for process in self._processes:
             for writer in process.writers.values():
                 self._offer(process, writer, None)
         for process in self._processes:
             self._await_end(process)
+
+    def finish(self) -> list[VmafLog]:
+        """End the streams, wait for the scorer, and return one checked log per variant."""
+        self.end()
         return [self._read_log(variant + 1) for variant in range(self._request.variants)]
 
     def _read_log(self, variant: int) -> VmafLog:
