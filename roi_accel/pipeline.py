@@ -34,6 +34,7 @@ from roi_accel.vmaf import (
     is_unsafe_for_tool,
     parse_features,
     parse_models,
+    try_models,
 )
 
 if TYPE_CHECKING:
@@ -136,6 +137,7 @@ def score_all(
                 threads=shares.vmaf,
                 subsample=options.subsample,
             )
+            try_models(scorer, request)
             scoring = resources.enter_context(Scoring(scorer, request))
         stages = Stages(readers, source, session, gate, scoring, stopwatch, progress)
         stages.feed_all(options)

@@ -18,13 +18,15 @@ from roi_accel.cli.demo import demo
 from roi_accel.cli.devices import devices
 from roi_accel.cli.interrupt import Interrupted, interruptible
 from roi_accel.cli.score import score
-from roi_accel.errors import OutputError, RoiAccelError
+from roi_accel.errors import BackendUnavailable, OutputError, RoiAccelError
 
 INTERNAL_ERROR = 70
 """A fault of this program itself (EX_SOFTWARE of sysexits.h), never of the input."""
 
 _OUTPUT_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 """What writing to a full disk raises, wherever it is written from."""
+
+_LESS_MEMORY = "lower --threads, or score fewer videos or regions at once"
 
 app = typer.Typer(
     name="roi-accel",
@@ -81,6 +83,11 @@ def main(arguments: list[str] | None = None) -> int:
             traceback.print_exc()
         print_error(str(error))
         return error.exit_code
+    except MemoryError as error:
+        if debug:
+            traceback.print_exc()
+        print_error(f"memory ran out{_told(error)}; {_LESS_MEMORY}")
+        return BackendUnavailable.exit_code
     except Exception as error:  # noqa: BLE001 - the last line of defence
         if debug:
             traceback.print_exc()
@@ -90,6 +97,11 @@ def main(arguments: list[str] | None = None) -> int:
         print_error(f"internal error: {type(error).__name__}: {error}; run again with --debug")
         return INTERNAL_ERROR
     return outcome if isinstance(outcome, int) else 0
+
+
+def _told(error: MemoryError) -> str:
+    """Return what NumPy says of the array that found no room; Python itself says nothing."""
+    return f" ({error})" if str(error) else ""
 
 
 def _print_usage_error(error: TyperException) -> None:

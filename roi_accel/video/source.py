@@ -91,7 +91,7 @@ def _status(path: Path, location: Path | None = None) -> os.stat_result:
         return (location or path).stat()
     except FileNotFoundError as error:
         msg = f"{shown(path)}: no such file"
-        raise InputError(msg) from error
+        raise InputError(msg, remedy="check the path, or name a file that exists") from error
     except OSError as error:
         raise unreadable(path, error) from error
     except ValueError as error:  # a NUL in the name

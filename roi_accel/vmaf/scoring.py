@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import signal
 import subprocess
 import tempfile
@@ -36,6 +37,10 @@ _POLL_SECONDS = 0.1
 _EXIT_SECONDS = 5.0
 _RELEASE_SECONDS = 1.0
 _TAIL_LINES = 12
+
+# ffmpeg heads its lines with "[libvmaf @ 0x55d0c8a3b2c0]": the address helps nobody, and makes two
+# reports of one fault differ.
+_ADDRESSED_HEAD = re.compile(r"\[([^\[\]]+?) @ (?:0x)?[0-9a-fA-F]+\]")
 
 
 class Scoring:
@@ -84,13 +89,17 @@ class Scoring:
                 self._offer(process, writer, streams[stream])
         self._frames_fed += 1
 
-    def finish(self) -> list[VmafLog]:
-        """End the streams, wait for the scorer, and return one checked log per variant."""
+    def end(self) -> None:
+        """End the streams, and wait for the scorer to end without complaint."""
         for process in self._processes:
             for writer in process.writers.values():
                 self._offer(process, writer, None)
         for process in self._processes:
             self._await_end(process)
+
+    def finish(self) -> list[VmafLog]:
+        """End the streams, wait for the scorer, and return one checked log per variant."""
+        self.end()
         return [self._read_log(variant + 1) for variant in range(self._request.variants)]
 
     def _read_log(self, variant: int) -> VmafLog:
@@ -217,7 +226,8 @@ class _Process:
     def last_words(self) -> str:
         """Return the end of what the process wrote to stderr, on one line."""
         self._listener.join(_EXIT_SECONDS)
-        return " | ".join(line for line in self._tail if line.strip())
+        lines = (_ADDRESSED_HEAD.sub(r"\1:", line) for line in self._tail)
+        return " | ".join(line for line in lines if line.strip())
 
     def kill(self) -> None:
         """End the process and all it started."""
