@@ -221,7 +221,10 @@ class _Process:
         how = _ending(self.status) if self.wait(_EXIT_SECONDS) else "but went on running"
         said = self.last_words()
         msg = f"{self._name} {what} ({how})" + (f": {said}" if said else ", saying nothing")
-        return ScorerError(msg, remedy="check --model and --feature, or try another --vmaf")
+        remedy = "check --model and --feature, or try another --vmaf"
+        if (self.status or 0) < 0:  # A signal: nothing that its options could have caused.
+            remedy = "run again, with fewer --threads if memory is short, or try another --vmaf"
+        return ScorerError(msg, remedy=remedy)
 
     def last_words(self) -> str:
         """Return the end of what the process wrote to stderr, on one line."""
