@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import re
 import signal
 import subprocess
@@ -17,6 +16,7 @@ from typing import TYPE_CHECKING, Self
 from roi_accel.errors import OutputError, ScorerError
 from roi_accel.vmaf.commands import Launch, ScoringRequest, log_name, plan_launches
 from roi_accel.vmaf.log import VmafLog, read_log
+from roi_accel.vmaf.starting import kill, start
 from roi_accel.vmaf.streams import StreamWriter
 
 if TYPE_CHECKING:
@@ -164,21 +164,20 @@ class _Process:
         command = launch.arguments(pipes)
         self._name = Path(command[0]).name
         try:
-            # Its own session, so that a Ctrl-C at the terminal reaches us first and we end it.
-            self._process = subprocess.Popen(  # noqa: S603 - a list, no shell
-                command,
-                cwd=folder,
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.DEVNULL,
-                stderr=subprocess.PIPE,
-                pass_fds=pipes,
-                start_new_session=True,
-            )
+            self._process = start(command, folder=folder, pipes=pipes)
         except OSError as error:
             for writer in self.writers.values():
                 writer.close(_RELEASE_SECONDS)
             msg = f"{command[0]} cannot be started: {error}"
             raise ScorerError(msg, remedy="check --vmaf") from error
+        try:
+            self._serve()
+        except BaseException:
+            self.kill()
+            raise
+
+    def _serve(self) -> None:
+        """Start the threads that listen to the process and write to it."""
         self._tail: deque[str] = deque(maxlen=_TAIL_LINES)
         self._listener = threading.Thread(target=self._listen, daemon=True)
         self._listener.start()
@@ -234,9 +233,7 @@ class _Process:
 
     def kill(self) -> None:
         """End the process and all it started."""
-        with contextlib.suppress(ProcessLookupError, PermissionError):
-            os.killpg(self._process.pid, signal.SIGKILL)
-        self._process.wait()
+        kill(self._process)
 
     def __enter__(self) -> Self:
         return self
