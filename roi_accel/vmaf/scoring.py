@@ -216,7 +216,16 @@ class _Process:
         return now - self._last_progress
 
     def failure(self, *, what: str) -> ScorerError:
-        """Return the error that says how this process ended, in its own last words."""
+        """Return the error that says how this process ended, in its own last words.
+
+        Raises
+        ------
+        MemoryError
+            It ended because there was no memory to write a frame with.
+        """
+        for writer in self.writers.values():
+            if writer.error is not None:
+                raise writer.error
         how = _ending(self.status) if self.wait(_EXIT_SECONDS) else "but went on running"
         said = self.last_words()
         msg = f"{self._name} {what} ({how})" + (f": {said}" if said else ", saying nothing")
