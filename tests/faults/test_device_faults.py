@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib
 import re
-import subprocess
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +12,7 @@ import pytest
 from attempts import Attempt
 
 if TYPE_CHECKING:
+    import subprocess
     from collections.abc import Callable
 
     from conftest import Pair
@@ -78,7 +78,12 @@ def test_a_device_without_room_is_refused_with_sizes(
 @pytest.mark.parametrize("calls", [0, 40])
 @pytest.mark.parametrize(
     ("code", "words"),
-    [(-2, "was lost"), (-36, "was lost"), (-5, "ran out of resources or was reset"), (-9999, "failed")],
+    [
+        (-2, "was lost"),
+        (-36, "was lost"),
+        (-5, "ran out of resources or was reset"),
+        (-9999, "failed"),
+    ],
 )
 def test_a_device_that_is_lost_ends_the_run_at_once(
     refused: Refusals,

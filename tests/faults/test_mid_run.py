@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import pkgutil
 from typing import TYPE_CHECKING, Any
 
 import planted
@@ -10,8 +11,6 @@ import pytest
 from attempts import Attempt
 from clips import P8, damaged, smooth_frames, write_y4m
 
-from roi_accel.backends.numpy_backend import NumpySession
-from roi_accel.masks.constant import ConstantSource
 from roi_accel.saliency import CPU_PROVIDER
 from roi_accel.vmaf import Scoring
 
@@ -58,10 +57,14 @@ STAGES = {
     "result": "roi_accel.pipeline.assemble",
     "output": "roi_accel.cli.score.to_json",
 }
+REPEATED = ("decode", "mask", "substitute", "feed")
+"""Stages of every frame, which may also fail later than at the first."""
 
 
-@pytest.mark.parametrize("calls", [0, AT])
-@pytest.mark.parametrize("stage", STAGES)
+@pytest.mark.parametrize(
+    ("stage", "calls"),
+    [*((stage, 0) for stage in STAGES), *((stage, AT) for stage in REPEATED)],
+)
 def test_memory_that_runs_out_in_any_stage_is_told_and_leaves_nothing(
     refused: Refusals,
     monkeypatch: pytest.MonkeyPatch,
@@ -69,24 +72,11 @@ def test_memory_that_runs_out_in_any_stage_is_told_and_leaves_nothing(
     stage: str,
     calls: int,
 ) -> None:
-    if calls and stage in {"means", "logs", "result", "output"}:
-        pytest.skip("called once in a run")
-    place, _, name = STAGES[stage].rpartition(".")
-    owner = {
-        "roi_accel.masks.constant.ConstantSource": ConstantSource,
-        "roi_accel.backends.numpy_backend.NumpySession": NumpySession,
-        "roi_accel.vmaf.Scoring": Scoring,
-    }.get(place)
     error = MemoryError("Unable to allocate 9.9 GiB")
-    if owner is None:
-        module = __import__(place, fromlist=["_"])
-        monkeypatch.setattr(module, name, failing(getattr(module, name), error, calls))
-    else:
-        fails = failing(getattr(owner, name), error, calls)
-        monkeypatch.setattr(owner, name, lambda *a, **k: fails(*a, **k))
-    said = refused(
-        4, "Unable to allocate 9.9 GiB", *pair_arguments, "--synthetic-mask", 1, *NUMPY, "--gate", "off"
-    )
+    function = pkgutil.resolve_name(STAGES[stage])
+    monkeypatch.setattr(STAGES[stage], failing(function, error, calls))
+    options = ("--synthetic-mask", 1, *NUMPY, "--gate", "off")
+    said = refused(4, "Unable to allocate 9.9 GiB", *pair_arguments, *options)
     assert "memory ran out" in said
 
 
@@ -96,7 +86,7 @@ def test_memory_that_runs_out_beside_a_pipe_is_told_and_leaves_nothing(
     from roi_accel.vmaf.streams import StreamWriter  # noqa: PLC0415 - of this test alone
 
     write = failing(StreamWriter._write, MemoryError("Unable to allocate 9.9 GiB"), 20)  # noqa: SLF001
-    monkeypatch.setattr(StreamWriter, "_write", lambda *a: write(*a))
+    monkeypatch.setattr(StreamWriter, "_write", write)
     options = ("--synthetic-mask", 1, *NUMPY)
     said = refused(4, "Unable to allocate 9.9 GiB", *pair_arguments, *options)
     assert "memory ran out" in said
@@ -110,7 +100,7 @@ def run_failing_at(monkeypatch: pytest.MonkeyPatch, calls: int) -> None:
     onnxruntime = pytest.importorskip("onnxruntime")
     error = RuntimeError("[ONNXRuntimeError] : 1 : FAIL : device lost\nand more")
     run = failing(onnxruntime.InferenceSession.run, error, calls)
-    monkeypatch.setattr(onnxruntime.InferenceSession, "run", lambda *a, **k: run(*a, **k))
+    monkeypatch.setattr(onnxruntime.InferenceSession, "run", run)
 
 
 def test_a_network_that_fails_midway_is_named_with_its_frame(

@@ -78,7 +78,7 @@ UNDER_WAY = {
         f"frame 1 begins with b'FRAMF\\n' at byte {SECOND}",
     ),
     "marker without end": Fault(
-        HEADER + FRAME + FRAME[:5] + FRAME[6:], f"frame 1 begins with b'FRAMEddd"
+        HEADER + FRAME + FRAME[:5] + FRAME[6:], "frame 1 begins with b'FRAMEddd"
     ),
     "interlaced marker": Fault(
         HEADER + FRAME + b"FRAME Itp" + FRAME[5:], f"at byte {SECOND} (frame 1) has the parameter"
