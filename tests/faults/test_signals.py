@@ -100,6 +100,38 @@ def test_a_signal_after_the_result_is_there_ends_with_0(
     assert json.loads(one.output.read_text())["vmaf_full"] > 0
 
 
+def test_a_signal_after_the_last_line_of_the_command_ends_with_0(
+    attempt: Prepare, pair: list[object]
+) -> None:
+    patch = f"import atexit, os, signal\natexit.register(lambda: {_SEND})\n"
+    one = attempt(patch)
+    done = one.run("score", *pair, "-o", one.output)
+    assert done.returncode == 0, done.stderr
+    assert json.loads(one.output.read_text())["vmaf_full"] > 0
+
+
+def test_a_signal_that_compiled_code_turns_into_an_error_is_still_an_interruption(
+    attempt: Prepare, pair: list[object]
+) -> None:
+    patch = (
+        "import os, signal\n"
+        "from roi_accel.errors import ModelError\n"
+        "import roi_accel.pipeline as pipeline\n"
+        "def wrapped(*_):\n"
+        "    try:\n"
+        f"        {_SEND}\n"
+        "        time.sleep(60)\n"
+        "    except BaseException as error:\n"
+        "        raise ModelError('returned a result with an exception set') from error\n"
+        "import time\n"
+        "pipeline.Stages = wrapped\n"
+    )
+    one = attempt(patch)
+    done = one.run("score", *pair, "-o", one.output)
+    assert_interrupted(done.returncode, done.stderr)
+    assert not one.output.exists()
+
+
 def test_a_signal_while_writing_fails_leaves_nothing(attempt: Prepare, pair: list[object]) -> None:
     before = f"{_SEND}; os.mkdir(next(iter(arguments[0])))"
     one = attempt(_SIGNAL_WHILE_WRITING.format(before=before, after=""))
