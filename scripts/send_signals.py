@@ -53,6 +53,8 @@ def main() -> int:
     parser.add_argument("--runs", type=int, default=200)
     parser.add_argument("--seed", type=int, default=1)
     options = parser.parse_args()
+    # A shell's `&` has us ignore it, and children inherit that.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     draw = random.Random(options.seed)  # noqa: S311 - no secret
     with tempfile.TemporaryDirectory(prefix="signals ") as name:
         folder = Path(name)

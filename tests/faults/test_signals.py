@@ -12,9 +12,17 @@ import pytest
 from attempts import Attempt, assert_failed, await_process, processes
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     Prepare = Callable[..., Attempt]
+
+@pytest.fixture(autouse=True)
+def heed_ctrl_c() -> Iterator[None]:
+    """Heed SIGINT where a shell's `&` told these tests to ignore it, since children inherit that."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
 
 CODES = {signal.SIGINT: 130, signal.SIGTERM: 143}
 
@@ -48,12 +56,18 @@ def test_a_second_ctrl_c_is_at_once(attempt: Prepare, endless: list[object]) -> 
         "    print('closing', file=sys.stderr, flush=True)\n"
         "    time.sleep(600)\n"
         "Scoring.close = never\n"
+        "feed = Scoring.feed\n"
+        "def told(self, streams):\n"
+        "    print('feeding', file=sys.stderr, flush=True)\n"
+        "    Scoring.feed = feed\n"
+        "    feed(self, streams)\n"
+        "Scoring.feed = told\n"
     )
     one = attempt(stuck)
     with one.start("score", *endless) as process:
-        await_process(one.mark, ["-filter_complex"])
-        process.send_signal(signal.SIGINT)
         assert process.stderr is not None
+        assert process.stderr.readline() == "feeding\n"
+        process.send_signal(signal.SIGINT)
         assert process.stderr.readline() == "closing\n"
         sent = time.monotonic()
         process.send_signal(signal.SIGINT)
