@@ -1,7 +1,5 @@
 """`python -m roi_accel` is `roi-accel`, for where scripts are not on PATH."""
 
-import sys
+from roi_accel.cli import run
 
-from roi_accel.cli import main
-
-sys.exit(main())
+run()

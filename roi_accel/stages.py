@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from roi_accel.assemble import MaskMeans
 from roi_accel.backends.arithmetic import mean_alpha, mean_saliency
+from roi_accel.backends.blame import blaming_kernels
 from roi_accel.backends.protocol import slots_of
 from roi_accel.backends.tables import fade_table
 from roi_accel.conveyor import ahead, ordered_map, with_last
@@ -137,6 +138,7 @@ class Stages:
         with (
             self.stopwatch.stage("substitute", looked.index),
             self.gate.frame(looked.index, looked.distorted, is_last=looked.is_last),
+            blaming_kernels(f"frame {looked.index}: "),
         ):
             for frame in looked.distorted:
                 streams.append(frame)

@@ -1,166 +1,146 @@
-"""Remove each guard that docs/reliability.md names, and see the test fail that stands for it.
+"""Removes each guard against a fault, one at a time, and looks whether its tests then fail.
 
-    python scripts/mutate_guards.py [--row ROW]... [--list]
+    python scripts/mutate_guards.py                 # all of tests/faults/guards.toml
+    python scripts/mutate_guards.py --row 31        # one row
+    python scripts/mutate_guards.py --write         # and write the table in docs/reliability.md
 
-Every mutation is made alone, in a copy of the tree in a temporary folder; this tree is left as it
-is. Run it with the Python of an environment in which roi-accel is installed with its test extra.
-The table is guards.toml. Exits with 1 if a test passes without its guard, and with 2 if a guard is
-not where the table says, or a test fails with every guard in place.
+The guards are removed in a copy of the repository with an environment of its own, which borrows the
+packages of this one; the tests named beside each guard must pass there before, and fail after.
 """
 
 from __future__ import annotations
 
 import argparse
-import os
+import re
 import shutil
+import site
 import subprocess
 import sys
-import sysconfig
 import tempfile
 import tomllib
+import venv
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-TABLE = Path(__file__).with_name("guards.toml")
-COPIED = (
-    "roi_accel",
-    "backends",
-    "bench",
-    "parity",
-    "tests",
-    "scripts",
-    "pyproject.toml",
-    "README.md",
-)
+GUARDS = ROOT / "tests" / "faults" / "guards.toml"
+PAGE = ROOT / "docs" / "reliability.md"
+BEGIN, END = "<!-- guards: begin -->", "<!-- guards: end -->"
 LIMIT_SECONDS = 300
-TESTS_FAILED = 1  # pytest's own exit codes
-TESTS_TIMED_OUT = -1
+_FAILED, _NOTHING_RUN = 1, 5
 
 
-@dataclass(frozen=True)
-class Mutation:
-    """A guard and the test that must fail without it.
+@dataclass(frozen=True, kw_only=True)
+class Guard:
+    """One guard: where it is, what replaces it, and the tests that must notice."""
 
-    Parameters
-    ----------
-    row : str
-        In docs/reliability.md.
-    file : str
-    find, put : str
-        Text that stands in `file` once, and what takes its place.
-    test : str
-        A node id of pytest.
-    """
-
-    row: str
-    file: str
-    find: str
-    put: str
-    test: str
+    row: int
+    fault: str
+    outcome: str
+    tests: tuple[str, ...]
+    file: str = ""
+    removed: str = ""
+    old: str = ""
+    new: str = ""
 
 
-class Copy:
-    """A copy of the tree, with an environment in which that copy is what ``roi_accel`` means."""
-
-    def __init__(self, folder: Path) -> None:
-        self.tree = folder / "tree"
-        self.tree.mkdir()
-        ignored = shutil.ignore_patterns("__pycache__", "*.pyc", "results")
-        for name in COPIED:
-            source = ROOT / name
-            if source.is_dir():
-                shutil.copytree(source, self.tree / name, ignore=ignored)
-            else:
-                shutil.copy(source, self.tree)
-        for name in ("backends", "bench", "parity"):  # where the installed package has them
-            (self.tree / "roi_accel" / name).symlink_to(self.tree / name)
-        self.words = ""
-        self._python = self._environment(folder / "environment")
-
-    def _environment(self, folder: Path) -> Path:
-        """Make one whose packages are this Python's, except that the copy comes first."""
-        command = [sys.executable, "-m", "venv", "--without-pip", str(folder)]
-        subprocess.run(command, check=True)  # noqa: S603 - our own Python
-        variables = {"base": str(folder), "platbase": str(folder)}
-        packages = Path(sysconfig.get_path("purelib", vars=variables))
-        lines = (self.tree, sysconfig.get_path("purelib"), sysconfig.get_path("platlib"))
-        (packages / "mutated.pth").write_text("".join(f"{line}\n" for line in lines), "utf-8")
-        scripts = Path(sysconfig.get_path("scripts", vars=variables))
-        python = scripts / Path(sys.executable).name
-        main = "import sys\nfrom roi_accel.cli import main\nsys.exit(main())\n"
-        script = scripts / "roi-accel"
-        script.write_text(f"#!{python}\n{main}", "utf-8")
-        script.chmod(0o755)
-        return python
-
-    def test(self, *nodes: str) -> int:
-        """Run tests in the copy until one fails, and return pytest's exit code."""
-        command = [str(self._python), "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", *nodes]
-        try:
-            done = subprocess.run(  # noqa: S603 - our own tests
-                command,
-                cwd=self.tree,
-                env=os.environ | {"PYTHONDONTWRITEBYTECODE": "1"},
-                stdout=subprocess.PIPE,
-                stderr=subprocess.STDOUT,
-                text=True,
-                check=False,
-                timeout=LIMIT_SECONDS * len(nodes),
-            )
-        except subprocess.TimeoutExpired:
-            return TESTS_TIMED_OUT
-        self.words = done.stdout
-        return done.returncode
-
-
-def guards() -> list[Mutation]:
-    """Return the table."""
-    return [Mutation(**row) for row in tomllib.loads(TABLE.read_text("utf-8"))["guard"]]
-
-
-def is_found(mutation: Mutation) -> bool:
-    """Whether the guard stands where the table says, once."""
-    return (ROOT / mutation.file).read_text("utf-8").count(mutation.find) == 1
+def read_guards() -> list[Guard]:
+    """Return the guards of the list, each row's own after each other."""
+    content = tomllib.loads(GUARDS.read_text("utf-8"))
+    return [Guard(**{**each, "tests": tuple(each["tests"])}) for each in content["guard"]]
 
 
 def main() -> int:
-    """Make the mutations that the command line names, or all, and say what became of each."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--row", action="append", help="only this row of the table; repeatable")
-    parser.add_argument("--list", action="store_true", help="only see that every guard is there")
-    arguments = parser.parse_args()
-    chosen = [each for each in guards() if not arguments.row or each.row in arguments.row]
-    missing = [each for each in chosen if not is_found(each)]
-    for each in missing:
-        print(f"{each.row}, NOT FOUND ONCE in {each.file}: {each.find!r}")
-    if missing or arguments.list:
-        print(f"{len(chosen) - len(missing)} of {len(chosen)} guards found")
-        return 2 if missing else 0
-    with tempfile.TemporaryDirectory(prefix="mutated-") as folder:
-        copy = Copy(Path(folder))
-        # A test that fails anyway would count every mutation as killed.
-        if copy.test(*dict.fromkeys(each.test for each in chosen)):
-            print(f"a test fails with every guard in place:\n{copy.words}")
-            return 2
-        failures = sum([not _is_killed(copy, each) for each in chosen])
-    print(f"{len(chosen) - failures} of {len(chosen)} mutations killed")
-    return 1 if failures else 0
+    """Remove the guards that were asked for; 1 if any of them is missed by no test."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--row", type=int, action="append", help="only this row; repeatable")
+    parser.add_argument("--write", action="store_true", help="write the table, with outcomes")
+    options = parser.parse_args()
+    guards = [g for g in read_guards() if not options.row or g.row in options.row]
+    with tempfile.TemporaryDirectory(prefix="guards-") as name:
+        copy = Path(name) / "repository"
+        python = prepare(copy)
+        found = {guard: outcome_of(guard, copy, python) for guard in guards}
+    if options.write:
+        write_table(found)
+    counts = Counter(found.values())
+    print(", ".join(f"{count} {outcome}" for outcome, count in sorted(counts.items())))
+    return 1 if counts["not noticed"] + counts["broken before"] else 0
 
 
-def _is_killed(copy: Copy, mutation: Mutation) -> bool:
-    """Make one mutation, run its test, take the mutation back, and say what happened."""
-    path = copy.tree / mutation.file
-    whole = path.read_text("utf-8")
-    path.write_text(whole.replace(mutation.find, mutation.put), "utf-8")
+def prepare(copy: Path) -> Path:
+    """Copy the repository, install the copy in an environment of its own, return its Python."""
+    hidden = shutil.ignore_patterns(".git", ".*_cache", "__pycache__", "*.egg-info", "build")
+    shutil.copytree(ROOT, copy, ignore=hidden)
+    folder = copy.parent / "environment"
+    venv.create(folder, with_pip=True)
+    python = folder / "bin" / "python"
+    (packages,) = folder.glob("lib/python*/site-packages")
+    (packages / "zz-borrowed.pth").write_text("\n".join(site.getsitepackages()) + "\n")
+    install = [python, "-m", "pip", "install", "-q", "--no-deps", "--no-build-isolation", "-e"]
+    subprocess.run([*install, str(copy)], check=True)  # noqa: S603 - our own repository
+    return python
+
+
+def outcome_of(guard: Guard, copy: Path, python: Path) -> str:
+    """Return what the guard's tests say of its absence, and print it."""
+    if not guard.file:
+        outcome = "to come"
+    elif (before := run(guard.tests, copy, python)) == _NOTHING_RUN:
+        outcome = "skipped here"
+    elif before:
+        outcome = "broken before"
+    else:
+        path = copy / guard.file
+        whole = path.read_text("utf-8")
+        if whole.count(guard.old) != 1:
+            outcome = "not found"
+        else:
+            path.write_text(whole.replace(guard.old, guard.new), "utf-8")
+            outcome = "noticed" if run(guard.tests, copy, python) == _FAILED else "not noticed"
+            path.write_text(whole, "utf-8")
+    print(f"{guard.row}: {guard.fault}: {outcome} ({guard.file}: {guard.removed})", flush=True)
+    return outcome
+
+
+def run(tests: tuple[str, ...], copy: Path, python: Path) -> int:
+    """Run tests in the copy and return pytest's exit code; where all are skipped, that of none."""
+    command = [str(python), "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", *tests]
     try:
-        code = copy.test(mutation.test)
-    finally:
-        path.write_text(whole, "utf-8")
-    outcomes = {0: "SURVIVED", TESTS_FAILED: "killed", TESTS_TIMED_OUT: "killed (it never ended)"}
-    outcome = outcomes.get(code, f"NO TEST RAN (pytest ended with {code})")
-    print(f"{mutation.row}, {outcome}, {mutation.file}, {mutation.test}", flush=True)
-    return outcome.startswith("killed")
+        done = subprocess.run(  # noqa: S603 - our own tests
+            command,
+            cwd=copy,
+            check=False,
+            capture_output=True,
+            text=True,
+            timeout=LIMIT_SECONDS,
+        )
+    except subprocess.TimeoutExpired:
+        return _FAILED  # Without its guard it hangs, which nobody could overlook.
+    if done.returncode == 0 and not re.search(r"\d+ passed", done.stdout):
+        return _NOTHING_RUN
+    return done.returncode
+
+
+def table(found: dict[Guard, str]) -> str:
+    """Return the table in Markdown."""
+    lines = ["| # | fault | what happens | test | guard removed | seen |", "|" + "---|" * 6]
+    for guard, outcome in found.items():
+        tests = ", ".join(f"`{name}`" for name in guard.tests)
+        where = f"`{guard.file}`: {guard.removed}" if guard.file else guard.removed
+        lines.append(
+            f"| {guard.row} | {guard.fault} | {guard.outcome} | {tests} | {where} | {outcome} |"
+        )
+    return "\n".join(lines)
+
+
+def write_table(found: dict[Guard, str]) -> None:
+    """Put the table where the page has its marks."""
+    text = PAGE.read_text("utf-8")
+    before, _, rest = text.partition(BEGIN)
+    _, _, after = rest.partition(END)
+    PAGE.write_text(f"{before}{BEGIN}\n{table(found)}\n{END}{after}", "utf-8")
 
 
 if __name__ == "__main__":

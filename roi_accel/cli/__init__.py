@@ -1,5 +1,5 @@
 """The command line: options in, JSON on stdout, everything else on stderr."""
 
-from roi_accel.cli.app import main
+from roi_accel.cli.app import main, run
 
-__all__ = ["main"]
+__all__ = ["main", "run"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import sys
 import traceback
-from typing import Annotated
+from typing import Annotated, NoReturn
 
 import typer
 from typer.exceptions import TyperException
@@ -63,12 +63,17 @@ def _root(
     """How good a compressed video looks where people look."""
 
 
-def main(arguments: list[str] | None = None) -> int:
+def run() -> NoReturn:
+    """Be the process: do as the command line says and end with its exit code."""
+    sys.exit(main(ends_process=True))
+
+
+def main(arguments: list[str] | None = None, *, ends_process: bool = False) -> int:
     """Run the command line and return its exit code (see docs/interface.md)."""
     arguments = sys.argv[1:] if arguments is None else arguments
     debug = "--debug" in arguments
     try:
-        with interruptible():
+        with interruptible(ends_process=ends_process):
             outcome = app(arguments, standalone_mode=False)
     except SystemExit as stop:  # Typer's way out where nobody reads stdout
         outcome = stop.code

@@ -27,17 +27,17 @@ class _Handler:
 
     def __init__(self, heeded: Sequence[signal.Signals]) -> None:
         self._heeded = heeded
-        self._is_writing = self._is_done = False
-        self._came: int | None = None
+        self._is_writing = False
+        self.is_done = False
+        self.came: int | None = None
 
     def __call__(self, number: int, _frame: FrameType | None) -> None:
         for each in self._heeded:
             signal.signal(each, signal.SIG_DFL)
-        if self._is_writing:
-            self._came = number
-        elif self._is_done:
+        self.came = number
+        if self.is_done:
             raise SystemExit(0)  # All that is left is to tell people what the result says.
-        else:
+        if not self._is_writing:
             raise Interrupted(number)
 
     @contextmanager
@@ -45,16 +45,23 @@ class _Handler:
         self._is_writing = True
         try:
             yield
-            self._is_done = True
+            self.is_done = True
         finally:
             self._is_writing = False
-            if self._came is not None and not self._is_done:
-                raise Interrupted(self._came)
+            if self.came is not None and not self.is_done:
+                raise Interrupted(self.came)
 
 
 @contextmanager
-def interruptible() -> Iterator[None]:
-    """Turn the first signal into `Interrupted`; a second one has its default effect at once."""
+def interruptible(*, ends_process: bool = False) -> Iterator[None]:
+    """Turn the first signal into `Interrupted`; a second one has its default effect at once.
+
+    Parameters
+    ----------
+    ends_process : bool
+        Whether nothing but the end of the process follows. Once a result is in its place, a signal
+        that comes so late is ignored, or the exit code would deny the result.
+    """
     if threading.current_thread() is not threading.main_thread():
         yield  # Python delivers signals to the main thread only.
         return
@@ -65,9 +72,15 @@ def interruptible() -> Iterator[None]:
     previous = {each: signal.signal(each, handler) for each in heeded}
     try:
         yield
+    except Exception as error:
+        # Compiled code may wrap what our handler raised inside it in an error of its own.
+        if handler.came is None or handler.is_done:
+            raise
+        raise Interrupted(handler.came) from error
     finally:
         for each, before in previous.items():
-            signal.signal(each, before)
+            is_late = ends_process and handler.is_done
+            signal.signal(each, signal.SIG_IGN if is_late else before)
 
 
 @contextmanager

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from roi_accel.backends.arithmetic import NotSaliencyError, quantise
+from roi_accel.backends.blame import blaming_kernels
 from roi_accel.backends.protocol import InfersOnDevice
 from roi_accel.errors import ModelError, ParityError, RoiAccelError
 from roi_accel.masks.source import MaskSource
@@ -88,7 +89,7 @@ class NetworkSource(MaskSource):
                 self._memory = "device"
                 with self._stopwatch.stage("network", index):
                     return (session.infer(reference, self.network.infer_in_place),)
-            with self._stopwatch.stage("preprocess", index):
+            with self._stopwatch.stage("preprocess", index), blaming_kernels():
                 model_input = session.preprocess(reference)
             with self._stopwatch.stage("network", index):
                 saliency = self.network.infer(model_input)

@@ -20,8 +20,8 @@ MARK = "ROI_ACCEL_TEST_MARK"
 _PATCHED = """
 import sys
 {patch}
-from roi_accel.cli.app import main
-sys.exit(main())
+from roi_accel.cli.app import run
+run()
 """
 
 SHORT_STALL = """

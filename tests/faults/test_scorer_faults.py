@@ -9,6 +9,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 from attempts import SHORT_STALL, Attempt, assert_failed, await_process
+from clips import P8, smooth_frames, write_raw
+
+from roi_accel.vmaf.find import bundled_ffmpeg
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -141,6 +144,21 @@ def test_scorer_that_does_not_notice_the_full_disk_is_not_believed(
         "except OSError: os._exit(0)"
     )
     attempt().fail(5, "no usable log", *pair, "--vmaf", misbehave(body))
+
+
+def test_odd_size_is_refused_where_the_tool_was_named(
+    attempt: Prepare, misbehave: Misbehave, tmp_path: Path
+) -> None:
+    path = tmp_path / "odd.yuv"
+    write_raw(path, smooth_frames(P8, 97, 65, 2))
+    scorer = misbehave("write_logs(text_of_log(read_all()))")
+    geometry = ("-w", 97, "--height", 65, "--pix-fmt", "yuv420p", "--backend", "numpy")
+    arguments = ["-r", path, "-d", path, *geometry, "--synthetic-mask", "1", "--vmaf", scorer]
+    if scorer.name == "vmaf":
+        attempt().fail(2, "--vmaf ffmpeg", *arguments)
+    else:
+        done = attempt().run("score", *arguments, "--vmaf", bundled_ffmpeg(), "--quiet")
+        assert done.returncode == 0, done.stderr
 
 
 # The real one

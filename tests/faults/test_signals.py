@@ -12,9 +12,17 @@ import pytest
 from attempts import Attempt, assert_failed, await_process, processes
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     Prepare = Callable[..., Attempt]
+
+@pytest.fixture(autouse=True)
+def heed_ctrl_c() -> Iterator[None]:
+    """Heed SIGINT where a shell's `&` told these tests to ignore it, since children inherit that."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
 
 CODES = {signal.SIGINT: 130, signal.SIGTERM: 143}
 
@@ -48,12 +56,18 @@ def test_a_second_ctrl_c_is_at_once(attempt: Prepare, endless: list[object]) -> 
         "    print('closing', file=sys.stderr, flush=True)\n"
         "    time.sleep(600)\n"
         "Scoring.close = never\n"
+        "feed = Scoring.feed\n"
+        "def told(self, streams):\n"
+        "    print('feeding', file=sys.stderr, flush=True)\n"
+        "    Scoring.feed = feed\n"
+        "    feed(self, streams)\n"
+        "Scoring.feed = told\n"
     )
     one = attempt(stuck)
     with one.start("score", *endless) as process:
-        await_process(one.mark, ["-filter_complex"])
-        process.send_signal(signal.SIGINT)
         assert process.stderr is not None
+        assert process.stderr.readline() == "feeding\n"
+        process.send_signal(signal.SIGINT)
         assert process.stderr.readline() == "closing\n"
         sent = time.monotonic()
         process.send_signal(signal.SIGINT)
@@ -98,6 +112,38 @@ def test_a_signal_after_the_result_is_there_ends_with_0(
     done = one.run("score", *pair, "-o", one.output)
     assert done.returncode == 0, done.stderr
     assert json.loads(one.output.read_text())["vmaf_full"] > 0
+
+
+def test_a_signal_after_the_last_line_of_the_command_ends_with_0(
+    attempt: Prepare, pair: list[object]
+) -> None:
+    patch = f"import atexit, os, signal\natexit.register(lambda: {_SEND})\n"
+    one = attempt(patch)
+    done = one.run("score", *pair, "-o", one.output)
+    assert done.returncode == 0, done.stderr
+    assert json.loads(one.output.read_text())["vmaf_full"] > 0
+
+
+def test_a_signal_that_compiled_code_turns_into_an_error_is_still_an_interruption(
+    attempt: Prepare, pair: list[object]
+) -> None:
+    patch = (
+        "import os, signal\n"
+        "from roi_accel.errors import ModelError\n"
+        "import roi_accel.pipeline as pipeline\n"
+        "def wrapped(*_):\n"
+        "    try:\n"
+        f"        {_SEND}\n"
+        "        time.sleep(60)\n"
+        "    except BaseException as error:\n"
+        "        raise ModelError('returned a result with an exception set') from error\n"
+        "import time\n"
+        "pipeline.Stages = wrapped\n"
+    )
+    one = attempt(patch)
+    done = one.run("score", *pair, "-o", one.output)
+    assert_interrupted(done.returncode, done.stderr)
+    assert not one.output.exists()
 
 
 def test_a_signal_while_writing_fails_leaves_nothing(attempt: Prepare, pair: list[object]) -> None:
