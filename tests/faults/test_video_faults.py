@@ -271,10 +271,13 @@ def test_a_huge_container_is_refused_before_vmaf_is_started(
 def test_odd_sizes_are_read_as_ffmpeg_reads_them(tmp_path: Path, size: tuple[int, int]) -> None:
     from roi_accel.video import open_video  # noqa: PLC0415 - the only test here without the command
 
-    path, raw = tmp_path / "odd.y4m", tmp_path / "odd.yuv"
-    source = ("-f", "lavfi", "-i", f"testsrc2=size={size[0]}x{size[1]}", "-frames:v", 3)
-    run_ffmpeg(*source, "-pix_fmt", "yuv420p", path)
+    # Not a source of FFmpeg's own: those make sizes even where chroma is halved.
+    raw = write_raw(tmp_path / "odd.yuv", smooth_frames(P8, 98, 66, 3))
+    path = tmp_path / "odd.y4m"
+    even = ("-f", "rawvideo", "-pix_fmt", "yuv420p", "-s", "98x66", "-i", raw)
+    run_ffmpeg(*even, "-vf", f"crop={size[0]}:{size[1]}:0:0:exact=1", path)
     run_ffmpeg("-i", path, "-f", "rawvideo", raw)
+    assert f" W{size[0]} H{size[1]} ".encode() in path.read_bytes()[:100]
     planes = [plane for frame in open_video(path) for plane in frame.planes]
     assert b"".join(map(np.ndarray.tobytes, planes)) == raw.read_bytes()
 
