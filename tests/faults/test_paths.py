@@ -170,4 +170,3 @@ def test_no_name_reaches_the_scorers_command_line(
     pair = ["-r", secret / "secret-r.y4m", "-d", secret / "secret-d.y4m"]
     write_gray(secret / "secret.png")
     score(attempt(patch), *pair, "--mask", secret / "secret.png", cwd=secret)
-
