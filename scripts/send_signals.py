@@ -100,14 +100,14 @@ def start(folder: Path, arguments: list[str], mark: str) -> subprocess.Popen[byt
         command,
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
         env=os.environ | {MARK: mark, "TMPDIR": str(folder / "temporary")},
     )
 
 
 def run_whole(folder: Path, arguments: list[str]) -> Path:
     """Let one score come to its end, and return its result's path."""
-    start(folder, arguments, "whole").wait(HANG_SECONDS)
+    start(folder, arguments, "whole").communicate(timeout=HANG_SECONDS)
     return folder / "result.json"
 
 
@@ -135,11 +135,11 @@ def interrupt(
     process.send_signal(number)
     faults = []
     try:
-        process.wait(HANG_SECONDS)
+        _, said = process.communicate(timeout=HANG_SECONDS)
     except subprocess.TimeoutExpired:
         faults.append("hangs")
         process.kill()
-        process.wait()
+        _, said = process.communicate()
     while living(mark) and time.monotonic() - sent < ALLOWED_SECONDS:
         time.sleep(0.01)
     seconds = time.monotonic() - sent
@@ -148,13 +148,13 @@ def interrupt(
     faults += [f"left process {each}" for each in living(mark)]
     left = [*(folder / "temporary").iterdir(), *folder.glob(".roi-accel-*")]
     faults += [f"left {path.name}" for path in left]
-    faults += judge(folder, process.returncode, number, wanted)
-    return Outcome(number, process.returncode, seconds, tuple(faults))
+    # What Python itself does where Ctrl-C meets it while it is still starting.
+    code = -number if b"init_import_site" in said else process.returncode
+    faults += judge(folder, code, number, wanted)
+    return Outcome(number, code, seconds, tuple(faults))
 
 
-def judge(
-    folder: Path, code: int, number: signal.Signals, wanted: dict[str, Any]
-) -> list[str]:
+def judge(folder: Path, code: int, number: signal.Signals, wanted: dict[str, Any]) -> list[str]:
     """Return what is wrong with the files and the exit code, and remove the files."""
     present = [name for name in ("result.json", "result.csv") if (folder / name).exists()]
     faults = []

@@ -66,7 +66,7 @@ class Attempt:
             text=True,
             cwd=cwd,
             env=inherited | settings | self.changes,
-            preexec_fn=preexec,
+            preexec_fn=preexec,  # noqa: PLW1509 - limits of memory and file size, no locks
         )
 
     def run(

@@ -111,7 +111,9 @@ def test_network_that_fails_midway_is_named_with_its_frame(
     attempt: Prepare, seen: list[object]
 ) -> None:
     error = "RuntimeError('Non-zero status code\\nat Conv')"
-    attempt(_RUNTIME + fail_at("onnxruntime:InferenceSession.run", error)).fail(3, "frame 2: network", *seen)
+    attempt(_RUNTIME + fail_at("onnxruntime:InferenceSession.run", error)).fail(
+        3, "frame 2: network", *seen
+    )
 
 
 def test_network_that_answers_nan_midway_is_named_with_its_frame(
@@ -162,7 +164,9 @@ CHANGES = {
     "grows": "open({path!r}, 'ab').write(b'x')",
     "shrinks": "os.truncate({path!r}, os.path.getsize({path!r}) // 2)",
     "is touched": "os.utime({path!r})",
-    "is replaced": "open({path!r} + '2', 'wb').write(b'other'); os.replace({path!r} + '2', {path!r})",
+    "is replaced": (
+        "open({path!r} + '2', 'wb').write(b'other'); os.replace({path!r} + '2', {path!r})"
+    ),
     "is removed": "os.path.exists({path!r}) and os.remove({path!r})",
 }
 

@@ -71,7 +71,9 @@ def test_where_one_of_several_files_cannot_be_written_none_is(
     assert not result.exists()
 
 
-def test_name_that_is_taken_at_the_last_moment_undoes_the_others(tmp_path: Path) -> None:
+def test_name_that_is_taken_at_the_last_moment_undoes_the_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     first, second = tmp_path / "first", tmp_path / "second"
     link = Path.hardlink_to
 
@@ -80,8 +82,8 @@ def test_name_that_is_taken_at_the_last_moment_undoes_the_others(tmp_path: Path)
             self.write_text("another's")
         link(self, target)
 
-    with pytest.MonkeyPatch.context() as patch, pytest.raises(OutputError, match="second exists"):
-        patch.setattr(Path, "hardlink_to", taken)
+    monkeypatch.setattr(Path, "hardlink_to", taken)
+    with pytest.raises(OutputError, match="second exists"):
         write_together({first: b"1", second: b"2"}, overwrite=False)
     assert not first.exists()
     assert second.read_text() == "another's"

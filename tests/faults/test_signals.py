@@ -16,9 +16,10 @@ if TYPE_CHECKING:
 
     Prepare = Callable[..., Attempt]
 
+
 @pytest.fixture(autouse=True)
 def heed_ctrl_c() -> Iterator[None]:
-    """Heed SIGINT where a shell's `&` told these tests to ignore it, since children inherit that."""
+    """Heed SIGINT where a shell's `&` told us to ignore it, which children inherit."""
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     yield
     signal.signal(signal.SIGINT, before)
