@@ -79,5 +79,5 @@ def test_a_kernel_that_fails_midway_is_told_and_leaves_nothing(
     options = ("--synthetic-mask", 1, "--backend", "planted", "--gate", gate)
     said = attempt.fail(4, "RuntimeError: the queue is lost", *pair_arguments, *options)
     # Without the gate nobody knows which call it was.
-    who = "the backend failed" if gate == "off" else "backend planted on cpu fails in substitute of "
+    who = "the backend failed" if gate == "off" else "backend planted on cpu fails in substitute"
     assert f"frame {AT}: {who}" in said
