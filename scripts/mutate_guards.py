@@ -98,7 +98,9 @@ def outcome_of(guard: Guard, copy: Path, python: Path) -> str:
             outcome = "not found"
         else:
             path.write_text(whole.replace(guard.old, guard.new), "utf-8")
-            outcome = "noticed" if run(guard.tests, copy, python) == _FAILED else "not noticed"
+            code = run(guard.tests, copy, python)
+            # A negative one is a crash; errors of collection and of usage prove nothing.
+            outcome = "noticed" if code == _FAILED or code < 0 else "not noticed"
             path.write_text(whole, "utf-8")
     print(f"{guard.row}: {guard.fault}: {outcome} ({guard.file}: {guard.removed})", flush=True)
     return outcome

@@ -3,8 +3,9 @@
     python scripts/send_signals.py --runs 200
 
 Each run gets SIGINT or SIGTERM, at a moment drawn evenly from its start to a little after its usual
-end, until `--runs` signals have met a run that was still there. It passes if it ends within 2 s of the signal, leaves no process and no temporary file, and its
-result is absent, or whole and as it always is (then the exit code is 0).
+end, until `--runs` signals have met a run that was still there. It passes if it ends within 2 s of
+the signal, leaves no process and no temporary file, and its result is absent, or whole and as it
+always is (then the exit code is 0).
 """
 
 from __future__ import annotations
