@@ -187,7 +187,7 @@ FULL_DISK = """
 import resource, sys
 from pathlib import Path
 from roi_accel.errors import OutputError
-from roi_accel.files import write_atomically, write_together
+from roi_accel.files import write_atomically
 resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))
 try:
     write_atomically(Path(sys.argv[1]), b"x" * int(sys.argv[2]), overwrite=True)
