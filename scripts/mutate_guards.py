@@ -2,7 +2,7 @@
 
     python scripts/mutate_guards.py                 # all of tests/faults/guards.toml
     python scripts/mutate_guards.py --row 31        # one row
-    python scripts/mutate_guards.py --write         # and write the table in docs/reliability.md
+    python scripts/mutate_guards.py --write         # and write what was seen in docs/reliability.md
 
 The guards are removed in a copy of the repository with an environment of its own, which borrows the
 packages of this one; the tests named beside each guard must pass there before, and fail after.
@@ -63,7 +63,7 @@ def main() -> int:
         python = prepare(copy)
         found = {guard: outcome_of(guard, copy, python) for guard in guards}
     if options.write:
-        write_table(found)
+        write_table(found_before() | found)
     counts = Counter(found.values())
     print(", ".join(f"{count} {outcome}" for outcome, count in sorted(counts.items())))
     return 1 if counts["not noticed"] + counts["broken before"] else 0
@@ -98,7 +98,9 @@ def outcome_of(guard: Guard, copy: Path, python: Path) -> str:
             outcome = "not found"
         else:
             path.write_text(whole.replace(guard.old, guard.new), "utf-8")
-            outcome = "noticed" if run(guard.tests, copy, python) == _FAILED else "not noticed"
+            code = run(guard.tests, copy, python)
+            # A negative one is a crash; errors of collection and of usage prove nothing.
+            outcome = "noticed" if code == _FAILED or code < 0 else "not noticed"
             path.write_text(whole, "utf-8")
     print(f"{guard.row}: {guard.fault}: {outcome} ({guard.file}: {guard.removed})", flush=True)
     return outcome
@@ -121,6 +123,15 @@ def run(tests: tuple[str, ...], copy: Path, python: Path) -> int:
     if done.returncode == 0 and not re.search(r"\d+ passed", done.stdout):
         return _NOTHING_RUN
     return done.returncode
+
+
+def found_before() -> dict[Guard, str]:
+    """Return every guard with the outcome that the page has for it, or that there is none yet."""
+    rows = re.findall(
+        r"^\| (\d+) \| (.*?) \| .* \| ([a-z ]+) \|$", PAGE.read_text("utf-8"), re.MULTILINE
+    )
+    known = {(int(row), fault): outcome for row, fault, outcome in rows}
+    return {guard: known.get((guard.row, guard.fault), "not tried") for guard in read_guards()}
 
 
 def table(found: dict[Guard, str]) -> str:

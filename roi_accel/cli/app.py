@@ -88,20 +88,23 @@ def main(arguments: list[str] | None = None, *, ends_process: bool = False) -> i
             traceback.print_exc()
         print_error(str(error))
         return error.exit_code
-    except MemoryError as error:
-        if debug:
-            traceback.print_exc()
-        print_error(f"memory ran out{_told(error)}; {_LESS_MEMORY}")
-        return BackendUnavailable.exit_code
     except Exception as error:  # noqa: BLE001 - the last line of defence
         if debug:
             traceback.print_exc()
-        if isinstance(error, OSError) and error.errno in _OUTPUT_ERRORS:
-            print_error(f"the output cannot be written: {error.strerror}; write it elsewhere")
-            return OutputError.exit_code
-        print_error(f"internal error: {type(error).__name__}: {error}; run again with --debug")
-        return INTERNAL_ERROR
+        return _print_unforeseen(error)
     return outcome if isinstance(outcome, int) else 0
+
+
+def _print_unforeseen(error: Exception) -> int:
+    """Print one line for what no part of the program raises on purpose; return its exit code."""
+    if isinstance(error, MemoryError):
+        print_error(f"memory ran out{_told(error)}; {_LESS_MEMORY}")
+        return BackendUnavailable.exit_code
+    if isinstance(error, OSError) and error.errno in _OUTPUT_ERRORS:
+        print_error(f"the output cannot be written: {error.strerror}; write it elsewhere")
+        return OutputError.exit_code
+    print_error(f"internal error: {type(error).__name__}: {error}; run again with --debug")
+    return INTERNAL_ERROR
 
 
 def _told(error: MemoryError) -> str:

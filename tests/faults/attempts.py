@@ -20,8 +20,8 @@ MARK = "ROI_ACCEL_TEST_MARK"
 _PATCHED = """
 import sys
 {patch}
-from roi_accel.cli.app import run
-run()
+import roi_accel.cli.app as the_command
+the_command.run()
 """
 
 SHORT_STALL = """

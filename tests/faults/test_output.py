@@ -112,8 +112,16 @@ def test_output_through_a_symbolic_link_is_refused(
     assert (tmp_path / "old.json").read_text() == "old"
 
 
-@pytest.mark.parametrize("how", ["itself", "hard link", "other spelling", "through a folder link"])
-@pytest.mark.parametrize("option", ["-o", "--csv", "--trace"])
+@pytest.mark.parametrize(
+    ("how", "option"),
+    [
+        ("itself", "-o"),
+        ("itself", "--csv"),
+        ("hard link", "--trace"),
+        ("other spelling", "-o"),
+        ("through a folder link", "-o"),
+    ],
+)
 def test_output_that_is_an_input_is_refused(
     attempt: Prepare, tiny_pair: Pair, tmp_path: Path, how: str, option: str
 ) -> None:
