@@ -47,6 +47,9 @@ def scores(*arguments: object, output: str, table: str) -> Any:
     with open(table, encoding="utf-8", newline="") as file:  # noqa: PTH123
         rows = [row for row in csv.DictReader(file) if row.pop("distorted")]
     assert len(rows) == len(result["frames"])
+    label = result["saliency_model"]
+    if label.startswith("mask:"):
+        assert label.isprintable()  # On one line, whatever the name is made of.
     numbers = {key: value for key, value in result.items() if isinstance(value, int | float)}
     assert len(numbers) > 3
     return numbers, result["frames"], rows
