@@ -1,6 +1,7 @@
 """Removes each guard against a fault, one at a time, and looks whether its tests then fail.
 
     python scripts/mutate_guards.py                 # all of tests/faults/guards.toml
+    python scripts/mutate_guards.py --new           # those that the page lacks
     python scripts/mutate_guards.py --row 31        # one row
     python scripts/mutate_guards.py --write         # and write what was seen in docs/reliability.md
 
@@ -55,9 +56,12 @@ def main() -> int:
     """Remove the guards that were asked for; 1 if any of them is missed by no test."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--row", type=int, action="append", help="only this row; repeatable")
+    parser.add_argument("--new", action="store_true", help="only guards that the page lacks")
     parser.add_argument("--write", action="store_true", help="write the table, with outcomes")
     options = parser.parse_args()
     guards = [g for g in read_guards() if not options.row or g.row in options.row]
+    if options.new:
+        guards = [g for g in guards if found_before()[g] == "not tried"]
     with tempfile.TemporaryDirectory(prefix="guards-") as name:
         copy = Path(name) / "repository"
         python = prepare(copy)
