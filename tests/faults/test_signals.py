@@ -72,7 +72,10 @@ def test_a_second_ctrl_c_is_at_once(attempt: Prepare, endless: list[object]) -> 
         assert process.stderr.readline() == "closing\n"
         sent = time.monotonic()
         process.send_signal(signal.SIGINT)
-        process.wait(20)
+        try:
+            process.wait(20)
+        finally:
+            process.kill()
         assert time.monotonic() - sent < 2
     assert process.returncode == -signal.SIGINT
     assert processes(one.mark) == {}
