@@ -6,12 +6,13 @@ import hashlib
 import os
 import secrets
 import stat
+from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING
 
 from roi_accel.errors import OutputError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator, Mapping
     from pathlib import Path
 
 _TEMPORARY_PREFIX = ".roi-accel-"
@@ -53,15 +54,35 @@ def write_atomically(
         `overwrite` is false; its folder is missing or read-only; or the disk is full. An old file
         is then as it was, and no temporary file is left.
     """
-    check_output(path, overwrite=overwrite, inputs=inputs)
-    try:
-        _write_beside_and_move(path, data, overwrite=overwrite)
-    except FileExistsError as error:
-        # It appeared after the check: link() refuses to replace it, whoever made it.
-        raise _exists(path) from error
-    except OSError as error:
-        msg = f"cannot write {path}: {error.strerror or error}"
-        raise OutputError(msg, remedy=_UNTOUCHED) from error
+    write_together({path: data}, overwrite=overwrite, inputs=inputs)
+
+
+def write_together(
+    contents: Mapping[Path, bytes], *, overwrite: bool, inputs: Iterable[Path] = ()
+) -> None:
+    """Write several files as `write_atomically` writes one, and none of them if one cannot be.
+
+    Parameters
+    ----------
+    contents : mapping of Path to bytes
+        All of the content of each file to make.
+    overwrite, inputs
+        As for `write_atomically`.
+
+    Raises
+    ------
+    OutputError
+        As for `write_atomically`. Everything is on the disk before the first file takes its name;
+        if a name is then refused, files that took a new name lose it again.
+    """
+    inputs = list(inputs)
+    for path in contents:
+        check_output(path, overwrite=overwrite, inputs=inputs)
+    with ExitStack() as undo, ExitStack() as temporaries:
+        staged = {path: _stage(path, data, temporaries) for path, data in contents.items()}
+        for path, temporary in staged.items():
+            _move(temporary, path, overwrite=overwrite, undo=undo)
+        undo.pop_all()
 
 
 def check_output(path: Path, *, overwrite: bool, inputs: Iterable[Path] = ()) -> None:
@@ -120,22 +141,42 @@ def _is_same_file(path: Path, source: Path) -> bool:
         return False  # One of them does not exist, so they cannot be one file.
 
 
-def _write_beside_and_move(path: Path, data: bytes, *, overwrite: bool) -> None:
+def _stage(path: Path, data: bytes, temporaries: ExitStack) -> Path:
+    """Write `data` beside `path`, to a file that goes with `temporaries`, and return it."""
     # Not named after `path`: a name of nearly 255 bytes would leave no room for a suffix.
     temporary = path.with_name(f"{_TEMPORARY_PREFIX}{secrets.token_hex(8)}.tmp")
-    try:
+    # Reached by Ctrl-C as well. After a replace it is gone already; after a link it must go.
+    temporaries.callback(temporary.unlink, missing_ok=True)
+    with _translated(path):
         # tempfile would make it 0600; a plain open lets the umask and the folder's ACL decide.
         with temporary.open("xb") as file:
             file.write(data)
             file.flush()
             os.fsync(file.fileno())
+        return temporary
+
+
+def _move(temporary: Path, path: Path, *, overwrite: bool, undo: ExitStack) -> None:
+    with _translated(path):
+        is_new = not path.exists()
         if overwrite:
             temporary.replace(path)
         else:
             _move_without_replacing(temporary, path)
-    finally:
-        # Reached by Ctrl-C as well. After a replace it is gone already; after a link it must go.
-        temporary.unlink(missing_ok=True)
+        if is_new:
+            undo.callback(path.unlink, missing_ok=True)
+
+
+@contextmanager
+def _translated(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except FileExistsError as error:
+        # It appeared after the check: link() refuses to replace it, whoever made it.
+        raise _exists(path) from error
+    except OSError as error:
+        msg = f"cannot write {path}: {error.strerror or error}"
+        raise OutputError(msg, remedy=_UNTOUCHED) from error
 
 
 def _move_without_replacing(temporary: Path, path: Path) -> None:

@@ -34,6 +34,7 @@ from roi_accel.vmaf import (
     is_unsafe_for_tool,
     parse_features,
     parse_models,
+    try_models,
 )
 
 if TYPE_CHECKING:
@@ -110,6 +111,7 @@ def score_all(
                 threads=shares.vmaf,
                 subsample=options.subsample,
             )
+            try_models(scorer, request)
             # Before the backend and the network, so that VMAF starts while they load.
             scoring = resources.enter_context(Scoring(scorer, request))
             choice = choose_backend(options.backend, device=options.device, threads=shares.kernels)

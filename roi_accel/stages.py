@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from roi_accel.assemble import MaskMeans
 from roi_accel.backends.arithmetic import mean_alpha, mean_saliency
+from roi_accel.backends.blame import blaming_kernels
 from roi_accel.backends.protocol import slots_of
 from roi_accel.backends.tables import fade_table
 from roi_accel.conveyor import ahead, batched, ordered_map, with_last
@@ -157,6 +158,7 @@ class Stages:
         with (
             self.stopwatch.stage("substitute", looked.index),
             self._gated(looked),
+            blaming_kernels(f"frame {looked.index}: "),
         ):
             for frame in looked.distorted:
                 streams.append(frame)

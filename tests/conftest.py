@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from clips import P8, damaged, smooth_frames, write_y4m
+from refusals import Refusals
 from support import DATA_VARIABLE, data_folder
 
 from roi_accel.dispatch import BACKENDS, get_backend
@@ -116,3 +117,11 @@ def tiny_network(tmp_path_factory: pytest.TempPathFactory) -> Path:
     onnx = pytest.importorskip("networks", reason="writing a network needs onnx")
     path: Path = onnx.write_network(tmp_path_factory.mktemp("tiny-network") / "bright.onnx")
     return path
+
+
+@pytest.fixture
+def refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> Refusals:
+    """Return a function that runs `score` in this process and holds its failure to the rule."""
+    return Refusals(tmp_path, capsys, monkeypatch)

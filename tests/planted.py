@@ -77,6 +77,8 @@ FAULTS: dict[str, dict[str, str]] = {
     "input": {"preprocess": "found[0, 1, 2, 3] = np.nextafter(found[0, 1, 2, 3], np.float32(9))"},
     "nan": {"preprocess": "found[0, 2, 0, 1] = np.nan"},
     "raises": {"substitute": "raise RuntimeError('the queue is lost')"},
+    # Later than any frame of the self-test.
+    "raises midway": {"substitute": "if frame == 4: raise RuntimeError('the queue is lost')"},
     "shape": {"substitute": "planes[1] = planes[1][:, 1:]"},
     "same memory": {
         "substitute": "self.__dict__.setdefault('kept', planes); "

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from roi_accel.errors import OutputError
-from roi_accel.files import check_output, sha256_of, write_atomically
+from roi_accel.files import check_output, sha256_of, write_atomically, write_together
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -254,3 +254,9 @@ def test_sha256_is_that_of_the_whole_file(tmp_path: Path) -> None:
     data = os.urandom(2_500_000)
     (tmp_path / "file").write_bytes(data)
     assert sha256_of(tmp_path / "file") == hashlib.sha256(data).hexdigest()
+
+
+def test_several_files_are_written_whole_and_leave_no_temporary(tmp_path: Path) -> None:
+    contents = {tmp_path / "a": b"1" * 5000, tmp_path / "b": b""}
+    write_together(contents, overwrite=False)
+    assert {path: path.read_bytes() for path in tmp_path.iterdir()} == contents

@@ -15,7 +15,7 @@ from typer.exceptions import TyperException
 from roi_accel._version import __version__
 from roi_accel.cli.console import print_error
 from roi_accel.cli.interrupt import Interrupted, interruptible
-from roi_accel.errors import OutputError, RoiAccelError
+from roi_accel.errors import BackendUnavailable, OutputError, RoiAccelError
 
 INTERNAL_ERROR = 70
 """A fault of this program itself (EX_SOFTWARE of sysexits.h), never of the input."""
@@ -24,6 +24,8 @@ _OUTPUT_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 """What writing to a full disk raises, wherever it is written from."""
 
 _NAME = "roi-accel"
+
+_LESS_MEMORY = "lower --threads, or score fewer videos or regions at once"
 
 _COMMANDS = ("score", "demo", "devices", "bench", "models", "parity")
 """In the order of the help; each is a module of this package, imported when it is needed."""
@@ -76,17 +78,17 @@ def run() -> NoReturn:
     Ending takes a fifth of a second where Python looks through all that numba and others made for
     what might be freed, which the end of the process frees at once.
     """
-    code = main()
+    code = main(ends_process=True)
     gc.freeze()
     sys.exit(code)
 
 
-def main(arguments: list[str] | None = None) -> int:
+def main(arguments: list[str] | None = None, *, ends_process: bool = False) -> int:
     """Run the command line and return its exit code (see docs/interface.md)."""
     arguments = sys.argv[1:] if arguments is None else arguments
     debug = "--debug" in arguments
     try:
-        with interruptible():
+        with interruptible(ends_process=ends_process):
             outcome = _application(arguments)(arguments, standalone_mode=False)
     except SystemExit as stop:  # Typer's way out where nobody reads stdout
         outcome = stop.code if isinstance(stop.code, int) else 1
@@ -104,12 +106,25 @@ def main(arguments: list[str] | None = None) -> int:
     except Exception as error:  # noqa: BLE001 - the last line of defence
         if debug:
             traceback.print_exc()
-        if isinstance(error, OSError) and error.errno in _OUTPUT_ERRORS:
-            print_error(f"the output cannot be written: {error.strerror}; write it elsewhere")
-            return OutputError.exit_code
-        print_error(f"internal error: {type(error).__name__}: {error}; run again with --debug")
-        return INTERNAL_ERROR
+        return _print_unforeseen(error)
     return outcome if isinstance(outcome, int) else 0
+
+
+def _print_unforeseen(error: Exception) -> int:
+    """Print one line for what no part of the program raises on purpose; return its exit code."""
+    if isinstance(error, MemoryError):
+        print_error(f"memory ran out{_told(error)}; {_LESS_MEMORY}")
+        return BackendUnavailable.exit_code
+    if isinstance(error, OSError) and error.errno in _OUTPUT_ERRORS:
+        print_error(f"the output cannot be written: {error.strerror}; write it elsewhere")
+        return OutputError.exit_code
+    print_error(f"internal error: {type(error).__name__}: {error}; run again with --debug")
+    return INTERNAL_ERROR
+
+
+def _told(error: MemoryError) -> str:
+    """Return what NumPy says of the array that found no room; Python itself says nothing."""
+    return f" ({error})" if str(error) else ""
 
 
 def _print_usage_error(error: TyperException) -> None:

@@ -11,9 +11,10 @@ from roi_accel.api import raw_geometry
 from roi_accel.backends.host import available_cores
 from roi_accel.batching import AUTO_BATCH, MAX_BATCH, parse_batch
 from roi_accel.cli.console import frame_progress, print_summary, print_warning, write_stdout
+from roi_accel.cli.interrupt import writing
 from roi_accel.dispatch import AUTO, BACKENDS
 from roi_accel.errors import InputError
-from roi_accel.files import check_output, write_atomically
+from roi_accel.files import check_output, write_together
 from roi_accel.options import (
     DEFAULT_FADE,
     DEFAULT_NETWORK,
@@ -338,15 +339,17 @@ def score(
     for warning in dict.fromkeys(line for result in results for line in result.warnings):
         print_warning(warning)
     text = to_json(results[0] if len(results) == 1 else results)
+    contents: dict[Path, bytes] = {}
     if trace is not None:
-        content = trace_json(stopwatch).encode()
-        write_atomically(trace, content, overwrite=overwrite, inputs=inputs)
+        contents[trace] = trace_json(stopwatch).encode()
     if csv is not None:
-        write_atomically(csv, to_csv(results).encode(), overwrite=overwrite, inputs=inputs)
+        contents[csv] = to_csv(results).encode()
     if output is not None:
-        write_atomically(output, text.encode(), overwrite=overwrite, inputs=inputs)
+        contents[output] = text.encode()
     else:
         write_stdout(text)
+    with writing():
+        write_together(contents, overwrite=overwrite, inputs=inputs)
     if not quiet:
         print_summary(results)
 

@@ -67,7 +67,7 @@ def check_name(name: str, where: str) -> str:
     # ',' and '=' would make a name that --roi takes and one that a track holds differ.
     if len(name) > MAX_NAME or not name.isprintable() or "," in name or "=" in name:
         msg = f"{where}: a region's name has up to {MAX_NAME} printable characters, no ',' or '='"
-        raise InputError(msg)
+        raise InputError(msg, remedy="such as face=100,40,200,200")
     return name
 
 

@@ -91,7 +91,7 @@ def read_bounded(path: Path, option: str, limit: int) -> bytes:
         data = file.read(limit + 1) if state.size <= limit else None
     if data is None or len(data) > limit:
         msg = f"{option} {path_text(path)}: larger than {limit >> 20} MiB"
-        raise InputError(msg)
+        raise InputError(msg, remedy="check that it is the file meant")
     return data
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from roi_accel.backends.arithmetic import NotSaliencyError, quantise
+from roi_accel.backends.blame import blaming_kernels
 from roi_accel.backends.protocol import InfersOnDevice
 from roi_accel.batching import AUTO_BATCH, Batch, decide_batch
 from roi_accel.errors import ModelError, ParityError, RoiAccelError
@@ -151,7 +152,7 @@ class NetworkSource(MaskSource):
         return None
 
     def _preprocess(self, index: int, reference: Frame, session: Session) -> ModelInput:
-        with self._stopwatch.stage("preprocess", index):
+        with self._stopwatch.stage("preprocess", index), blaming_kernels():
             return session.preprocess(reference)
 
     def _infer_alone(self, index: int, model_input: ModelInput) -> NDArray[np.float32]:

@@ -105,7 +105,7 @@ def open_container(source: SourceFile, suffix: str, threads: int) -> ContainerRe
         picture = next(pictures, None)
         if picture is None:
             msg = f"{shown(path)}: has a video stream without a single frame"
-            raise InputError(msg)
+            raise InputError(msg, remedy="copy or encode the file again")
         info = _describe(path, container, stream, picture)
     return ContainerReader(info, source, suffix, picture.format.name, threads=threads)
 

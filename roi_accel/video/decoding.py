@@ -218,7 +218,7 @@ def _first_video(container: InputContainer, path: Path) -> VideoStream:
     if not videos:
         kinds = sorted({str(stream.type) for stream in container.streams}) or ["nothing"]
         msg = f"{shown(path)}: has no video stream; it holds {', '.join(kinds)} only"
-        raise InputError(msg)
+        raise InputError(msg, remedy="name a file that has video")
     # PyAV's annotations do not say so, but a stream without a decoder has no context.
     context: VideoCodecContext | None = videos[0].codec_context
     if context is None:

@@ -147,14 +147,14 @@ def check_dimensions(path: Path, width: int, height: int, pixel_format: PixelFor
     """
     if width < 1 or height < 1:
         msg = f"{shown(path)}: a frame of {width}x{height} is empty; width and height start at 1"
-        raise InputError(msg)
+        raise InputError(msg, remedy="correct --width and --height")
     if width > MAX_SIDE or height > MAX_SIDE:
         size = pixel_format.frame_bytes(width, height)
         msg = (
             f"{shown(path)}: frames of {width}x{height} {pixel_format.name} would take "
             f"{size / 1e9:.1f} GB each; the largest side that is read is {MAX_SIDE}"
         )
-        raise InputError(msg)
+        raise InputError(msg, remedy="check the size, or scale both videos down first")
 
 
 def check_scorable(info: VideoInfo) -> None:

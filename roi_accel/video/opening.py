@@ -69,7 +69,7 @@ def open_video(
     """
     if threads < 0:
         msg = f"the number of decoder threads is {threads}; 0 (automatic) or more was expected"
-        raise InputError(msg)
+        raise InputError(msg, remedy="leave it out for the default")
     source = SourceFile.examine(path)
     head = source.head()
     suffix = source.path.suffix.lower()
@@ -78,7 +78,7 @@ def open_video(
         reader = open_y4m(source, head)
     elif suffix == ".y4m":
         msg = f"{shown(source.path)}: is named Y4M but begins with {head[:10]!r}, not {MAGIC!r}"
-        raise InputError(msg)
+        raise InputError(msg, remedy="write it again, or name it after what it is")
     elif _is_container(head, suffix, raw):
         known = suffix if suffix in CONTAINER_SUFFIXES else ""
         reader = open_container(source, known, threads)

@@ -73,7 +73,7 @@ class CheckedReader(ABC):
                 self._check_open()
         if count == 0:
             msg = f"{shown(self._info.path)}: holds no video frame"
-            raise InputError(msg)
+            raise InputError(msg, remedy="copy or encode it again")
 
     def _check_open(self) -> None:
         if self._closed:

@@ -50,19 +50,19 @@ class SourceFile:
         """
         if not os.fspath(path):
             msg = "the name of a video file is empty"
-            raise InputError(msg)
+            raise InputError(msg, remedy="check the value of --reference and --distorted")
         path = Path(path)
         status = _status(path)
         if stat.S_ISDIR(status.st_mode):
             msg = f"{shown(path)}: is a directory, not a video file"
-            raise InputError(msg)
+            raise InputError(msg, remedy="name a file inside it")
         if not stat.S_ISREG(status.st_mode):
             # A pipe can be read only once and has no size; kind, length and change are unknowable.
             msg = f"{shown(path)}: is a pipe or a device, not a regular file"
             raise InputError(msg, remedy="write the video to a file first")
         if status.st_size == 0:
             msg = f"{shown(path)}: is empty (0 bytes), so it has no frames"
-            raise InputError(msg)
+            raise InputError(msg, remedy="copy or encode it again")
         return cls(path, path.absolute(), status.st_size, _state(status))
 
     def head(self) -> bytes:
@@ -83,7 +83,8 @@ class SourceFile:
 def unreadable(path: Path, error: OSError) -> InputError:
     """Return the InputError for a file that the system does not let us read."""
     reason = (error.strerror or type(error).__name__).lower()
-    return InputError(f"{shown(path)}: cannot be read: {reason}")
+    msg = f"{shown(path)}: cannot be read: {reason}"
+    return InputError(msg, remedy="check the path and its permissions")
 
 
 def _status(path: Path, location: Path | None = None) -> os.stat_result:
@@ -91,12 +92,12 @@ def _status(path: Path, location: Path | None = None) -> os.stat_result:
         return (location or path).stat()
     except FileNotFoundError as error:
         msg = f"{shown(path)}: no such file"
-        raise InputError(msg) from error
+        raise InputError(msg, remedy="check the path, or name a file that exists") from error
     except OSError as error:
         raise unreadable(path, error) from error
     except ValueError as error:  # a NUL in the name
         msg = f"{shown(path)}: is not a possible file name"
-        raise InputError(msg) from error
+        raise InputError(msg, remedy="check the path") from error
 
 
 def _state(status: os.stat_result) -> tuple[int, int, int, int]:

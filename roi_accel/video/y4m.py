@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 MAGIC = b"YUV4MPEG2"
 _MARKER = b"FRAME"
 _BYTE = 8
+_WRITE_AGAIN = "write it again, for example with ffmpeg -i INPUT OUTPUT.y4m"
 _EXCERPT = 20  # bytes of a bad line that a message shows
 
 
@@ -104,7 +105,7 @@ def open_y4m(source: SourceFile, head: bytes) -> Y4mReader:
     width, height, pixel_format = header.width, header.height, header.pixel_format
     if source.size == header.length:
         msg = f"{shown(source.path)}: holds a Y4M header but no frame"
-        raise InputError(msg)
+        raise InputError(msg, remedy="copy or encode it again")
     frame_bytes = len(_MARKER) + 1 + pixel_format.frame_bytes(width, height)
     info = VideoInfo(
         path=source.path,
@@ -169,7 +170,7 @@ def parse_header(head: bytes, path: Path) -> Y4mHeader:
     )
 
 
-def _refusal(path: Path, what: str, remedy: str = "") -> InputError:
+def _refusal(path: Path, what: str, remedy: str = _WRITE_AGAIN) -> InputError:
     return InputError(f"{shown(path)}: the Y4M header {what}", remedy=remedy)
 
 

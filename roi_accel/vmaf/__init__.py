@@ -11,6 +11,7 @@ from roi_accel.vmaf.options import (
     parse_models,
 )
 from roi_accel.vmaf.scoring import Scoring
+from roi_accel.vmaf.trial import try_models
 
 __all__ = [
     "DEFAULT_MODEL",
@@ -26,4 +27,5 @@ __all__ = [
     "is_unsafe_for_tool",
     "parse_features",
     "parse_models",
+    "try_models",
 ]

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 VMAF_VARIABLE = "ROI_ACCEL_VMAF"
 
 _PROBE_SECONDS = 30
+_EXCERPT = 60
 _REMEDY = 'pip install "roi-accel[cpu]" brings an ffmpeg with libvmaf; or name one with --vmaf'
 
 Kind = Literal["vmaf", "ffmpeg"]
@@ -119,10 +120,17 @@ def identify(path: Path, source: str) -> Scorer:
     # has a bare commit hash.
     usage = _run(path, "--help")
     if not ("--reference" in usage and "--distorted" in usage and "--json" in usage):
-        msg = f"{path} does not answer like vmaf: --help printed {usage.strip()[:80]!r}"
-        raise ScorerError(msg, remedy="name a vmaf or ffmpeg executable; " + _REMEDY)
+        msg = f"{path} does not answer like vmaf: --help printed {_excerpt(usage)}"
+        remedy = "name a vmaf or ffmpeg executable with --vmaf, or leave it out"
+        raise ScorerError(msg, remedy=remedy)
     words = _run(path, "--version").split()
     return Scorer("vmaf", path, words[-1] if words else "unknown", source)
+
+
+def _excerpt(text: str) -> str:
+    """Return the first line of `text`, shortened and in quotes."""
+    lines = text.strip().splitlines()
+    return repr(lines[0][:_EXCERPT]) if lines else "nothing"
 
 
 def _identify_ffmpeg(path: Path, source: str) -> Scorer:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-import os
+import re
 import signal
 import subprocess
 import tempfile
@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Self
 from roi_accel.errors import OutputError, ScorerError
 from roi_accel.vmaf.commands import Launch, ScoringRequest, log_name, plan_launches
 from roi_accel.vmaf.log import VmafLog, read_log
+from roi_accel.vmaf.starting import kill, start
 from roi_accel.vmaf.streams import StreamWriter
 
 if TYPE_CHECKING:
@@ -36,6 +37,10 @@ _POLL_SECONDS = 0.1
 _EXIT_SECONDS = 5.0
 _RELEASE_SECONDS = 1.0
 _TAIL_LINES = 12
+
+# ffmpeg heads its lines with "[libvmaf @ 0x55d0c8a3b2c0]": the address helps nobody, and makes two
+# reports of one fault differ.
+_ADDRESSED_HEAD = re.compile(r"\[([^\[\]]+?) @ (?:0x)?[0-9a-fA-F]+\]")
 
 
 class Scoring:
@@ -84,13 +89,17 @@ class Scoring:
                 self._offer(process, writer, streams[stream])
         self._frames_fed += 1
 
-    def finish(self) -> list[VmafLog]:
-        """End the streams, wait for the scorer, and return one checked log per variant."""
+    def end(self) -> None:
+        """End the streams, and wait for the scorer to end without complaint."""
         for process in self._processes:
             for writer in process.writers.values():
                 self._offer(process, writer, None)
         for process in self._processes:
             self._await_end(process)
+
+    def finish(self) -> list[VmafLog]:
+        """End the streams, wait for the scorer, and return one checked log per variant."""
+        self.end()
         return [self._read_log(variant + 1) for variant in range(self._request.variants)]
 
     def _read_log(self, variant: int) -> VmafLog:
@@ -155,21 +164,20 @@ class _Process:
         command = launch.arguments(pipes)
         self._name = Path(command[0]).name
         try:
-            # Its own session, so that a Ctrl-C at the terminal reaches us first and we end it.
-            self._process = subprocess.Popen(  # noqa: S603 - a list, no shell
-                command,
-                cwd=folder,
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.DEVNULL,
-                stderr=subprocess.PIPE,
-                pass_fds=pipes,
-                start_new_session=True,
-            )
+            self._process = start(command, folder=folder, pipes=pipes)
         except OSError as error:
             for writer in self.writers.values():
                 writer.close(_RELEASE_SECONDS)
             msg = f"{command[0]} cannot be started: {error}"
             raise ScorerError(msg, remedy="check --vmaf") from error
+        try:
+            self._serve()
+        except BaseException:
+            self.kill()
+            raise
+
+    def _serve(self) -> None:
+        """Start the threads that listen to the process and write to it."""
         self._tail: deque[str] = deque(maxlen=_TAIL_LINES)
         self._listener = threading.Thread(target=self._listen, daemon=True)
         self._listener.start()
@@ -210,22 +218,33 @@ class _Process:
         return now - self._last_progress
 
     def failure(self, *, what: str) -> ScorerError:
-        """Return the error that says how this process ended, in its own last words."""
+        """Return the error that says how this process ended, in its own last words.
+
+        Raises
+        ------
+        MemoryError
+            It ended because there was no memory to write a frame with.
+        """
+        for writer in self.writers.values():
+            if writer.error is not None:
+                raise writer.error
         how = _ending(self.status) if self.wait(_EXIT_SECONDS) else "but went on running"
         said = self.last_words()
         msg = f"{self._name} {what} ({how})" + (f": {said}" if said else ", saying nothing")
-        return ScorerError(msg, remedy="check --model and --feature, or try another --vmaf")
+        remedy = "check --model and --feature, or try another --vmaf"
+        if (self.status or 0) < 0:  # A signal: nothing that its options could have caused.
+            remedy = "run again, with fewer --threads if memory is short, or try another --vmaf"
+        return ScorerError(msg, remedy=remedy)
 
     def last_words(self) -> str:
         """Return the end of what the process wrote to stderr, on one line."""
         self._listener.join(_EXIT_SECONDS)
-        return " | ".join(line for line in self._tail if line.strip())
+        lines = (_ADDRESSED_HEAD.sub(r"\1:", line) for line in self._tail)
+        return " | ".join(line for line in lines if line.strip())
 
     def kill(self) -> None:
         """End the process and all it started."""
-        with contextlib.suppress(ProcessLookupError, PermissionError):
-            os.killpg(self._process.pid, signal.SIGKILL)
-        self._process.wait()
+        kill(self._process)
 
     def __enter__(self) -> Self:
         return self

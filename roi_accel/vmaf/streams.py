@@ -37,6 +37,7 @@ class StreamWriter:
         self._frames: queue.Queue[Frame | None] = queue.Queue(depth)
         self._thread = threading.Thread(target=self._write_all, daemon=True)
         self.broken = threading.Event()
+        self.error: MemoryError | None = None
         self.chunks_written = 0
 
     def start(self) -> None:
@@ -82,6 +83,10 @@ class StreamWriter:
                     self._write(plane)
         except OSError:
             # The scorer has gone; its exit status and its own words say why, EPIPE does not.
+            self.broken.set()
+        except MemoryError as error:
+            # Not the scorer's fault, though it will complain of a stream that ends too early.
+            self.error = error
             self.broken.set()
         finally:
             os.close(self._write_end)

@@ -125,6 +125,13 @@ def test_death_by_a_signal_names_it(fake_scorer: WriteFake, number: int, name: s
         run(scorer)
 
 
+def test_memory_addresses_in_a_scorers_words_are_left_out(fake_scorer: WriteFake) -> None:
+    says = "sys.exit('[libvmaf @ 0x55d0c8a3b2c0] could not load model')"
+    with pytest.raises(ScorerError, match="libvmaf: could not load model") as caught:
+        run(fake_scorer(says))
+    assert "0x55d0" not in caught.value.message
+
+
 def test_only_the_last_lines_of_a_long_lament_are_shown(fake_scorer: WriteFake) -> None:
     scorer = fake_scorer("for n in range(100_000): print('line', n, file=sys.stderr)\nsys.exit(1)")
     with pytest.raises(ScorerError, match=r"line 99998 \| line 99999") as caught:
