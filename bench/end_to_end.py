@@ -38,6 +38,7 @@ from roi_accel.bench.machine import machine_facts
 from roi_accel.bench.memory import peak_mib
 from roi_accel.bench.run_goals import judge_runs
 from roi_accel.bench.sizes import SIZES
+from roi_accel.bench.timing import Spread
 from roi_accel.dispatch import backend_names, probe
 from roi_accel.errors import InputError, RoiAccelError
 from roi_accel.models import resolve
@@ -224,8 +225,7 @@ def measure_growth(scorer: Scorer, options: argparse.Namespace) -> list[Row]:
             rows.append(
                 _row(size, 8, network, frames, pair)
                 | {"distorted": distorted, "seconds": {"whole run": seconds}}
-                | {"median": sorted(seconds)[len(seconds) // 2]}
-                | {"min": min(seconds), "max": max(seconds)}
+                | Spread.of(seconds).to_dict()
             )
     return rows
 

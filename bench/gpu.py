@@ -147,17 +147,19 @@ def cupy_zoom(inputs: Inputs, _threads: int, stack: ExitStack) -> Contender | Ab
     cupy = device.cupy
     zoom = importlib.import_module("cupyx.scipy.ndimage").zoom
     resident = on_device(device.device_id, inputs)
-    masks = [cupy.asarray((mask / MASK_MAX).astype(np.float32)) for mask in inputs.masks]
+    with cupy.cuda.Device(device.number):
+        masks = [cupy.asarray((mask / MASK_MAX).astype(np.float32)) for mask in inputs.masks]
 
     def frame(number: int) -> list[Any]:
-        planes = zoom_and_blend(
-            cupy,
-            zoom,
-            (resident.references[number], resident.distorted[number], masks[number]),
-            inputs.plan.threshold,
-            inputs.plan.fade,
-        )
-        cupy.cuda.get_current_stream().synchronize()
+        with cupy.cuda.Device(device.number):
+            planes = zoom_and_blend(
+                cupy,
+                zoom,
+                (resident.references[number], resident.distorted[number], masks[number]),
+                inputs.plan.threshold,
+                inputs.plan.fade,
+            )
+            cupy.cuda.get_current_stream().synchronize()
         return planes
 
     contender = Contender(
@@ -186,28 +188,36 @@ def zoom_and_blend(
     ``grid_mode`` takes pixels for areas, which puts their centres where ours are.
     """
     reference, distorted, mask = frames
+    shares: dict[tuple[int, ...], Any] = {}
     mixed = []
     for ref, dist in zip(reference.planes, distorted.planes, strict=True):
-        factors = tuple(to / start for to, start in zip(ref.shape, mask.shape, strict=True))
-        share = zoom(mask, factors, order=1, mode="nearest", grid_mode=True)
-        share = xp.clip((share - threshold) / max(fade, 1 / MASK_MAX), 0, 1).astype(np.float32)
+        if ref.shape not in shares:
+            factors = tuple(to / start for to, start in zip(ref.shape, mask.shape, strict=True))
+            share = zoom(mask, factors, order=1, mode="nearest", grid_mode=True)
+            share = xp.clip((share - threshold) / max(fade, 1 / MASK_MAX), 0, 1)
+            shares[ref.shape] = share.astype(np.float32)
+        share = shares[ref.shape]
         mixed.append(xp.rint(dist * share + ref * (1 - share)).astype(ref.dtype))
     return mixed
 
 
 def torch_lerp(inputs: Inputs, _threads: int, stack: ExitStack) -> Contender | Absent:
-    """Return `torch.nn.functional.interpolate` and `torch.lerp` on the first CUDA device."""
+    """Return `torch.nn.functional.interpolate` and `torch.lerp` on the device that CuPy has."""
     if importlib.util.find_spec("torch") is None:
         return Absent(TORCH, "peer", "torch is not installed; pip install torch")
     torch: Any = importlib.import_module("torch")
     if not torch.cuda.is_available():
         return Absent(TORCH, "peer", "torch sees no CUDA device; check nvidia-smi")
+    try:
+        number = choose_device(None).number
+    except BackendUnavailable as error:
+        return Absent(TORCH, "peer", str(error))
     contender = Contender(
         TORCH,
         "peer",
-        torch_frames(torch, "cuda:0", inputs),
+        torch_frames(torch, f"cuda:{number}", inputs),
         inputs.count,
-        {"device": torch.cuda.get_device_name(0), "torch": torch.__version__},
+        {"device": torch.cuda.get_device_name(number), "torch": torch.__version__},
         threads=0,
         to_planes=lambda output: [plane.cpu().numpy() for plane in output],
         difference=_FLOAT,
@@ -239,15 +249,18 @@ def torch_frames(torch: Untyped, device: str, inputs: Inputs) -> Callable[[int],
 
     def frame(number: int) -> list[Any]:
         references, distorted, mask = frames[number]
+        shares: dict[tuple[int, ...], Any] = {}
         mixed = []
         for ref, dist in zip(references, distorted, strict=True):
-            share = torch.nn.functional.interpolate(
-                mask, size=tuple(ref.shape), mode="bilinear", align_corners=False
-            )[0, 0]
-            share = torch.clamp((share - plan.threshold) / fade, 0, 1)
-            mixed.append(torch.lerp(ref.float(), dist.float(), share).round().to(dtype))
+            shape = tuple(ref.shape)
+            if shape not in shares:
+                share = torch.nn.functional.interpolate(
+                    mask, size=shape, mode="bilinear", align_corners=False
+                )[0, 0]
+                shares[shape] = torch.clamp((share - plan.threshold) / fade, 0, 1)
+            mixed.append(torch.lerp(ref.float(), dist.float(), shares[shape]).round().to(dtype))
         if device != "cpu":
-            torch.cuda.synchronize()
+            torch.cuda.synchronize(device)
         return mixed
 
     return frame

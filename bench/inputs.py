@@ -39,7 +39,8 @@ _CACHES = 4
 _FEWEST_FRAMES = 4
 _MOST_FRAMES = 64
 _ASSUMED_CACHE = 32 << 20
-_CACHE_FOLDER = Path("/sys/devices/system/cpu/cpu0/cache")
+_CACHE_FOLDERS = "cpu[0-9]*/cache/index*"
+_PROCESSORS = Path("/sys/devices/system/cpu")
 _LINE_BYTES = 64
 _SEED = 20240229
 
@@ -149,14 +150,28 @@ def ring_length(plan: Plan) -> int:
     return min(max(wanted, _FEWEST_FRAMES), _MOST_FRAMES)
 
 
-def last_level_cache_bytes() -> int:
-    """Return the size of the processor's largest cache; 32 MiB where the system does not say."""
-    sizes = [0]
-    for path in _CACHE_FOLDER.glob("index*/size"):
-        text = path.read_text("ascii").strip()
-        if text.endswith("K"):
-            sizes.append(int(text[:-1]) << 10)
-    return max(sizes) or _ASSUMED_CACHE
+def last_level_cache_bytes(processors: Path = _PROCESSORS) -> int:
+    """Return the size of all last-level caches together; 32 MiB where the system does not say.
+
+    Parameters
+    ----------
+    processors : Path, optional
+        A folder laid out as Linux's ``/sys/devices/system/cpu``. Cores that share a cache name
+        the same ``shared_cpu_list``, and it is counted once.
+    """
+    caches: dict[tuple[int, str], int] = {}
+    for folder in processors.glob(_CACHE_FOLDERS):
+        try:
+            level, shared, size = (
+                (folder / name).read_text("ascii").strip()
+                for name in ("level", "shared_cpu_list", "size")
+            )
+        except OSError:
+            continue
+        if size.endswith("K"):
+            caches[int(level), shared] = int(size[:-1]) << 10
+    last = max((level for level, _ in caches), default=0)
+    return sum(size for (level, _), size in caches.items() if level == last) or _ASSUMED_CACHE
 
 
 def make_mask(kind: MaskKind, number: int, rng: np.random.Generator) -> Mask:

@@ -166,7 +166,7 @@ def _on_the_device(choice: Choice, inputs: Inputs, stack: ExitStack) -> Contende
         inputs.count,
         facts_of(choice),
         threads=0,
-        callers=min(slots_of(session), inputs.count),
+        # One caller, as the peers on the device have.
         to_planes=lambda output: to_host(output.planes),
         copy=device_copy_name(choice),
         events=_events_of(session),

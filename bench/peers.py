@@ -193,11 +193,14 @@ def float_numpy(inputs: Inputs, _threads: int, stack: ExitStack) -> Contender:
 
     def frame(number: int) -> Planes:
         mixed = []
+        shares = {
+            shape: faded(enlarged(masks[number], *shape), plan.threshold, plan.fade)
+            for shape in set(plan.plane_shapes)
+        }
         for reference, distorted in zip(
             inputs.references[number].planes, inputs.distorted[number].planes, strict=True
         ):
-            height, width = reference.shape
-            share = faded(enlarged(masks[number], height, width), plan.threshold, plan.fade)
+            share = shares[reference.shape[0], reference.shape[1]]
             blended = distorted * share + reference * (1 - share)
             mixed.append(np.rint(blended).astype(dtype))
         return mixed

@@ -31,7 +31,8 @@ class Change:
         0.1 is a tenth slower beside the peers: the median over the peers of new ratio / old ratio,
         minus 1. One peer that itself got slower or faster does not decide.
     peers : mapping of str to (float, float)
-        Per peer the old ratio and the new one.
+        Per peer the old ratio and the new one. Where a kernel has no peers, the copy that its
+        bandwidth is a share of stands in for them.
     """
 
     case: str
@@ -75,7 +76,11 @@ def read_report(path: Path) -> dict[str, Any]:
 
 
 def check_settings(old: Mapping[str, Any], settings: Mapping[str, object]) -> None:
-    """Raise InputError where `old` was made with other `settings`, before anything is measured."""
+    """Raise InputError where `old` is damaged or was made with other `settings`.
+
+    For before anything is measured, which takes minutes.
+    """
+    _ratios(old)
     for name, now in settings.items():
         before = old["settings"].get(name)
         if before != now:
@@ -84,7 +89,7 @@ def check_settings(old: Mapping[str, Any], settings: Mapping[str, object]) -> No
 
 
 def compare_reports(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[Change]:
-    """Return the change of every backend in every case that both reports have beside a peer.
+    """Return the change of every backend in every case that both reports have.
 
     Raises
     ------
@@ -102,6 +107,15 @@ def compare_reports(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[Chan
         msg = "the two reports have no case, backend and peer in common"
         raise InputError(msg, remedy="compare runs with the same --sizes, --formats and --backends")
     return changes
+
+
+def other_machine(old: Mapping[str, Any], new: Mapping[str, Any]) -> str | None:
+    """Return how the machines of two reports differ, or None; ratios hold on one machine only."""
+    before, now = (
+        f"{machine.get('processor')}, {machine.get('cores')} cores"
+        for machine in (old.get("machine") or {}, new["machine"])
+    )
+    return None if before == now else f"the old report is of another machine: {before}, now {now}"
 
 
 def parse_share(text: str) -> float:
@@ -124,13 +138,15 @@ def parse_share(text: str) -> float:
 
 
 def _ratios(report: Mapping[str, Any]) -> dict[tuple[str, str], dict[str, float]]:
-    """Return {(case, backend): {peer: median ratio}}."""
+    """Return {(case, backend): {peer, or the copy: median ratio of seconds}}."""
     found = {}
     try:
         for case in report["cases"]:
             for row in case["rows"]:
                 ratios = row.get("ratios", {})
                 peers = {peer: _ratio(spread["median"]) for peer, spread in ratios.items()}
+                if not peers and "share_of_copy" in row:
+                    peers = {row["copy"]: 1 / _ratio(row["share_of_copy"])}
                 if peers:
                     found[case["name"], row["name"]] = peers
     except KeyError as error:

@@ -59,6 +59,9 @@ _MASKS_COUNTED = 4
 _QUICK_FRAMES = 2
 _QUICK_COPY = 1 << 20
 _GIGA = 1e9
+_ON_DEVICE: Kernel = "substitute on the device"
+_DEVICE_BACKEND = "cuda"
+_TRANSFERS = ("upload", "download")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,6 +84,11 @@ class BenchOptions:
     kernels: Sequence[Kernel] = KERNELS
     threads: int
     quick: bool = False
+
+    @property
+    def measurable_kernels(self) -> tuple[Kernel, ...]:
+        """Without those that none of the backends has."""
+        return tuple(k for k in self.kernels if k != _ON_DEVICE or _DEVICE_BACKEND in self.backends)
 
     @property
     def effort(self) -> Effort:
@@ -108,7 +116,7 @@ def run_bench(
     RoiAccelError
         A backend that is there fails.
     """
-    cases = cases_of(options.cases, options.kernels)
+    cases = cases_of(options.cases, options.measurable_kernels)
     machine = machine_facts()
     measured = []
     for number, case in enumerate(cases):
@@ -154,7 +162,7 @@ def measure_case(case: BenchCase, options: BenchOptions) -> dict[str, Any]:
         }
     needed = bytes_to_move(case.kernel, inputs.plan, alphas)
     copies = {
-        each.name: 2 * options.copied_bytes / Spread.of(seconds[each.name]).median / _GIGA
+        each.name: _bandwidth(options.copied_bytes, seconds[each.name])
         for each in contenders
         if each.role == "copy"
     }
@@ -162,7 +170,7 @@ def measure_case(case: BenchCase, options: BenchOptions) -> dict[str, Any]:
     for each in contenders:
         if each.role == "copy":
             continue
-        row = _row(each, seconds, device_seconds.get(each.name, {}), needed, copies)
+        row = _row(each, seconds, device_seconds.get(each.name, {}), needed, options.copied_bytes)
         if each.role == "backend":
             row["ratios"] = {
                 other.name: ratios(seconds, each.name, other.name).to_dict()
@@ -215,8 +223,8 @@ def _everyone(
 
     found: list[Contender | Absent] = []
     threads = options.threads
-    on_device = case.kernel == "substitute on the device"
-    backends = ["cuda"] if on_device else options.backends
+    on_device = case.kernel == _ON_DEVICE
+    backends = [_DEVICE_BACKEND] if on_device else options.backends
     if not on_device:
         found += [host_copy(count, options.copied_bytes, stack) for count in sorted({1, threads})]
     for name in backends:
@@ -227,7 +235,7 @@ def _everyone(
             found += [] if copy is None else [copy]
     if case.kernel == "substitute":
         found += [make(inputs, threads, stack) for make in PEERS.values()]
-        if "cuda" in backends:
+        if _DEVICE_BACKEND in backends:
             found.append(gpu.transfers(inputs, threads, stack))
     elif on_device:
         found += [make(inputs, threads, stack) for make in gpu.DEVICE_PEERS.values()]
@@ -241,7 +249,7 @@ def exact_outputs(
 
     At most so many `frames` and `masks`; each frame as its planes in the host's memory.
     """
-    host_kernel: Kernel = "substitute" if kernel == "substitute on the device" else kernel
+    host_kernel: Kernel = "substitute" if kernel == _ON_DEVICE else kernel
     with ExitStack() as stack:
         reference = our_contender(REFERENCE_BACKEND, host_kernel, inputs, 1, stack)
         upsampler = our_contender(REFERENCE_BACKEND, "upsample", inputs, 1, stack)
@@ -290,6 +298,11 @@ def _difference_without_fade(contender: Contender, case: BenchCase) -> dict[str,
         return differences(exact[0], peer.planes(0))
 
 
+def _bandwidth(copied_bytes: int, seconds: Sequence[float]) -> float:
+    """Return GB/s of a copy, each byte of which is read once and written once."""
+    return 2 * copied_bytes / Spread.of(seconds).median / _GIGA
+
+
 def _device_seconds(
     contender: Contender, done: int, before: Mapping[str, float]
 ) -> dict[str, float]:
@@ -306,7 +319,7 @@ def _row(
     seconds: Mapping[str, Sequence[float]],
     device_seconds: Mapping[str, float],
     needed: float,
-    copies: Mapping[str, float],
+    copied_bytes: int,
 ) -> dict[str, Any]:
     spread = Spread.of(seconds[contender.name])
     row: dict[str, Any] = {
@@ -318,15 +331,18 @@ def _row(
         "frames_per_second": 1 / spread.median,
         "gigabytes_per_second": needed / spread.median / _GIGA,
     }
-    if contender.copy in copies:
-        copied = copies[contender.copy]
-        # A device's copy stays in its memory, so only its kernels may be held against it.
-        kernels = sum(device_seconds.get(k, 0.0) for k in ("substitute", "upsample", "preprocess"))
-        on_device = contender.threads == 0 and kernels > 0
+    if contender.copy in seconds:
+        copied = _bandwidth(copied_bytes, seconds[contender.copy])
         row["copy"] = contender.copy
         row["copy_gigabytes_per_second"] = copied
         row["seconds_at_copy_bandwidth"] = needed / copied / _GIGA
-        row["share_of_copy"] = needed / (kernels if on_device else spread.median) / _GIGA / copied
+        # A device's copy stays in its memory, so only its kernels may be held against it.
+        kernels = sum(device_seconds[kind] for kind in device_seconds if kind not in _TRANSFERS)
+        if contender.threads == 0 and kernels > 0:
+            row["share_of_copy"] = needed / kernels / _GIGA / copied
+        else:
+            beside = ratios(seconds, contender.copy, contender.name).median
+            row["share_of_copy"] = beside * needed / (2 * copied_bytes)
     if device_seconds:
         row["device_seconds_per_frame"] = dict(device_seconds)
     return row

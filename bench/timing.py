@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from roi_accel.bench.contender import Contender
 
-_WARM_UP_FRAMES = 3
+_FEWEST_WARM_UP_FRAMES = 3
 
 
 @dataclass(frozen=True)
@@ -59,8 +59,9 @@ class Spread:
 def alternate(contenders: Sequence[Contender], effort: Effort) -> dict[str, list[float]]:
     """Return for each contender's name the seconds per frame in each round.
 
-    Every contender is warmed up first, which also compiles kernels and fills pools; whoever begins
-    a round is another one each time; the garbage collector rests.
+    Every contender is warmed up first, once round its inputs, which also compiles kernels, fills
+    pools and has every output's memory mapped; whoever begins a round is another one each time;
+    the garbage collector rests.
     """
     frames = {each.name: _frames_per_turn(each, effort) for each in contenders}
     seconds: dict[str, list[float]] = {each.name: [] for each in contenders}
@@ -87,8 +88,9 @@ def ratios(seconds: Mapping[str, Sequence[float]], one: str, other: str) -> Spre
 
 
 def _frames_per_turn(contender: Contender, effort: Effort) -> int:
-    contender.run_many(_WARM_UP_FRAMES)
+    contender.run_many(_FEWEST_WARM_UP_FRAMES)
+    count = max(_FEWEST_WARM_UP_FRAMES, contender.frames)
     started = time.perf_counter()
-    contender.run_many(_WARM_UP_FRAMES)
-    per_frame = (time.perf_counter() - started) / _WARM_UP_FRAMES
+    contender.run_many(count)
+    per_frame = (time.perf_counter() - started) / count
     return max(1, math.ceil(effort.turn_seconds / per_frame))

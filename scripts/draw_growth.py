@@ -29,6 +29,8 @@ _MEGA = 1e6
 
 def main() -> None:
     """Write the picture from the report that the command line names."""
+    if len(sys.argv) != 2:  # noqa: PLR2004 - the program and one file
+        sys.exit(f"name one report of whole runs: python {sys.argv[0]} bench/results/FILE.json")
     rows = json.loads(Path(sys.argv[1]).read_text("utf-8"))["growth"]
     mpl.rcParams["svg.hashsalt"] = "roi-accel"  # so that the same figures give the same file
     figure, axes = plt.subplots(1, 3, figsize=(10, 3.2), layout="constrained", sharey=True)

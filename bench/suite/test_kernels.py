@@ -76,7 +76,11 @@ def test_throughput(
     needed = bytes_to_move(case.kernel, inputs.plan, alphas)
     benchmark.group = case.name
     benchmark.pedantic(
-        found.run_many, args=(1,), rounds=3 if IS_QUICK else 30, warmup_rounds=3, iterations=1
+        found.run_many,
+        args=(1,),
+        rounds=3 if IS_QUICK else 30,
+        warmup_rounds=max(3, found.frames),
+        iterations=1,
     )
     seconds = benchmark.stats.stats.median
     copied = copy_gigabytes_per_second(found) if found.role == "backend" else None

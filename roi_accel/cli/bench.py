@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
 _WHAT = "What is measured"
 _OUTPUT = "Output"
+_DEFAULT_FORMATS = ("yuv420p", "yuv420p10le")
+_LARGEST_SIDE = 16384
 _DEFAULT_SIZE = {False: SIZES["1080p"], True: (320, 180)}
 
 
@@ -141,6 +143,7 @@ def bench(
     from roi_accel.bench.regression import (  # noqa: PLC0415
         check_settings,
         compare_reports,
+        other_machine,
         parse_share,
         read_report,
     )
@@ -158,6 +161,9 @@ def bench(
         threads=available_cores() if threads is None else threads,
         quick=quick,
     )
+    if not options.measurable_kernels:
+        msg = f"none of {', '.join(options.backends)} works on frames in a device's memory"
+        raise InputError(msg, remedy="add --backends cuda, or name another kernel")
     if old is not None:
         check_settings(old, {"threads": options.threads, "quick": options.quick})
     with frame_progress(show=progress, what="measuring", unit="cases/s") as advance:
@@ -167,6 +173,9 @@ def bench(
         write_atomically(json_file, text.encode(), overwrite=overwrite)
     write_stdout(text if to_stdout else report_text(report))
     if old is not None:
+        difference = other_machine(old, report)
+        if difference:
+            print_note(difference)
         _tell_changes(compare_reports(old, report), allowed)
 
 
@@ -205,9 +214,11 @@ def _cases(
     if sizes is None and formats is None and not quick:
         return default_cases()
     wanted = (
-        [_size(name) for name in split_names(sizes, "--sizes")] if sizes else [_DEFAULT_SIZE[quick]]
+        [_DEFAULT_SIZE[quick]]
+        if sizes is None
+        else [_size(name) for name in split_names(sizes, "--sizes")]
     )
-    names = split_names(formats, "--formats") if formats else ("yuv420p", "yuv420p10le")
+    names = _DEFAULT_FORMATS if formats is None else split_names(formats, "--formats")
     try:
         pixel_formats = [PixelFormat.from_name(name) for name in names]
     except ValueError as error:
@@ -222,7 +233,11 @@ def _size(name: str) -> tuple[int, int]:
     if numbers is None:
         msg = f"--sizes {name!r} is neither one of {', '.join(SIZES)} nor WIDTHxHEIGHT"
         raise InputError(msg, remedy="for example --sizes 1080p,1280x536")
-    return int(numbers[1]), int(numbers[2])
+    width, height = int(numbers[1]), int(numbers[2])
+    if max(width, height) > _LARGEST_SIDE:
+        msg = f"--sizes {name!r} has a side above {_LARGEST_SIDE} pixels"
+        raise InputError(msg, remedy="for example --sizes 7680x4320")
+    return width, height
 
 
 def _kernels(text: str | None) -> tuple[Kernel, ...]:

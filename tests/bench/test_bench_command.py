@@ -7,6 +7,7 @@ import importlib.util
 import json
 import re
 from contextlib import ExitStack
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -17,7 +18,13 @@ from roi_accel.backends.frame import PixelFormat
 from roi_accel.bench.contender import Contender
 from roi_accel.bench.goals import GOALS
 from roi_accel.bench.gpu import DEVICE_PEERS, zoom_and_blend
-from roi_accel.bench.inputs import BenchCase, bytes_to_move, make_inputs
+from roi_accel.bench.inputs import (
+    KERNELS,
+    BenchCase,
+    bytes_to_move,
+    last_level_cache_bytes,
+    make_inputs,
+)
 from roi_accel.bench.ours import our_contender
 from roi_accel.bench.peers import FLOAT_NUMPY, OPENCV, PEERS, enlarged
 from roi_accel.bench.regression import compare_reports, parse_share
@@ -142,6 +149,7 @@ def slowed(report: dict[str, Any], backend: str, factor: float) -> dict[str, Any
     for case in edited["cases"]:
         for row in case["rows"]:
             if row["name"] == backend:
+                row["share_of_copy"] *= factor
                 for spread in row["ratios"].values():
                     spread["median"] /= factor
     return edited
@@ -186,13 +194,61 @@ def test_a_regression_past_what_is_allowed_ends_with_1(
 
 
 def test_without_one_it_ends_with_0(report: dict[str, Any], tmp_path: Path) -> None:
-    assert run_compared(slowed(report, "numba", 0.001), tmp_path, "--regression", "100000%") == 0
+    # A thousand times as slow before, both that are compared: now they are faster.
+    assert run_compared(slowed(slowed(report, "numba", 0.001), "numpy", 0.001), tmp_path) == 0
+
+
+def test_a_kernel_without_peers_is_compared_by_its_share_of_the_copy(
+    report: dict[str, Any],
+) -> None:
+    old = copy.deepcopy(report)
+    for case in old["cases"]:
+        for row in case["rows"]:
+            if case["kernel"] == "preprocess" and row["name"] == "numba":
+                row["share_of_copy"] *= 2
+    changes = compare_reports(old, report)
+    assert {each.case.split(",")[0] for each in changes} >= {"upsample", "preprocess"}
+    (slower,) = (each for each in changes if each.change > 0.1)
+    assert (slower.backend, slower.change) == ("numba", pytest.approx(1))
+    assert slower.case.startswith("preprocess")
+
+
+def test_a_report_of_another_machine_is_pointed_out(
+    report: dict[str, Any], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    old = slowed(slowed(report, "numba", 0.001), "numpy", 0.001)
+    old["machine"]["processor"] = "Z80"
+    assert run_compared(old, tmp_path) == 0
+    assert "another machine: Z80" in " ".join(capsys.readouterr().err.split())
+
+
+def test_a_damaged_report_is_refused_before_anything_is_measured(
+    report: dict[str, Any],
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def measuring(*_: object, **__: object) -> None:
+        pytest.fail("measured")
+
+    monkeypatch.setattr("roi_accel.bench.run.run_bench", measuring)
+    old = copy.deepcopy(report)
+    old["cases"][0]["rows"] = None
+    assert run_compared(old, tmp_path) == 2
+    assert "damaged" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
     ("options", "said"),
     [
         (["--sizes", "huge"], "--sizes 'huge'"),
+        (["--sizes", ""], "--sizes '' has an empty name"),
+        (["--formats", ""], "--formats '' has an empty name"),
+        (["--sizes", "99999x99999"], "a side above 16384"),
+        (
+            ["--kernels", "substitute on the device", "--backends", "numba"],
+            "none of numba works on frames in a device's memory",
+        ),
         (["--formats", "rgb24"], "unknown pixel format 'rgb24'"),
         (["--kernels", "blur"], "no kernel 'blur'"),
         (["--regression", "much"], "--regression 'much'"),
@@ -236,6 +292,24 @@ def test_every_contender_takes_its_turn_in_every_round() -> None:
     seconds = alternate([noting("a"), noting("b")], Effort(rounds=4, turn_seconds=0))
     assert "".join(turns[12:]) == "abbaabba"
     assert {name: len(values) for name, values in seconds.items()} == {"a": 4, "b": 4}
+
+
+def test_each_last_level_cache_counts_once(tmp_path: Path) -> None:
+    for cpu in range(4):
+        caches = ((1, f"{cpu}", "32K"), (3, f"{cpu // 2 * 2}-{cpu // 2 * 2 + 1}", "16384K"))
+        for index, (level, shared, size) in enumerate(caches):
+            folder = tmp_path / f"cpu{cpu}" / "cache" / f"index{index}"
+            folder.mkdir(parents=True)
+            for name, text in (("level", level), ("shared_cpu_list", shared), ("size", size)):
+                (folder / name).write_text(f"{text}\n")
+    assert last_level_cache_bytes(tmp_path) == 2 * 16384 * 1024
+    assert last_level_cache_bytes(tmp_path / "absent") == 32 << 20
+
+
+def test_the_kernel_on_the_device_is_measured_for_cuda_alone() -> None:
+    options = BenchOptions(backends=["numba"], cases=[], threads=1)
+    assert set(KERNELS) - set(options.measurable_kernels) == {"substitute on the device"}
+    assert replace(options, backends=["numba", "cuda"]).measurable_kernels == KERNELS
 
 
 def test_bytes_count_both_inputs_only_where_they_are_mixed() -> None:
