@@ -37,7 +37,7 @@ def after(name):
 IS_FFMPEG = "-filter_complex" in ARGUMENTS
 if IS_FFMPEG:
     PIPES = [int(name.removeprefix("pipe:")) for name in after("-i")]
-    LOGS = re.findall(r"log_path=([^:]+)", after("-filter_complex")[0])
+    LOGS = re.findall(r"log_path=([^:]+)", " ".join(after("-filter_complex")))
 else:
     PIPES = [int(name[8:]) for name in after("--reference") + after("--distorted")]
     LOGS = after("--output")
