@@ -1,7 +1,11 @@
-"""The reference backend: the integer contract in plain NumPy, in blocks that stay in cache."""
+"""The reference backend: the integer contract in plain NumPy, in blocks that stay in cache.
+
+NumPy lets go of the GIL while it computes on a block, so bands of rows are shared among threads.
+"""
 
 from __future__ import annotations
 
+import threading
 from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
@@ -20,13 +24,18 @@ from roi_accel.backends.tables import (
     fade_table,
     normalisation_table,
 )
+from roi_accel.backends.team import Band, Team
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from numpy.typing import NDArray
 
     from roi_accel.backends.arithmetic import LineTerms
     from roi_accel.backends.geometry import PlaneBoxes, PlaneGrid
     from roi_accel.backends.plan import ModelSize, Plan
+
+    Scratch = tuple[NDArray[np.uint32], NDArray[np.uint32], NDArray[np.uint32]]
 
 _BLOCK_SAMPLES = 64 * 1024
 """Samples per block: three uint32 arrays of this size stay in a second-level cache of 1 MiB, and
@@ -41,7 +50,7 @@ class NumpyBackend:
     device : str, optional
         ``cpu``, the only one.
     threads : int, optional
-        As for the other backends of the host; NumPy's arithmetic uses one.
+        Threads that compute on a frame; default: as many as there are cores.
 
     Raises
     ------
@@ -53,7 +62,7 @@ class NumpyBackend:
 
     def __init__(self, *, device: str | None = None, threads: int | None = None) -> None:
         self.device = host_device(self.name, device)
-        host_threads(threads)
+        self._threads = host_threads(threads)
 
     @classmethod
     def probe(cls) -> list[DeviceStatus]:
@@ -63,14 +72,22 @@ class NumpyBackend:
 
     def open(self, plan: Plan) -> NumpySession:
         """Return a session for `plan`."""
-        return NumpySession(plan)
+        return NumpySession(plan, self._threads)
 
 
 class NumpySession(Closing):
-    """Tables and scratch buffers for one plan; not for use by two threads at once."""
+    """Tables and scratch buffers for one plan; not for use by two threads at once.
 
-    def __init__(self, plan: Plan) -> None:
+    Parameters
+    ----------
+    plan : Plan
+    threads : int, optional
+        Threads that share a frame's rows.
+    """
+
+    def __init__(self, plan: Plan, threads: int = 1) -> None:
         self._plan = plan
+        self._team = Team(threads)
         fade = fade_table(plan.threshold_code, plan.fade_code)
         self._grids = [_Grid(grid, plan.mask_height, fade) for grid in plane_grids(plan)]
         self._preprocessor = _Preprocessor(plan, plan.model) if plan.model else None
@@ -97,7 +114,9 @@ class NumpySession(Closing):
     def upsample(self, mask: Mask) -> Alpha:
         """Return uint32 alpha in 0..65536 on the grids of Y, U and V."""
         check_mask(self._plan, mask)
-        planes = {grid.shape: grid.alpha(mask) for grid in self._grids}
+        planes = {grid.shape: np.empty(grid.shape, np.uint32) for grid in self._grids}
+        jobs = [grid.upsampling(mask, planes[grid.shape]) for grid in self._grids]
+        self._team.run(jobs, sum(alpha.size for alpha in planes.values()))
         luma, chroma_u, chroma_v = (planes[shape] for shape in self._plan.plane_shapes)
         return luma, chroma_u, chroma_v
 
@@ -109,12 +128,13 @@ class NumpySession(Closing):
         dtype = self._plan.pixel_format.dtype
         luma, chroma_u, chroma_v = (np.empty(s, dtype) for s in self._plan.plane_shapes)
         masked = Frame((luma, chroma_u, chroma_v), self._plan.pixel_format)
-        for grid in self._grids:
-            grid.substitute(reference, distorted, mask, masked)
+        jobs = [grid.substitution(reference, distorted, mask, masked) for grid in self._grids]
+        self._team.run(jobs, sum(plane.size for plane in masked.planes))
         return masked
 
     def close(self) -> None:
-        """Release nothing: the host's memory goes with the object."""
+        """End the threads; the host's memory goes with the object."""
+        self._team.close()
 
 
 class _Grid:
@@ -128,47 +148,59 @@ class _Grid:
         self._columns = grid.columns
         self._rows = grid.rows
         self._block_rows = max(1, min(height, _BLOCK_SAMPLES // width))
-        block = (self._block_rows, width)
         self._wide = np.empty((mask_height, width), np.uint32)
         self._wide_scratch = np.empty_like(self._wide)
-        self._alpha = np.empty(block, np.uint32)
-        self._scratch = np.empty(block, np.uint32)
-        self._difference = np.empty(block, np.uint32)
+        self._own = threading.local()
 
-    def alpha(self, mask: Mask) -> NDArray[np.uint32]:
-        """Return alpha on the whole grid."""
+    def upsampling(self, mask: Mask, alpha: NDArray[np.uint32]) -> tuple[int, Band]:
+        """Return the job of writing `alpha` on the whole grid."""
         terms = self._widen(mask)
-        height, _ = self.shape
-        result = np.empty(self.shape, np.uint32)
-        for first in range(0, height, self._block_rows):
-            last = min(first + self._block_rows, height)
-            result[first:last] = self._alpha_block(terms, first, last)
-        return result
 
-    def substitute(self, reference: Frame, distorted: Frame, mask: Mask, masked: Frame) -> None:
-        """Write this grid's planes of `masked`."""
+        def band(first: int, last: int) -> None:
+            for block in self._blocks(first, last):
+                alpha[block] = self._alpha_block(terms, block)
+
+        return self.shape[0], band
+
+    def substitution(
+        self, reference: Frame, distorted: Frame, mask: Mask, masked: Frame
+    ) -> tuple[int, Band]:
+        """Return the job of writing this grid's planes of `masked`."""
         terms = self._widen(mask)
         lowest, highest = mask.min(axis=1), mask.max(axis=1)
-        height, _ = self.shape
-        for first in range(0, height, self._block_rows):
-            last = min(first + self._block_rows, height)
-            block = slice(first, last)
-            # Interpolation never leaves the range of its sources, so a band of the mask that is
-            # all below or all above the fade needs no arithmetic.
-            sources = slice(self._rows.left[first], self._rows.right[last - 1] + 1)
-            if highest[sources].max() <= self._fade.transparent_to:
-                self._copy(reference, masked, block)
-            elif lowest[sources].min() >= self._fade.opaque_from:
-                self._copy(distorted, masked, block)
-            else:
-                alpha = self._alpha_block(terms, first, last)
-                for plane in self._planes:
-                    self._blend(
-                        reference.planes[plane][block],
-                        distorted.planes[plane][block],
-                        alpha,
-                        masked.planes[plane][block],
-                    )
+
+        def band(first: int, last: int) -> None:
+            for block in self._blocks(first, last):
+                # Interpolation never leaves the range of its sources, so rows whose mask is all
+                # below or all above the fade need no arithmetic.
+                sources = slice(self._rows.left[block.start], self._rows.right[block.stop - 1] + 1)
+                if highest[sources].max() <= self._fade.transparent_to:
+                    self._copy(reference, masked, block)
+                elif lowest[sources].min() >= self._fade.opaque_from:
+                    self._copy(distorted, masked, block)
+                else:
+                    alpha = self._alpha_block(terms, block)
+                    for plane in self._planes:
+                        self._blend(
+                            reference.planes[plane][block],
+                            distorted.planes[plane][block],
+                            alpha,
+                            masked.planes[plane][block],
+                        )
+
+        return self.shape[0], band
+
+    def _blocks(self, first: int, last: int) -> Iterator[slice]:
+        for start in range(first, last, self._block_rows):
+            yield slice(start, min(start + self._block_rows, last))
+
+    def _scratch(self, rows: int) -> Scratch:
+        """Return the calling thread's own arrays, as many rows of each: alpha and two more."""
+        if not hasattr(self._own, "arrays"):
+            block = (self._block_rows, self.shape[1])
+            self._own.arrays = tuple(np.empty(block, np.uint32) for _ in range(3))
+        alpha, one, two = (array[:rows] for array in self._own.arrays)
+        return alpha, one, two
 
     def _widen(self, mask: Mask) -> LineTerms:
         """Interpolate horizontally, first because the mask has few rows; return its lines."""
@@ -177,10 +209,10 @@ class _Grid:
         interpolate_lines(terms, table.left, table.weight, 1, self._wide, self._wide_scratch)
         return line_terms(self._wide, 0)
 
-    def _alpha_block(self, terms: LineTerms, first: int, last: int) -> NDArray[np.uint32]:
-        """Interpolate rows `first`..`last` - 1 vertically and turn mask codes into alpha."""
-        left, weight = self._rows.left[first:last], self._rows.weight[first:last, None]
-        codes, scratch = self._alpha[: last - first], self._scratch[: last - first]
+    def _alpha_block(self, terms: LineTerms, block: slice) -> NDArray[np.uint32]:
+        """Interpolate the rows of `block` vertically and turn mask codes into alpha."""
+        left, weight = self._rows.left[block], self._rows.weight[block, None]
+        codes, scratch, _ = self._scratch(len(left))
         interpolate_lines(terms, left, weight, 0, codes, scratch)
         apply_fade(codes, self._fade)
         return codes
@@ -201,8 +233,7 @@ class _Grid:
         As reference * 65536 + (distorted - reference) * alpha + 32768 it takes one product less;
         the difference may wrap, but the sum is in range, so arithmetic modulo 2**32 is exact.
         """
-        base = self._scratch[: len(alpha)]
-        total = self._difference[: len(alpha)]
+        _, base, total = self._scratch(len(alpha))
         np.copyto(base, reference)
         np.copyto(total, distorted)
         total -= base

@@ -11,7 +11,7 @@ from roi_accel.backends import kernel_calls
 from roi_accel.backends.kernel_calls import GridLayout, packed_axis
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from numpy.typing import NDArray
 
@@ -68,8 +68,16 @@ class Launch:
         self._size = size
         self._group = group
 
-    def start(self, queue: cl.CommandQueue, after: Sequence[cl.Event] = ()) -> cl.Event:
-        """Enqueue it behind `after` and return its event."""
+    def start(
+        self,
+        queue: cl.CommandQueue,
+        after: Sequence[cl.Event] = (),
+        *,
+        buffers: Sequence[cl.Buffer] = (),
+    ) -> cl.Event:
+        """Enqueue it behind `after`, with its first arguments replaced, and return its event."""
+        for index, buffer in enumerate(buffers):
+            self._kernel.set_arg(index, buffer)
         return cl.enqueue_nd_range_kernel(
             queue, self._kernel, self._size, self._group, wait_for=list(after)
         )
@@ -117,15 +125,17 @@ class OpenclGrid:
         self._widen = launcher.prepare(
             kernel_calls.widen(plan, self.layout, mask.buffer, columns, wide)
         )
+        planes = (self.reference.buffer, self._distorted.buffer, self._masked.buffer)
         self._substitute = launcher.prepare(
-            kernel_calls.substitute(
-                plan,
-                self.layout,
-                self.reference.buffer,
-                self._distorted.buffer,
-                self._masked.buffer,
-                *self._upsampling,
+            kernel_calls.substitute(plan, self.layout, *planes, *self._upsampling)
+        )
+        # A segment beyond a row's end would be read and written in the next row of a frame.
+        self._substitute_plane = (
+            launcher.prepare(
+                kernel_calls.substitute(plan, self.layout, *planes, *self._upsampling, planes=1)
             )
+            if launcher.on_processor and self.layout.pitch == self.shape[1]
+            else None
         )
 
     def upload_reference(self, queue: cl.CommandQueue, frame: Frame) -> cl.Event:
@@ -145,6 +155,31 @@ class OpenclGrid:
     ) -> tuple[cl.Event, Download]:
         """Blend, and start bringing the masked planes to the host."""
         return self._substitute.start(queue, after), self._masked.download(queue)
+
+    @property
+    def works_in_place(self) -> bool:
+        """Whether planes can be masked where they lie in the host's memory, without a copy."""
+        return self._substitute_plane is not None
+
+    def substitute_in_place(
+        self,
+        queue: cl.CommandQueue,
+        reference: Frame,
+        distorted: Frame,
+        planes: Sequence[NDArray[Any]],
+    ) -> Iterator[tuple[cl.Event, Download]]:
+        """Blend this grid's planes of two frames into those of `planes`; widened before on `queue`.
+
+        A plane is there once its download is over, from which there is nothing to copy.
+        """
+        if self._substitute_plane is None:
+            msg = "a row of this grid is not a whole number of segments"
+            raise ValueError(msg)
+        for number in self.layout.grid.planes:
+            masked = self._memory.lend(planes[number], is_written=True)
+            inputs = (self._memory.lend(frame.planes[number]) for frame in (reference, distorted))
+            buffers = [*(each.buffer for each in inputs), masked.buffer]
+            yield self._substitute_plane.start(queue, buffers=buffers), masked.download(queue)
 
     def upsample(self, queue: cl.CommandQueue) -> tuple[cl.Event, Download]:
         """Make alpha, and start bringing it to the host."""

@@ -98,6 +98,16 @@ class Memory:
         self._arrays.append(array)
         return array
 
+    def lend(self, plane: NDArray[Any], *, is_written: bool = False) -> DeviceArray:
+        """Return the host's own `plane` as an array that a processor computes on where it lies.
+
+        It must be contiguous, and live until what works on it is over; no two that are lent at the
+        same time may overlap.
+        """
+        access = _READ_WRITE if is_written else _FLAGS.READ_ONLY
+        buffer = cl.Buffer(self._context, access | _FLAGS.USE_HOST_PTR, hostbuf=plane)
+        return _SharedArray(buffer, plane.shape, plane.dtype)
+
     def scratch(self, size: int) -> cl.Buffer:
         """Return `size` bytes that only the device sees."""
         return self._buffer(size)

@@ -143,26 +143,17 @@ class OpenclSession(Closing):
         check_frame(plan, reference)
         check_frame(plan, distorted)
         check_mask(plan, mask)
+        luma, chroma_u, chroma_v = (
+            np.empty(shape, plan.pixel_format.dtype) for shape in plan.plane_shapes
+        )
+        masked = Frame((luma, chroma_u, chroma_v), plan.pixel_format)
         with self._running():
             self._send_mask(mask)
-            downloads = []
-            for grid in self._grids:
-                sent = self._send_reference(grid, reference)
-                sent.append(grid.upload_distorted(self._uploads, distorted))
-                self._events.append(("upload", sent[-1]))
-                self._uploads.flush()
-                launch, download = grid.substitute(self._work, sent)
-                self._work.flush()
-                self._events += [("substitute", launch), ("download", download.event)]
-                downloads.append(download)
-            luma, chroma_u, chroma_v = (
-                np.empty(shape, plan.pixel_format.dtype) for shape in plan.plane_shapes
-            )
-            planes = (luma, chroma_u, chroma_v)
-            for grid, download in zip(self._grids, downloads, strict=True):
-                download.take(partial(grid.copy_planes, planes))
-            self._keep(reference)
-        return Frame(planes, plan.pixel_format)
+            if self._can_lend(reference, distorted):
+                self._substitute_in_place(reference, distorted, masked)
+            else:
+                self._substitute_copies(reference, distorted, masked)
+        return masked
 
     def close(self) -> None:
         """Release the device's memory; a second time does nothing."""
@@ -181,6 +172,41 @@ class OpenclSession(Closing):
         self._preprocessor = (
             _Preprocessor(plan, plan.model, self._grids, memory, launcher) if plan.model else None
         )
+
+    def _can_lend(self, reference: Frame, distorted: Frame) -> bool:
+        """Whether the device can work on these frames where they lie."""
+        return all(grid.works_in_place for grid in self._grids) and all(
+            all(plane.flags.c_contiguous and plane.flags.aligned for plane in pair)
+            and not np.may_share_memory(*pair)
+            for pair in zip(reference.planes, distorted.planes, strict=True)
+        )
+
+    def _substitute_in_place(self, reference: Frame, distorted: Frame, masked: Frame) -> None:
+        downloads = []
+        for grid in self._grids:
+            for launch, download in grid.substitute_in_place(
+                self._work, reference, distorted, masked.planes
+            ):
+                self._events += [("substitute", launch), ("download", download.event)]
+                downloads.append(download)
+            self._work.flush()
+        for download in downloads:
+            download.take(lambda _: None)
+
+    def _substitute_copies(self, reference: Frame, distorted: Frame, masked: Frame) -> None:
+        downloads = []
+        for grid in self._grids:
+            sent = self._send_reference(grid, reference)
+            sent.append(grid.upload_distorted(self._uploads, distorted))
+            self._events.append(("upload", sent[-1]))
+            self._uploads.flush()
+            launch, download = grid.substitute(self._work, sent)
+            self._work.flush()
+            self._events += [("substitute", launch), ("download", download.event)]
+            downloads.append(download)
+        for grid, download in zip(self._grids, downloads, strict=True):
+            download.take(partial(grid.copy_planes, masked.planes))
+        self._keep(reference)
 
     def _send_mask(self, mask: Mask) -> None:
         sent = self._mask.upload(self._uploads, lambda host: np.copyto(host, mask))
@@ -216,18 +242,21 @@ class OpenclSession(Closing):
         except cl.Error as error:
             held = self._memory.held if self._memory else 0
             self._failure = translate(error, self._device, held, 0)
-            self._resident = None
+            self._drop_frame()
             self._release()
             raise self._failure from error
         except BaseException:
-            # Half of a frame may be on its way, and is not to be taken for the next one's.
-            self._resident = None
-            with contextlib.suppress(cl.Error):
-                self._uploads.finish()
-                self._work.finish()
+            self._drop_frame()
             raise
         finally:
             self._events.clear()
+
+    def _drop_frame(self) -> None:
+        """Wait for half of a frame that is on its way: it is in the caller's memory, perhaps."""
+        self._resident = None
+        for queue in (self._uploads, self._work):
+            with contextlib.suppress(cl.Error):
+                queue.finish()
 
     def _count_seconds(self) -> None:
         for kind, event in self._events:

@@ -1,4 +1,4 @@
-"""Threads that share the rows of a frame, for kernels that run without the GIL.
+"""Threads that share the rows of a frame, for arithmetic that runs without the GIL.
 
 Not numba's own threads: those wait for one another at a barrier, so that one busy core stalls them
 all; some of their libraries abort when two Python threads compute at once, or after a fork. Here
@@ -36,7 +36,7 @@ class Team:
 
     def __init__(self, threads: int) -> None:
         self._threads = threads
-        self._helpers = ThreadPoolExecutor(max(1, threads - 1), "roi-accel-numba")
+        self._helpers = ThreadPoolExecutor(max(1, threads - 1), "roi-accel-rows")
 
     def run(self, jobs: Iterable[tuple[int, Band]], samples: int) -> None:
         """Compute the rows 0..height - 1 of every (height, band) in `jobs`.

@@ -24,9 +24,6 @@ if TYPE_CHECKING:
 
 REFERENCE_BACKEND = "numpy"
 
-_ONE_THREAD = frozenset({REFERENCE_BACKEND})
-"""Backends that compute on one thread whatever they are given."""
-
 
 def our_contender(
     name: str, kernel: Kernel, inputs: Inputs, threads: int, stack: ExitStack
@@ -40,17 +37,16 @@ def our_contender(
     except BackendUnavailable as error:
         return Absent(name, "backend", str(error))
     on_host = choice.status.kind == "cpu"
-    own_threads = 1 if name in _ONE_THREAD else threads
     contender = Contender(
         name,
         "backend",
         _frame_of(kernel, session, inputs),
         inputs.count,
         facts_of(choice),
-        threads=own_threads if on_host else 0,
+        threads=threads if on_host else 0,
         callers=min(slots_of(session), threads + 1),
         to_planes=_planes_of[kernel],
-        copy=host_copy_name(own_threads) if on_host else device_copy_name(choice),
+        copy=host_copy_name(threads) if on_host else device_copy_name(choice),
         events=_events_of(session),
     )
     stack.callback(contender.close)

@@ -100,7 +100,7 @@ class CheckedSession(Closing):
         timed: Timed,
     ) -> None:
         self.inner = session
-        self._reference = NumpyBackend().open(session.plan)
+        self._reference = NumpyBackend(threads=1).open(session.plan)
         self._device = device
         self._videos = videos
         self._masks = ("", *(f", region {name}" for name in regions))

@@ -117,7 +117,7 @@ def run_networks(
     for case in cases:
         format_name = case.plan.pixel_format.name
         alive = list(networks)
-        with NumpyBackend().open(case.plan) as session:
+        with NumpyBackend(threads=1).open(case.plan) as session:
             for number, sample in enumerate(case.samples()):
                 model_input = session.preprocess(sample.reference)
                 model_input.setflags(write=False)
