@@ -53,11 +53,7 @@ def read_planar(stream: FileIO | BufferedReader, info: VideoInfo, index: int) ->
         except OSError as error:
             raise unreadable(path, error) from error
         if not got:
-            msg = (
-                f"{shown(path)}: frame {index} is truncated: "
-                f"{wanted - filled} of its {wanted} bytes are missing"
-            )
-            raise InputError(msg, remedy="copy or encode the file again")
+            raise truncated(path, index, wanted - filled, wanted)
         filled += got
     buffer.flags.writeable = False
     samples = buffer.view(pixel_format.dtype)
@@ -72,6 +68,12 @@ def read_planar(stream: FileIO | BufferedReader, info: VideoInfo, index: int) ->
         ),
         pixel_format,
     )
+
+
+def truncated(path: Path, index: int, missing: int, wanted: int) -> InputError:
+    """Return the error for a file that ends within frame `index`, `missing` bytes too early."""
+    msg = f"{shown(path)}: frame {index} is truncated: {missing} of its {wanted} bytes are missing"
+    return InputError(msg, remedy="copy or encode the file again")
 
 
 def check_depth(frame: Frame, path: Path, index: int) -> None:

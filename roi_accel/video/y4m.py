@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from fractions import Fraction
+from io import SEEK_CUR
 from types import MappingProxyType
 from typing import TYPE_CHECKING, BinaryIO
 
@@ -15,7 +16,7 @@ from roi_accel.backends.frame import ColourRange, PixelFormat
 from roi_accel.errors import InputError
 from roi_accel.video.colour import assumed_matrix
 from roi_accel.video.info import PIXEL_FORMATS, VideoInfo, check_dimensions, shown
-from roi_accel.video.planes import read_planar
+from roi_accel.video.planes import read_planar, truncated
 from roi_accel.video.reader import CheckedReader
 from roi_accel.video.source import HEAD_BYTES, SourceFile, unreadable
 
@@ -99,14 +100,18 @@ def open_y4m(source: SourceFile, head: bytes) -> Y4mReader:
     Raises
     ------
     InputError
-        If the header is malformed or asks for what is not read, or no frame follows it.
+        If the header is malformed or asks for what is not read, no frame follows it, or the last
+        one is truncated.
     """
     header = parse_header(head, source.path)
     width, height, pixel_format = header.width, header.height, header.pixel_format
     if source.size == header.length:
         msg = f"{shown(source.path)}: holds a Y4M header but no frame"
         raise InputError(msg, remedy="copy or encode it again")
-    frame_bytes = len(_MARKER) + 1 + pixel_format.frame_bytes(width, height)
+    frame_bytes = pixel_format.frame_bytes(width, height)
+    # Markers with parameters make such a size, too; or what is left is half of a frame.
+    count, rest = divmod(source.size - header.length, len(_MARKER) + 1 + frame_bytes)
+    exact = _count_frames(source, header.length, frame_bytes) if rest else None
     info = VideoInfo(
         path=source.path,
         kind="y4m",
@@ -117,10 +122,27 @@ def open_y4m(source: SourceFile, head: bytes) -> Y4mReader:
         colour_matrix_source="assumed",
         colour_range=header.colour_range or ColourRange.LIMITED,
         colour_range_source="stream" if header.colour_range else "assumed",
-        estimated_frame_count=(source.size - header.length) // frame_bytes,
+        frame_count=exact,
+        estimated_frame_count=count,
         frame_rate=header.frame_rate,
     )
     return Y4mReader(info, source, header.length)
+
+
+def _count_frames(source: SourceFile, start: int, frame_bytes: int) -> int:
+    """Return how many frames follow the header, from marker to marker without reading samples."""
+    index = 0
+    try:
+        with source.location.open("rb") as stream:
+            stream.seek(start)
+            while _read_marker(stream, source.path, index):
+                end = stream.seek(frame_bytes, SEEK_CUR)
+                if end > source.size:
+                    raise truncated(source.path, index, end - source.size, frame_bytes)
+                index += 1
+    except OSError as error:
+        raise unreadable(source.path, error) from error
+    return index
 
 
 def parse_header(head: bytes, path: Path) -> Y4mHeader:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -25,6 +26,7 @@ from video_files import (
 from roi_accel.backends.frame import ColourRange, PixelFormat
 from roi_accel.errors import InputError
 from roi_accel.video import RawGeometry, open_video
+from roi_accel.video.planes import read_planar
 from roi_accel.video.y4m import COLOUR_SPACES, parse_header
 
 if TYPE_CHECKING:
@@ -221,11 +223,22 @@ def test_a_truncated_last_frame_is_refused(tmp_path: Path, kept: int) -> None:
     path = write_y4m(tmp_path / "clip.y4m", "W64 H48", smooth_frames(64, 48, 2))
     size = P8.frame_bytes(64, 48) + 6
     path.write_bytes(path.read_bytes()[: len(header("W64 H48")) + size + kept])
-    reader = iter(open_video(path))
-    next(reader)
     missing = f"frame 1 is truncated: {size - kept} of its {size - 6} bytes are missing"
     with pytest.raises(InputError, match=missing if kept > 5 else "frame 1 begins with"):
-        next(reader)
+        open_video(path)
+
+
+def test_a_stream_that_ends_within_a_frame_tells_what_is_missing(tmp_path: Path) -> None:
+    info = open_video(write_y4m(tmp_path / "clip.y4m", "W64 H48", smooth_frames(64, 48, 1))).info
+    stream = io.BufferedReader(io.BytesIO(bytes(4603)))
+    with pytest.raises(InputError, match="frame 7 is truncated: 5 of its 4608 bytes are missing"):
+        read_planar(stream, info, 7)
+
+
+def test_markers_with_parameters_are_counted_before_reading(tmp_path: Path) -> None:
+    path = write_y4m(tmp_path / "clip.y4m", "W64 H48", smooth_frames(64, 48, 3), b"FRAME Xnote\n")
+    reader = open_video(path)
+    assert reader.info.frame_count == len(list(reader)) == 3
 
 
 def test_a_header_without_frames_is_refused(tmp_path: Path) -> None:
