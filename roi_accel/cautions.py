@@ -96,9 +96,9 @@ def _colour_differences(reference: VideoInfo, distorted: VideoInfo) -> list[str]
 def _high_dynamic_range(reference: VideoInfo, distorted: VideoInfo) -> list[str]:
     """Say so where a video is in HDR, which VMAF's models have not been trained on."""
     kinds = {
-        f"{HDR_TRANSFERS[info.transfer]} ({info.transfer})": None
-        for info in (reference, distorted)
-        if info.transfer in HDR_TRANSFERS
+        f"{HDR_TRANSFERS[transfer]} ({transfer})": None
+        for transfer in (reference.transfer, distorted.transfer)
+        if transfer is not None and transfer in HDR_TRANSFERS
     }
     return [
         f"the transfer is {kind}, which is HDR: VMAF's models were trained on SDR, so scores are "

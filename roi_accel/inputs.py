@@ -121,10 +121,11 @@ def prepare_inputs(opened: Sequence[VideoReader], options: ScoreOptions) -> Inpu
     warnings = [_stretched(reader.info) for reader in readers]
     for reader in readers[1:]:
         check_same_geometry(whole, reader.info)
-    rectangle = options.crop
     told: tuple[str, ...] = ()
-    if rectangle == AUTO_CROP:
+    if options.crop == AUTO_CROP:
         rectangle, told = _picture_of(readers[0], frame_count)
+    else:
+        rectangle = options.crop
     if rectangle is not None:
         readers = [CroppedReader(reader, rectangle) for reader in readers]
     return Inputs(
@@ -188,7 +189,7 @@ def _stretched(info: VideoInfo) -> tuple[str, ...]:
         return ()
     width, height = info.scaled_from
     expected = Fraction(width * info.height, info.width)
-    if abs(expected - height) <= max(1, _STRETCH * height):
+    if abs(expected - height) <= max(Fraction(1), _STRETCH * height):
         return ()
     sizes = f"was {width}x{height} and is stretched to {info.width}x{info.height}, another shape"
     hint = "if its black bars are cut off, cut the reference's off too"

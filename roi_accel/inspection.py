@@ -65,8 +65,9 @@ class Inspection:
         count = abs(shift.frames)
         is_late = shift.frames > 0
         seems = f"{count} frame{'s' * (count > 1)} {'late' if is_late else 'early'}"
-        why = f"PSNR is {shift.gain:.1f} dB higher there at {shift.agreeing} of {shift.probes} moments"
+        why = f"PSNR is {shift.gain:.1f} dB higher there, or more"
         option = "--frame-skip-dist" if is_late else "--frame-skip-ref"
         mend = f"{option} {count + self._skipped[is_late]} --shortest"
         path = self._infos[number + 1].path
-        return (f"{path} seems to be {seems}: {why}, or more; if so, {mend} mends it",)
+        where = f"at {shift.agreeing} of {shift.probes} moments"
+        return (f"{path} seems to be {seems}: {why}, {where}; if so, {mend} mends it",)

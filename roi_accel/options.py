@@ -27,7 +27,7 @@ DEFAULT_THRESHOLD = 0.3
 DEFAULT_FADE = 0.1
 DEFAULT_WEIGHT = 0.5
 DEFAULT_NETWORK = "center-surround"
-AUTO_CROP = "auto"
+AUTO_CROP: Literal["auto"] = "auto"
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -168,7 +168,6 @@ def score_all(
         with stopwatch.stage("vmaf_finish"):
             logs = scoring.finish()
         facts = provenance(info, source, choice, options, scorer, logs[0])
-        facts["scaling"] = inputs.scaling
         timing = stopwatch.report(len(stages.means))
         if isinstance(device_session, CountsSeconds):
             timing["device"] = device_session.event_seconds
@@ -184,7 +183,8 @@ def score_all(
                 reference=str(reference),
                 distorted=str(path),
                 saliency_model=source.label,
-                provenance=facts | {"distorted": video_facts(readers[number + 1].info)},
+                provenance=facts
+                | {"scaling": inputs.scaling, "distorted": video_facts(readers[number + 1].info)},
                 warnings=source.warnings
                 + inputs.warnings[number]
                 + cautions(info, readers[number + 1].info, options, scorer, stages.means)

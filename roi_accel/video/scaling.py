@@ -74,11 +74,11 @@ class TargetSize:
         if name in _HEIGHTS:
             return cls(*_HEIGHTS[name], keeps_shape=True, text=name)
         match = _SIZE.fullmatch(name)
-        sides = tuple(int(side) for side in match.groups()) if match else (0, 0)
-        if min(sides) < 1 or max(sides) > MAX_SIDE:
+        width, height = (int(side) for side in match.groups()) if match else (0, 0)
+        if min(width, height) < 1 or max(width, height) > MAX_SIDE:
             msg = f"--scale-to {text[:40]!r} is neither a name nor WxH with sides up to {MAX_SIDE}"
             raise InputError(msg, remedy=f"one of {', '.join(_HEIGHTS)}, or such as 1920x1080")
-        return cls(*sides, keeps_shape=False, text=name)
+        return cls(width, height, keeps_shape=False, text=name)
 
     def for_frame(self, width: int, height: int) -> tuple[int, int]:
         """Return the width and height that a frame of `width` x `height` pixels is scaled to."""
