@@ -98,6 +98,8 @@ def test_a_still_whose_quality_pulses_has_none() -> None:
     clip = pan(60, step=0)
     pulsing = [frame for n in range(60) for frame in compressed([clip[n]], noise=1 + 6 * (n % 3))]
     assert found(clip, pulsing) is None
+    grainy = [frame + 0.05 * (noise - 120) for frame, noise in zip(clip, grain(60, 4), strict=True)]
+    assert found(grainy, pulsing) is None
 
 
 def grain(count: int, seed: int) -> list[np.ndarray]:
