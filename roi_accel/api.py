@@ -9,16 +9,22 @@ from typing import TYPE_CHECKING, Any, TypedDict, Unpack, overload
 from roi_accel.backends.frame import PixelFormat
 from roi_accel.batching import parse_batch
 from roi_accel.errors import InputError
-from roi_accel.options import ScoreOptions
+from roi_accel.options import AUTO_CROP, ScoreOptions
 from roi_accel.pipeline import score_all
 from roi_accel.saliency import SaliencySize
-from roi_accel.video import RawGeometry
+from roi_accel.span import parse_rate, parse_seconds
+from roi_accel.video import RawGeometry, Rectangle
+from roi_accel.video.scaling import TargetSize
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+    from fractions import Fraction
 
     from roi_accel.parity.gate import GateMode
     from roi_accel.result import Result
+    from roi_accel.video.scaling import Kernel
+
+_TIMES = ("start", "duration")
 
 AnyPath = str | PathLike[str]
 
@@ -29,6 +35,14 @@ class ScoreKeywords(TypedDict, total=False):
     width: int
     height: int
     pix_fmt: str
+    fps: float | str | Fraction
+    scale: Kernel
+    scale_to: str
+    crop: str
+    frame_skip_ref: int
+    frame_skip_dist: int
+    start: float | str | Fraction
+    duration: float | str | Fraction
     saliency_model: AnyPath
     saliency_size: int | str
     saliency_batch: int | str
@@ -78,6 +92,21 @@ def score(
         of the reference and one pass of the network.
     width, height, pix_fmt : int, int, str
         Geometry of raw input, such as 1920, 1080 and ``yuv420p10le``.
+    fps : number or str
+        Frames per second of raw input, such as 25 or ``"30000/1001"``; only `start` and `duration`
+        need it.
+    scale : {"bicubic", "bilinear", "lanczos"}
+        Scale the distorted video to the reference's size, which is an error to differ otherwise.
+    scale_to : str
+        Scale both, to a size such as ``1280x720`` or to fit a name such as ``1080p``.
+    crop : str
+        ``"auto"`` leaves out the reference's black bars in both videos; ``"W:H:X:Y"`` scores that
+        rectangle, in pixels after scaling. Masks refer to the whole frame of the reference's file.
+    frame_skip_ref, frame_skip_dist : int
+        Leave out so many frames at the beginning of the reference, of every distorted video.
+    start, duration : number or str
+        Score the frames from so many seconds on, and for so many, in both videos, counted at the
+        reference's frame rate from the first frames that are not skipped.
     saliency_model : str or path
         A name that ``roi-accel models list`` shows, or an ONNX file. Default ``center-surround``.
     saliency_size : int or str
@@ -155,6 +184,9 @@ def _options(keywords: dict[str, Any]) -> ScoreOptions:
         keywords["saliency_size"] = SaliencySize.parse(keywords["saliency_size"])
     if "saliency_batch" in keywords:
         keywords["saliency_batch"] = parse_batch(keywords["saliency_batch"])
+    keywords |= input_choices(
+        **{name: keywords.pop(name, None) for name in ("fps", "scale_to", "crop", *_TIMES)}
+    )
     for name in ("mask", "roi_track", "dump", "calibration"):
         if name in keywords:
             keywords[name] = Path(keywords[name])
@@ -165,6 +197,30 @@ def _options(keywords: dict[str, Any]) -> ScoreOptions:
             value = keywords[name]
             keywords[name] = (value,) if isinstance(value, str) else tuple(value)
     return ScoreOptions(raw=raw, **keywords)
+
+
+def input_choices(
+    *,
+    fps: str | float | Fraction | None,
+    scale_to: str | None,
+    crop: str | None,
+    start: str | float | Fraction | None,
+    duration: str | float | Fraction | None,
+) -> dict[str, Any]:
+    """Return these options of `ScoreOptions` from what was written; None where nothing was.
+
+    Raises
+    ------
+    InputError
+        One of them is malformed.
+    """
+    return {
+        "fps": None if fps is None else parse_rate(fps),
+        "scale_to": None if scale_to is None else TargetSize.parse(scale_to),
+        "crop": crop if crop is None or crop == AUTO_CROP else Rectangle.parse(crop),
+        "start": None if start is None else parse_seconds(start, "--start"),
+        "duration": None if duration is None else parse_seconds(duration, "--duration"),
+    }
 
 
 def raw_geometry(

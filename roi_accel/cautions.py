@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
-from roi_accel.vmaf import is_unsafe_for_tool
+from roi_accel.span import RATE_SLACK
+from roi_accel.video.colour import HDR_TRANSFERS
+from roi_accel.vmaf import is_unsafe_for_tool, parse_models
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -17,6 +20,12 @@ if TYPE_CHECKING:
 _FEW = 0.1
 """Share of frames with such a mask that is no reason to doubt it: titles, fades to black."""
 
+_FOUR_K_FROM = 3200
+"""Long side in pixels from which on a 4K model fits better: between 2560x1440 and 3840x2160."""
+
+_HD_MODEL = re.compile(r"vmaf_(?P<kind>float_)?v0\.6\.1(?P<neg>neg)?")
+_FOUR_K_MODEL = re.compile(r"vmaf_(?P<kind>float_)?4k_v0\.6\.1(?P<neg>neg)?")
+
 
 def cautions(
     reference: VideoInfo,
@@ -28,6 +37,9 @@ def cautions(
     """Return a line for each thing about this pair that its reader should know."""
     found = [f"{each.path} {each.doubt}" for each in (reference, distorted) if each.doubt]
     found += _colour_differences(reference, distorted)
+    found += _high_dynamic_range(reference, distorted)
+    found += _rate_difference(reference, distorted)
+    found += _another_model(reference, options)
     if reference.path.exists() and reference.path.samefile(distorted.path):
         found.append(f"{reference.path} is scored against itself")
     if options.threshold + options.fade > 1.0:
@@ -79,3 +91,49 @@ def _colour_differences(reference: VideoInfo, distorted: VideoInfo) -> list[str]
         for name, one, other in pairs
         if one != other and None not in {one, other}
     ]
+
+
+def _high_dynamic_range(reference: VideoInfo, distorted: VideoInfo) -> list[str]:
+    """Say so where a video is in HDR, which VMAF's models have not been trained on."""
+    kinds = {
+        f"{HDR_TRANSFERS[transfer]} ({transfer})": None
+        for transfer in (reference.transfer, distorted.transfer)
+        if transfer is not None and transfer in HDR_TRANSFERS
+    }
+    return [
+        f"the transfer is {kind}, which is HDR: VMAF's models were trained on SDR, so scores are "
+        "comparable at most with those of the same kind"
+        for kind in kinds
+    ]
+
+
+def _rate_difference(reference: VideoInfo, distorted: VideoInfo) -> list[str]:
+    one, other = reference.frame_rate, distorted.frame_rate
+    if not one or not other or abs(one - other) <= RATE_SLACK * one:
+        return []
+    rates = f"the reference has {float(one):.6g} frames per second, {distorted.path} has"
+    return [f"frame rates differ: {rates} {float(other):.6g}; frames are compared by their order"]
+
+
+def _another_model(reference: VideoInfo, options: ScoreOptions) -> list[str]:
+    """Name the model that was trained for this resolution, if the one chosen was for another."""
+    long_side = max(reference.width, reference.height)
+    size = f"{reference.width}x{reference.height}"
+    name = parse_models(options.model)[0].version
+    if long_side >= _FOUR_K_FROM and (match := _HD_MODEL.fullmatch(name)):
+        better = f"vmaf_{match['kind'] or ''}4k_v0.6.1{match['neg'] or ''}"
+        return [
+            (
+                f"{size} is scored with {name}, a model for 1920x1080; --model version={better} is "
+                "for 3840x2160"
+            )
+        ]
+    if long_side < _FOUR_K_FROM and (match := _FOUR_K_MODEL.fullmatch(name)):
+        better = f"vmaf_{match['kind'] or ''}v0.6.1{match['neg'] or ''}"
+        return [
+            (
+                f"{size} is scored with {name}, a model for 3840x2160; --model version={better} is "
+                "for 1920x1080"
+            )
+        ]
+    return []

@@ -107,7 +107,11 @@ def _raise_unequal(
 def _unequal(
     reference: VideoReader, reference_count: int, distorted: VideoReader, distorted_count: int
 ) -> str:
-    return (
+    counts = (
         f"the reference {reference.info.path} has {reference_count} frames, "
         f"the distorted {distorted.info.path} has {distorted_count}"
     )
+    if reference.info.skipped or distorted.info.skipped:
+        skipped = f"{reference.info.skipped} and {distorted.info.skipped}"
+        counts += f", after the {skipped} that are skipped"
+    return counts

@@ -4,26 +4,30 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from roi_accel.backends.host import available_cores
 from roi_accel.batching import parse_batch
 from roi_accel.errors import InputError
 from roi_accel.parity.gate import DEFAULT_GATE, GATE_MODES
 from roi_accel.saliency import DEFAULT_SIZE, SaliencySize
+from roi_accel.video.scaling import KERNELS
 from roi_accel.vmaf.options import DEFAULT_MODEL
 
 if TYPE_CHECKING:
+    from fractions import Fraction
     from os import PathLike
     from pathlib import Path
 
     from roi_accel.parity.gate import GateMode
-    from roi_accel.video import RawGeometry
+    from roi_accel.video import RawGeometry, Rectangle
+    from roi_accel.video.scaling import Kernel, TargetSize
 
 DEFAULT_THRESHOLD = 0.3
 DEFAULT_FADE = 0.1
 DEFAULT_WEIGHT = 0.5
 DEFAULT_NETWORK = "center-surround"
+AUTO_CROP: Literal["auto"] = "auto"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,6 +41,14 @@ class ScoreOptions:
     """
 
     raw: RawGeometry | None = None
+    fps: Fraction | None = None
+    scale: Kernel | None = None
+    scale_to: TargetSize | None = None
+    crop: Rectangle | Literal["auto"] | None = None
+    frame_skip_ref: int = 0
+    frame_skip_dist: int = 0
+    start: Fraction | None = None
+    duration: Fraction | None = None
     saliency_model: str | PathLike[str] = DEFAULT_NETWORK
     saliency_size: SaliencySize = field(default_factory=lambda: SaliencySize(DEFAULT_SIZE))
     saliency_batch: int | None = None
@@ -63,6 +75,7 @@ class ScoreOptions:
     shortest: bool = False
 
     def __post_init__(self) -> None:
+        self._check_inputs()
         for name in ("threshold", "fade", "weight"):
             value = getattr(self, name)
             if not (math.isfinite(value) and 0.0 <= value <= 1.0):
@@ -86,3 +99,13 @@ class ScoreOptions:
         if not self.model:
             msg = "no VMAF model is named"
             raise InputError(msg, remedy=f"for example --model {DEFAULT_MODEL}")
+
+    def _check_inputs(self) -> None:
+        for name in ("frame_skip_ref", "frame_skip_dist"):
+            if getattr(self, name) < 0:
+                option = "--" + name.replace("_", "-")
+                msg = f"{option} must be at least 0, not {getattr(self, name)}"
+                raise InputError(msg, remedy=f"leave {option} out to skip nothing")
+        if self.scale is not None and self.scale not in KERNELS:
+            msg = f"--scale is one of {', '.join(KERNELS)}, not {self.scale!r}"
+            raise InputError(msg, remedy="for example --scale bicubic")

@@ -14,6 +14,8 @@ from roi_accel.cautions import cautions
 from roi_accel.dispatch import choose_backend
 from roi_accel.errors import InputError
 from roi_accel.evidence import EvidenceFolder
+from roi_accel.inputs import prepare_inputs
+from roi_accel.inspection import Inspection
 from roi_accel.lockstep import check_known_counts
 from roi_accel.masks import MaskSource, open_mask_source
 from roi_accel.masks.network import NetworkSource
@@ -26,7 +28,7 @@ from roi_accel.saliency import SaliencyNetwork
 from roi_accel.stages import Stages
 from roi_accel.threads import share_threads
 from roi_accel.timing import Stopwatch
-from roi_accel.video import check_same_geometry, check_scorable, open_video
+from roi_accel.video import check_scorable, open_video
 from roi_accel.vmaf import (
     Scoring,
     ScoringRequest,
@@ -42,11 +44,12 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from roi_accel.dispatch import Choice
+    from roi_accel.inputs import Inputs
     from roi_accel.options import ScoreOptions
     from roi_accel.result import Result
     from roi_accel.stages import Progress
     from roi_accel.threads import ThreadShares
-    from roi_accel.video import VideoInfo, VideoReader
+    from roi_accel.video import VideoInfo
 
 
 def score_all(
@@ -86,17 +89,19 @@ def score_all(
                 read_calibration(options.calibration) if options.calibration else Calibration()
             )
             scorer = find_scorer(options.vmaf)
-            readers = [
+            opened = [
                 resources.enter_context(open_video(path, raw=options.raw, threads=shares.decode))
                 for path in (reference, *distorted)
             ]
-            _check_readers(readers, options)
+            inputs = prepare_inputs(opened, options)
+            readers = inputs.readers
+            _check_readers(inputs, options)
             info = readers[0].info
             if scorer.kind == "vmaf" and is_unsafe_for_tool(
                 info.pixel_format, info.width, info.height
             ):
                 scorer = find_scorer(options.vmaf, ffmpeg_only=True)
-            source = _given_source(info, options)
+            source = _given_source(inputs, options)
             if source is not None:
                 resources.enter_context(closing(source))
             regions = source.region_names if source else ()
@@ -149,10 +154,16 @@ def score_all(
                 )
             if slots_of(session) == 1:
                 session = SerialSession(session)
-        stages = Stages(readers, source, session, gate, scoring, stopwatch, progress)
-        stages.feed_all(options)
+        stages = Stages(
+            *(readers, source, session, gate, scoring, stopwatch, progress),
+            inspection=Inspection(
+                [reader.info for reader in readers],
+                skipped=(options.frame_skip_ref, options.frame_skip_dist),
+            ),
+        )
+        stages.feed_all(frame_count=inputs.frame_count, shortest=options.shortest)
         gate.finish()
-        whole = options.frame_count is None and not options.shortest
+        whole = inputs.frame_count is None and not options.shortest
         source.finish(len(stages.means), whole=whole)
         with stopwatch.stage("vmaf_finish"):
             logs = scoring.finish()
@@ -172,9 +183,13 @@ def score_all(
                 reference=str(reference),
                 distorted=str(path),
                 saliency_model=source.label,
-                provenance=facts | {"distorted": video_facts(readers[number + 1].info)},
+                provenance=facts
+                | {"scaling": inputs.scaling, "distorted": video_facts(readers[number + 1].info)},
                 warnings=source.warnings
-                + cautions(info, readers[number + 1].info, options, scorer, stages.means),
+                + inputs.warnings[number]
+                + cautions(info, readers[number + 1].info, options, scorer, stages.means)
+                + inputs.shortfall(len(stages.means))
+                + stages.inspection.warnings(number),
                 parity=gate.report(number),
                 timing=timing,
             ),
@@ -183,24 +198,25 @@ def score_all(
     ]
 
 
-def _check_readers(readers: Sequence[VideoReader], options: ScoreOptions) -> None:
+def _check_readers(inputs: Inputs, options: ScoreOptions) -> None:
+    readers = inputs.readers
     check_scorable(readers[0].info)
-    for reader in readers[1:]:
-        check_same_geometry(readers[0].info, reader.info)
-    if not options.shortest and options.frame_count is None:
+    if not options.shortest and inputs.frame_count is None:
         check_known_counts(readers)
 
 
-def _given_source(info: VideoInfo, options: ScoreOptions) -> MaskSource | None:
+def _given_source(inputs: Inputs, options: ScoreOptions) -> MaskSource | None:
     """Return the mask source that the options name; None where a network is to find the mask."""
-    return open_mask_source(
+    source = open_mask_source(
         mask=options.mask,
         roi=options.roi,
         roi_track=options.roi_track,
         synthetic_mask=options.synthetic_mask,
-        width=info.width,
-        height=info.height,
+        width=inputs.file.width,
+        height=inputs.file.height,
+        first_frame=inputs.readers[0].info.skipped,
     )
+    return source and inputs.masks_of(source)
 
 
 def _network_source(

@@ -9,6 +9,7 @@ import numpy as np
 
 from roi_accel._version import __version__
 from roi_accel.files import sha256_of
+from roi_accel.video.colour import HDR_TRANSFERS
 from roi_accel.vmaf import parse_models
 
 if TYPE_CHECKING:
@@ -45,6 +46,7 @@ def provenance(
                 if model.path
             },
             "features": list(options.feature),
+            **_input_parameters(options),
             "subsample": options.subsample,
             "frame_count": options.frame_count,
             "shortest": options.shortest,
@@ -66,8 +68,22 @@ def provenance(
     }
 
 
+def _input_parameters(options: ScoreOptions) -> dict[str, Any]:
+    """Return what was asked of the frames before anything else sees them."""
+    return {
+        "fps": str(options.fps) if options.fps else None,
+        "scale": options.scale,
+        "scale_to": options.scale_to.text if options.scale_to else None,
+        "crop": str(options.crop) if options.crop else None,
+        "frame_skip_ref": options.frame_skip_ref,
+        "frame_skip_dist": options.frame_skip_dist,
+        "start": None if options.start is None else float(options.start),
+        "duration": None if options.duration is None else float(options.duration),
+    }
+
+
 def video_facts(info: VideoInfo) -> dict[str, Any]:
-    """Return what a result says of one video."""
+    """Return what a result says of one video: its frames as they were scored, and its file."""
     return {
         "width": info.width,
         "height": info.height,
@@ -77,6 +93,14 @@ def video_facts(info: VideoInfo) -> dict[str, Any]:
         "colour_range": info.colour_range.value,
         "colour_range_source": info.colour_range_source,
         "transfer": info.transfer,
+        "hdr": HDR_TRANSFERS.get(info.transfer or ""),
         "frame_rate": str(info.frame_rate) if info.frame_rate else None,
         "codec": info.codec,
+        "skipped_frames": info.skipped,
+        "scaled_from": _size(info.scaled_from) if info.scaled_from else None,
+        "crop": info.crop.to_dict() if info.crop else None,
     }
+
+
+def _size(size: tuple[int, int]) -> dict[str, int]:
+    return {"width": size[0], "height": size[1]}

@@ -26,8 +26,8 @@ if TYPE_CHECKING:
 
     from roi_accel.backends.frame import Frame
     from roi_accel.backends.protocol import Mask, Session
+    from roi_accel.inspection import Inspection
     from roi_accel.masks import MaskSource
-    from roi_accel.options import ScoreOptions
     from roi_accel.parity.gate import Gate
     from roi_accel.timing import Stopwatch
     from roi_accel.video import VideoReader
@@ -74,6 +74,8 @@ class Stages:
     scoring : Scoring
     stopwatch : Stopwatch
     progress : callable, optional
+    inspection : Inspection
+        Shown every frame before it is masked.
 
     Attributes
     ----------
@@ -88,6 +90,7 @@ class Stages:
     scoring: Scoring
     stopwatch: Stopwatch
     progress: Progress | None
+    inspection: Inspection
 
     def __post_init__(self) -> None:
         plan = self.session.plan
@@ -95,19 +98,26 @@ class Stages:
         self._last: tuple[Mask, MaskMeans] | None = None
         self.means: list[MaskMeans] = []
 
-    def feed_all(self, options: ScoreOptions) -> None:
+    def feed_all(self, *, frame_count: int | None, shortest: bool) -> None:
         """Read, mask and feed every frame; all threads have ended on return.
+
+        Parameters
+        ----------
+        frame_count : int or None
+            Stop after so many frames.
+        shortest : bool
+            Stop where the shortest video ends; otherwise unequal lengths are an error.
 
         Raises
         ------
         RoiAccelError
             From whatever stage, at its frame.
         """
-        total = _expected_frames(self.readers, options)
+        total = _expected_frames(self.readers, frame_count)
         together = read_together(
             self.readers,
-            frame_count=options.frame_count,
-            shortest=options.shortest,
+            frame_count=frame_count,
+            shortest=shortest,
             stopwatch=self.stopwatch,
             depth=QUEUE_DEPTH,
         )
@@ -144,6 +154,8 @@ class Stages:
                         with self._gated(each):
                             self.source.look(each.index, each.reference, self.session)
                 for each in batch:
+                    with self.stopwatch.stage("inspect", each.index):
+                        self.inspection.look(each.index, each.reference, each.distorted)
                     with self._gated(each):
                         masks = self.source.masks(each.index, each.reference, self.session)
                     self.means.append(self._mean(masks[0]))
@@ -174,7 +186,7 @@ class Stages:
         return self._last[1]
 
 
-def _expected_frames(readers: Sequence[VideoReader], options: ScoreOptions) -> int | None:
+def _expected_frames(readers: Sequence[VideoReader], frame_count: int | None) -> int | None:
     counts = [reader.info.frame_count or reader.info.estimated_frame_count for reader in readers]
-    known = [count for count in (*counts, options.frame_count) if count is not None]
+    known = [count for count in (*counts, frame_count) if count is not None]
     return min(known) if known else None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from fractions import Fraction
 from pathlib import Path
 
 import pytest
@@ -69,7 +70,7 @@ def test_a_plain_pair_has_nothing_to_say() -> None:
     [
         ({"colour_range": ColourRange.FULL}, "colour range differs"),
         ({"colour_matrix": ColourMatrix.BT601}, "colour matrix differs"),
-        ({"transfer": "smpte2084"}, "transfer differs"),
+        ({"transfer": "smpte170m"}, "transfer differs"),
     ],
 )
 def test_colours_that_differ_within_a_pair_are_said(change: dict[str, object], words: str) -> None:
@@ -111,3 +112,54 @@ def test_a_tool_named_for_a_width_that_it_gets_wrong_is_said(
 ) -> None:
     found = cautions(video(width=width), video("d.mp4", width), ScoreOptions(), scorer, seen(10))
     assert len(found) == said
+
+
+@pytest.mark.parametrize(("transfer", "kind"), [("smpte2084", "PQ"), ("arib-std-b67", "HLG")])
+def test_high_dynamic_range_is_said(transfer: str, kind: str) -> None:
+    one, other = (replace(video(name), transfer=transfer) for name in ("ref.mp4", "dist.mp4"))
+    (line,) = cautions(one, other, ScoreOptions(), FFMPEG, seen(10))
+    assert f"{kind} ({transfer})" in line
+    assert "SDR" in line
+
+
+def test_frame_rates_that_differ_are_said() -> None:
+    one = replace(video(), frame_rate=Fraction(25))
+    other = replace(video("dist.mp4"), frame_rate=Fraction(30000, 1001))
+    (line,) = cautions(one, other, ScoreOptions(), FFMPEG, seen(10))
+    assert "25 frames per second" in line
+    assert "29.97" in line
+
+
+@pytest.mark.parametrize("other", [None, Fraction(25), Fraction(2503, 100)])
+def test_frame_rates_that_agree_or_are_unknown_are_not_said(other: Fraction | None) -> None:
+    one = replace(video(), frame_rate=Fraction(25))
+    two = replace(video("dist.mp4"), frame_rate=other)
+    assert not cautions(one, two, ScoreOptions(), FFMPEG, seen(10))
+
+
+@pytest.mark.parametrize(
+    ("size", "model", "better"),
+    [
+        ((3840, 2160), "vmaf_v0.6.1", "vmaf_4k_v0.6.1"),
+        ((2160, 3840), "vmaf_v0.6.1neg", "vmaf_4k_v0.6.1neg"),
+        ((3840, 1600), "vmaf_float_v0.6.1", "vmaf_float_4k_v0.6.1"),
+        ((1920, 1080), "vmaf_4k_v0.6.1", "vmaf_v0.6.1"),
+        ((3840, 2160), "vmaf_4k_v0.6.1", None),
+        ((1920, 1080), "vmaf_v0.6.1", None),
+        ((2560, 1440), "vmaf_v0.6.1", None),
+        ((3840, 2160), "vmaf_b_v0.6.3", None),
+    ],
+)
+def test_a_model_for_another_resolution_is_said_with_the_one_for_this(
+    size: tuple[int, int], model: str, better: str | None
+) -> None:
+    one, other = (
+        replace(video(name), width=size[0], height=size[1]) for name in ("ref.mp4", "dist.mp4")
+    )
+    options = ScoreOptions(model=(f"version={model}",))
+    found = cautions(one, other, options, FFMPEG, seen(10))
+    if better is None:
+        assert not found
+    else:
+        (line,) = found
+        assert f"--model version={better} " in line

@@ -13,6 +13,7 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
+from clips import run_ffmpeg
 from support import DATA_VARIABLE, ROOT, console_script, data_folder
 
 from roi_accel.demo import make_pair
@@ -89,6 +90,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         header = b"YUV4MPEG2 W640 H360 F24:1 Ip C420mpeg2\n"
         frames = b"".join(b"FRAME\n" + frame.tobytes() for frame in planes)
         (folder / f"{name}.y4m").write_bytes(header + frames)
+    run_ffmpeg("-i", folder / "dist.mp4", "-vf", "scale=320:180", folder / "small.mp4")
     face = np.zeros((360, 640), np.uint8)
     face[100:260, 240:400] = 255
     write_pictures(folder / "face.png", "png", "gray", [face])

@@ -7,9 +7,10 @@ from typing import Annotated
 
 import typer
 
-from roi_accel.api import raw_geometry
+from roi_accel.api import input_choices, raw_geometry
 from roi_accel.backends.host import available_cores
 from roi_accel.batching import AUTO_BATCH, MAX_BATCH, parse_batch
+from roi_accel.cli import input_options
 from roi_accel.cli.console import frame_progress, print_summary, print_warning, write_stdout
 from roi_accel.cli.interrupt import writing
 from roi_accel.dispatch import AUTO, BACKENDS
@@ -31,7 +32,7 @@ from roi_accel.trace import trace_json
 from roi_accel.vmaf import DEFAULT_MODEL, parse_models
 
 _INPUT = "Input"
-_RAW = "Raw input"
+_RAW = input_options.RAW
 _MASK = "Where people look"
 _BLEND = "From mask to score"
 _RUN = "How it is computed"
@@ -72,6 +73,14 @@ def score(
             rich_help_panel=_RAW,
         ),
     ] = None,
+    fps: input_options.Fps = None,
+    scale: input_options.Scale = None,
+    scale_to: input_options.ScaleTo = None,
+    crop: input_options.Crop = None,
+    frame_skip_ref: input_options.FrameSkipRef = 0,
+    frame_skip_dist: input_options.FrameSkipDist = 0,
+    start: input_options.Start = None,
+    duration: input_options.Duration = None,
     saliency_model: Annotated[
         str,
         typer.Option(
@@ -308,6 +317,10 @@ def score(
             pixel_format=pixel_format,
             bitdepth=bitdepth,
         ),
+        scale=scale,
+        frame_skip_ref=frame_skip_ref,
+        frame_skip_dist=frame_skip_dist,
+        **input_choices(fps=fps, scale_to=scale_to, crop=crop, start=start, duration=duration),
         saliency_model=saliency_model,
         saliency_size=SaliencySize.parse(saliency_size),
         saliency_batch=parse_batch(saliency_batch),

@@ -28,9 +28,11 @@ class ClipSource(MaskSource):
         The opened file, which this source closes.
     path : Path
         Its name, for messages and the result.
+    first_frame : int
+        The clip's frame that is the mask of frame 0; those before it are decoded and left out.
     """
 
-    def __init__(self, media: MaskMedia, path: Path) -> None:
+    def __init__(self, media: MaskMedia, path: Path, *, first_frame: int = 0) -> None:
         self.label = f"mask:{path_text(path)}"
         self.size = media.size
         self.region_names: tuple[str, ...] = ()
@@ -39,6 +41,7 @@ class ClipSource(MaskSource):
         self._path = path
         self._stream = media.masks()
         self._next = 0
+        self._first = first_frame
         self._digest: str | None = None
 
     def masks(self, index: int, reference: Frame, session: Session) -> tuple[Mask, ...]:
@@ -55,12 +58,22 @@ class ClipSource(MaskSource):
         if index != self._next:
             msg = f"masks are read in order: expected frame {self._next}, not {index}"
             raise ValueError(msg)
+        if index == 0:
+            self._skip()
         mask = next(self._stream, None)
         if mask is None:
-            msg = f"{self._where}: ends after {index} frames; frame {index} has no mask"
-            raise InputError(msg, remedy="give a mask clip as long as the video")
+            raise self._ended(self._first + index)
         self._next += 1
         return (mask,)
+
+    def _skip(self) -> None:
+        for number in range(self._first):
+            if next(self._stream, None) is None:
+                raise self._ended(number)
+
+    def _ended(self, count: int) -> InputError:
+        msg = f"{self._where}: ends after {count} frames; frame {count} has no mask"
+        return InputError(msg, remedy="give a mask clip as long as the reference")
 
     def provenance(self) -> dict[str, object]:
         """Return the file's facts; the digest is taken at the first call, which reads the file."""
@@ -78,7 +91,8 @@ class ClipSource(MaskSource):
     def finish(self, frame_count: int, *, whole: bool) -> None:
         """Refuse a clip that goes on after the video, unless the run was cut short on purpose."""
         if whole and next(self._stream, None) is not None:
-            msg = f"{self._where}: goes on after frame {frame_count - 1}, the video's last"
+            last = self._first + frame_count - 1
+            msg = f"{self._where}: goes on after frame {last}, the video's last"
             raise InputError(msg, remedy="give a mask clip as long as the video")
         self._media.require_unchanged()
 

@@ -27,6 +27,7 @@ def open_mask_source(
     synthetic_mask: float | None = None,
     width: int,
     height: int,
+    first_frame: int = 0,
 ) -> MaskSource | None:
     """Return the source that the options name, or None where the network is to find the mask.
 
@@ -42,6 +43,9 @@ def open_mask_source(
         A constant in [0, 1] (``--synthetic-mask``).
     width, height : int
         The frame's luma size in pixels.
+    first_frame : int
+        The number in the reference's file of the frame that will be frame 0: masks that change
+        from frame to frame begin there too.
 
     Raises
     ------
@@ -59,17 +63,14 @@ def open_mask_source(
         msg = f"{' and '.join(chosen)} were given; a run has one source of masks"
         raise InputError(msg, remedy=f"keep one of them, such as {chosen[0]}")
     if mask is not None:
-        return _open_file(mask, width=width, height=height)
+        media = MaskMedia(mask, width=width, height=height)
+        if media.is_picture:
+            return PictureSource(media, mask)
+        return ClipSource(media, mask, first_frame=first_frame)
     if roi:
         return BoxesSource(roi, width=width, height=height)
     if roi_track is not None:
-        return TrackSource(roi_track, width=width, height=height)
+        return TrackSource(roi_track, width=width, height=height, first_frame=first_frame)
     if synthetic_mask is not None:
         return ConstantSource(synthetic_mask)
     return None
-
-
-def _open_file(path: Path, *, width: int, height: int) -> MaskSource:
-    """Return the source for a mask file: a picture or a clip, as its format has it."""
-    media = MaskMedia(path, width=width, height=height)
-    return PictureSource(media, path) if media.is_picture else ClipSource(media, path)

@@ -44,6 +44,8 @@ class TrackSource(MaskSource):
         CSV or JSON, at most 64 MiB; docs/masks.md has the format.
     width, height : int
         The frame's luma size in pixels, and the masks'.
+    first_frame : int
+        The number in the file of the frame that is frame 0 here; boxes before it are left out.
 
     Raises
     ------
@@ -51,7 +53,7 @@ class TrackSource(MaskSource):
         The file is no track, too large, or none of its boxes touches the frame.
     """
 
-    def __init__(self, path: Path, *, width: int, height: int) -> None:
+    def __init__(self, path: Path, *, width: int, height: int, first_frame: int = 0) -> None:
         source = f"{_OPTION} {path_text(path)}"
         data = read_bounded(path, _OPTION, MAX_BYTES)
         table = parse_track(data, source)
@@ -73,6 +75,7 @@ class TrackSource(MaskSource):
         self._shown: bytes | None = None
         self._masks: tuple[Mask, ...] = ()
         self._empty = 0
+        self._first = first_frame
 
     def _clip(self, table: TrackTable) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """Return the frame numbers in order, and per box left, top, right, bottom, name inside."""
@@ -128,13 +131,15 @@ class TrackSource(MaskSource):
         return self._empty
 
     def unused_boxes(self, frame_count: int) -> int:
-        """Return how many boxes that touch the frame belong to frame `frame_count` or later."""
-        return int(len(self._frame) - np.searchsorted(self._frame, frame_count, side="left"))
+        """Return how many boxes that touch the frame come after `frame_count` frames."""
+        end = self._first + frame_count
+        return int(len(self._frame) - np.searchsorted(self._frame, end, side="left"))
 
     def masks(self, index: int, reference: Frame, session: Session) -> tuple[Mask, ...]:
         """Return the masks of frame `index`; the same objects while the boxes stay the same."""
         del reference, session
-        first, end = np.searchsorted(self._frame, [index, index + 1], side="left")
+        number = self._first + index
+        first, end = np.searchsorted(self._frame, [number, number + 1], side="left")
         rows = self._rows[first:end]
         if first == end:
             self._empty += 1
@@ -163,6 +168,5 @@ class TrackSource(MaskSource):
             hint = ""
             if self._provenance["first_frame"] == 1:
                 hint = "; frames count from 0, and this file has none"
-            self._warn(
-                f"{unused} boxes belong to frames after the last one, {frame_count - 1}{hint}"
-            )
+            last = self._first + frame_count - 1
+            self._warn(f"{unused} boxes belong to frames after the last one, {last}{hint}")

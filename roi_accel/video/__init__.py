@@ -1,5 +1,7 @@
 """Reading video files into frames: raw planar YUV, Y4M, and every container FFmpeg decodes."""
 
+from roi_accel.video.bars import BarFinder
+from roi_accel.video.derived import CroppedReader, SkippingReader
 from roi_accel.video.info import (
     MAX_SIDE,
     RawGeometry,
@@ -9,10 +11,17 @@ from roi_accel.video.info import (
     check_scorable,
 )
 from roi_accel.video.opening import open_video
+from roi_accel.video.rectangle import Rectangle
+from roi_accel.video.scaling import ScaledReader
 
 __all__ = [
     "MAX_SIDE",
+    "BarFinder",
+    "CroppedReader",
     "RawGeometry",
+    "Rectangle",
+    "ScaledReader",
+    "SkippingReader",
     "VideoInfo",
     "VideoReader",
     "check_same_geometry",

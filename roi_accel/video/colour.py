@@ -63,6 +63,9 @@ TRANSFERS: Mapping[int, str] = MappingProxyType(
     }
 )
 
+HDR_TRANSFERS: Mapping[str, str] = MappingProxyType({"smpte2084": "PQ", "arib-std-b67": "HLG"})
+"""The transfers of high dynamic range (ITU-R BT.2100), by FFmpeg's name."""
+
 # mpv's rule (mp_csp_guess_colorspace) and common FFmpeg practice for streams that declare nothing:
 # high definition is BT.709, all else BT.601. BT.2020 is never assumed.
 _HD_WIDTH = 1280

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from pathlib import Path
     from types import TracebackType
 
+    from roi_accel.video.rectangle import Rectangle
+
 MAX_SIDE = 16384
 """The largest width or height that is read: twice 8K. One 16-bit 4:4:4 frame is then 1.6 GB."""
 
@@ -81,6 +83,12 @@ class VideoInfo:
         FFmpeg's name of the transfer characteristic, such as ``smpte2084``; None if unspecified.
     doubt : str
         Why the geometry that the user gave looks wrong, "" if it does not.
+    skipped : int
+        Frames at the beginning that are left out.
+    scaled_from : (int, int) or None
+        Width and height before scaling, where the frames are scaled.
+    crop : Rectangle or None
+        What part of the frames, after scaling, is given, where it is a part.
     """
 
     path: Path
@@ -98,6 +106,9 @@ class VideoInfo:
     codec: str | None = None
     transfer: str | None = None
     doubt: str = ""
+    skipped: int = 0
+    scaled_from: tuple[int, int] | None = None
+    crop: Rectangle | None = None
 
 
 class VideoReader(Protocol):
@@ -203,8 +214,9 @@ def check_same_geometry(reference: VideoInfo, distorted: VideoInfo) -> None:
         f"{geometry_text(distorted.width, distorted.height, distorted.pixel_format)}"
     )
     remedy = (
-        f"scale the distorted one first: ffmpeg -i DISTORTED -vf scale={reference.width}:"
-        f"{reference.height}:flags=bicubic -c:v ffv1 scaled.mkv"
+        f"let score scale the distorted one, with --scale bicubic; or do so first: ffmpeg -i "
+        f"DISTORTED -vf scale={reference.width}:{reference.height}:flags=bicubic+accurate_rnd "
+        "-c:v ffv1 scaled.mkv"
         if differing == ["size"]
         else f"convert one of them, for example to {reference.pixel_format.name}"
     )

@@ -63,6 +63,7 @@ def test_a_difference_is_named_with_both_geometries(
     assert f"{other.width}x{other.height} {sampling} {other.pixel_format.bit_depth}-bit" in str(
         caught.value
     )
+    assert ("--scale bicubic" in caught.value.remedy) == (what == "size")
     assert ("-vf scale=" in caught.value.remedy) == (what == "size")
 
 
