@@ -87,8 +87,11 @@ def choose_meant(
 
 def _meant(devices: Sequence[Named], wanted: str) -> str:
     """Return a guess among the ids, and the words of the names, that may be given instead."""
-    words = [f"{each.device_id.partition(':')[0]}:{word}" for each in devices for word in
-             re.findall(r"\w{3,}", each.title.lower())]
+    words = [
+        f"{each.device_id.partition(':')[0]}:{word}"
+        for each in devices
+        for word in re.findall(r"\w{3,}", each.title.lower())
+    ]
     prefix = devices[0].device_id.partition(":")[0] + ":"
     asked = wanted if wanted.startswith(prefix) else prefix + wanted
     return did_you_mean(asked, (*(each.device_id for each in devices), *words))

@@ -33,7 +33,7 @@ class ScoreKeywords(TypedDict, total=False):
     saliency_size: int | str
     saliency_batch: int | str
     mask: AnyPath
-    roi: Sequence[str]
+    roi: str | Sequence[str]
     roi_track: AnyPath
     synthetic_mask: float
     threshold: float
@@ -179,7 +179,7 @@ def score(
     paths = [distorted] if is_single else distorted
     if not isinstance(paths, list | tuple):
         expected = "a path, or a list or tuple of paths"
-        raise wrong_type("distorted", distorted, expected, remedy=_PATH_REMEDY)
+        raise wrong_type(distorted, expected, name="distorted", remedy=_PATH_REMEDY)
     results = score_all(
         _path("reference", reference),
         [_path("distorted", path) for path in paths],
@@ -194,7 +194,7 @@ _PATH_REMEDY = 'for example roi_accel.score("ref.mp4", "dist.mp4")'
 
 def _path(name: str, value: Any) -> Path:  # noqa: ANN401 - whatever a caller gave
     if not is_path(value):
-        raise wrong_type(name, value, "a path", remedy=_PATH_REMEDY)
+        raise wrong_type(value, "a path", name=name, remedy=_PATH_REMEDY)
     return Path(value)
 
 

@@ -73,7 +73,7 @@ def check_backends(names: Iterable[str], *, said_by: str = "") -> None:
     known = backend_names()
     for name in names:
         if name not in known:
-            raise no_such("backend", name, known, error=BackendUnavailable, said_by=said_by)
+            raise no_such(name, known, what="backend", error=BackendUnavailable, said_by=said_by)
 
 
 def probe_all() -> dict[str, list[DeviceStatus]]:

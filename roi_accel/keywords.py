@@ -42,20 +42,20 @@ def check_keywords(given: Mapping[str, Any], described: type, *, function: str) 
     checked: dict[str, Any] = {}
     for name, value in given.items():
         if name not in hints:
-            raise no_such("keyword", name, hints, otherwise=remedy)
+            raise no_such(name, hints, what="keyword", otherwise=remedy)
         plain = value.item() if isinstance(value, np.generic) else value
         if plain is None:
             continue
         hint = hints[name]
         if get_origin(hint) is Literal and isinstance(plain, str) and plain not in get_args(hint):
-            raise no_such(name, plain, get_args(hint))
+            raise no_such(plain, get_args(hint), what=name)
         if not _fits(plain, hint):
-            raise wrong_type(name, value, _expected(hint), remedy=remedy)
+            raise wrong_type(value, _expected(hint), name=name, remedy=remedy)
         checked[name] = plain
     return checked
 
 
-def wrong_type(name: str, value: object, expected: str, *, remedy: str) -> InputError:
+def wrong_type(value: object, expected: str, *, name: str, remedy: str) -> InputError:
     """Return the error of a value of the wrong type."""
     shown = repr(value)
     shown = shown if len(shown) <= _SHOWN else f"{shown[:_SHOWN]}..."
@@ -74,20 +74,19 @@ def _fits(value: object, hint: Any) -> bool:  # noqa: ANN401 - a type, a union o
     origin = get_origin(hint) or hint
     if origin in (Union, UnionType):
         return any(_fits(value, each) for each in get_args(hint))
-    if origin is Literal:
-        return value in get_args(hint)
-    if origin is Callable:
-        return callable(value)
-    if origin is os.PathLike:
-        return is_path(value)
     if origin is Sequence:
         (item,) = get_args(hint)
         return isinstance(value, list | tuple) and all(_fits(each, item) for each in value)
-    if origin in (int, float):
-        # A bool is an int to Python, but nobody means a number by it.
-        numbers = (int, float) if origin is float else int
-        return isinstance(value, numbers) and not isinstance(value, bool)
-    return isinstance(value, origin)
+    # A bool is an int to Python, but nobody means a number by it.
+    is_bool = isinstance(value, bool)
+    rules: dict[Any, Callable[[], bool]] = {
+        Literal: lambda: value in get_args(hint),
+        Callable: lambda: callable(value),
+        os.PathLike: lambda: is_path(value),
+        int: lambda: isinstance(value, int) and not is_bool,
+        float: lambda: isinstance(value, int | float) and not is_bool,
+    }
+    return rules[origin]() if origin in rules else isinstance(value, origin)
 
 
 def _expected(hint: Any) -> str:  # noqa: ANN401 - as above

@@ -78,7 +78,7 @@ class ScoreOptions:
                 msg = f"{option} must be at least 1, not {value}"
                 raise InputError(msg, remedy=f"leave {option} out for its default")
         if self.gate not in GATE_MODES:
-            raise no_such("gate", self.gate, GATE_MODES)
+            raise no_such(self.gate, GATE_MODES, what="gate")
         for name in ("dump", "calibration"):
             if self.gate == "off" and getattr(self, name) is not None:
                 msg = f"--{name} says what to do about differences, but --gate off looks for none"

@@ -71,10 +71,10 @@ class ParityOptions:
     def __post_init__(self) -> None:
         for stage in self.stages:
             if stage not in STAGES:
-                raise no_such("stage", stage, STAGES)
+                raise no_such(stage, STAGES, what="stage")
         for name in self.formats:
             if name not in FORMAT_NAMES:
-                raise no_such("pixel format", name, FORMAT_NAMES)
+                raise no_such(name, FORMAT_NAMES, what="pixel format")
         if (self.reference is None) != (self.distorted is None):
             msg = "a pair of videos takes both --reference and --distorted"
             raise InputError(msg, remedy="name both, or neither")

@@ -24,10 +24,10 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
 
 
 def no_such(
-    what: str,
     name: str,
     known: Iterable[str],
     *,
+    what: str,
     error: type[Failure] = InputError,  # type: ignore[assignment]
     said_by: str = "",
     otherwise: str = "",
@@ -36,12 +36,12 @@ def no_such(
 
     Parameters
     ----------
-    what : str
-        What it would name, such as ``backend``.
     name : str
         As it was typed.
     known : iterable of str
         What may be meant.
+    what : str
+        What it would name, such as ``backend``.
     error : type of RoiAccelError, optional
         Its class decides the exit code.
     said_by : str, optional

@@ -43,7 +43,8 @@ def reference() -> str:
     for name in METHODS:
         method = getattr(roi_accel.Result, name)
         arguments = ", ".join(
-            str(each).partition(":")[0] + (f"={each.default}" if each.default is not each.empty else "")
+            str(each).partition(":")[0]
+            + (f"={each.default}" if each.default is not each.empty else "")
             for each in list(inspect.signature(method).parameters.values())[1:]
         )
         keyword_only = "*, " if arguments else ""

@@ -29,15 +29,15 @@ def test_a_name_like_no_other_gets_no_guess(name: str) -> None:
 
 
 def test_the_error_says_what_was_looked_for_the_guess_and_what_there_is() -> None:
-    error = no_such("backend", "nubma", NAMES, error=BackendUnavailable)
+    error = no_such("nubma", NAMES, what="backend", error=BackendUnavailable)
     expected = "there is no backend 'nubma'; did you mean numba? there are " + ", ".join(NAMES)
     assert str(error) == expected
     assert type(error) is BackendUnavailable
-    assert type(no_such("kernel", "blur", ())) is InputError
+    assert type(no_such("blur", (), what="kernel")) is InputError
 
 
 def test_the_error_can_say_where_the_name_stands_and_something_else_to_do() -> None:
-    error = no_such("backend", "qqq", NAMES, said_by="ROI_ACCEL_BACKEND", otherwise="say auto")
+    error = no_such("qqq", NAMES, what="backend", said_by="ROI_ACCEL_BACKEND", otherwise="say auto")
     assert str(error) == "there is no backend 'qqq' (ROI_ACCEL_BACKEND); say auto"
 
 

@@ -33,15 +33,15 @@ _LESS_MEMORY = "lower --threads, or score fewer videos or regions at once"
 _COMPLETE_VARIABLE = "_ROI_ACCEL_COMPLETE"
 """What the shell sets where it asks for completions; Typer's name for it."""
 
-_SCORES, _NETWORKS, _MACHINE = "Scores", "Networks", "This machine"
+_SCORES, _MACHINE, _NETWORKS = "Scores", "This machine", "Networks"
 
 _COMMANDS = {
     "score": _SCORES,
     "demo": _SCORES,
-    "models": _NETWORKS,
     "devices": _MACHINE,
-    "parity": _MACHINE,
     "bench": _MACHINE,
+    "models": _NETWORKS,
+    "parity": _MACHINE,
 }
 """In the order of the help, by its groups; each is a module of this package, imported when it is
 needed.
@@ -75,7 +75,7 @@ def _root(
     """How good a compressed video looks where people look."""
 
 
-def _application(arguments: list[str]) -> typer.Typer:
+def application(arguments: list[str]) -> typer.Typer:
     """Return the command that `arguments` begin with; all commands where they begin otherwise.
 
     Every command loads modules of its own and takes time to set up, which is time before a score.
@@ -127,7 +127,7 @@ def main(arguments: list[str] | None = None, *, ends_process: bool = False) -> i
         with interruptible(ends_process=ends_process):
             is_completing = bool(os.environ.get(_COMPLETE_VARIABLE))
             needed = _words_typed() if is_completing else arguments
-            outcome = _application(needed)(arguments, prog_name=_NAME, standalone_mode=False)
+            outcome = application(needed)(arguments, prog_name=_NAME, standalone_mode=False)
     except SystemExit as stop:  # Typer's way out where nobody reads stdout
         outcome = stop.code if isinstance(stop.code, int) else 1
     except TyperException as error:
@@ -176,7 +176,9 @@ def _print_usage_error(error: TyperException) -> None:
     if context and hasattr(error, "possibilities"):  # Typer's NoSuchOption, which is not public
         known = [name for each in context.command.params for name in each.opts]
         known += [name for each in context.command.params for name in each.secondary_opts]
-        print_error(str(no_such("option", getattr(error, "option_name", ""), known, otherwise=see)))
+        print_error(
+            str(no_such(getattr(error, "option_name", ""), known, what="option", otherwise=see))
+        )
         return
     message = error.format_message().replace("Value error, ", "").rstrip(".")
     if message:

@@ -245,5 +245,5 @@ def _kernels(text: str | None) -> tuple[Kernel, ...]:
     names = split_names(text, "--kernels")
     for name in names:
         if name not in KERNELS:
-            raise no_such("kernel", name, KERNELS)
+            raise no_such(name, KERNELS, what="kernel")
     return tuple(kernel for kernel in KERNELS if kernel in names)

@@ -125,7 +125,7 @@ def print_summary(results: Sequence[Result]) -> None:
     table = Table(title="VMAF where people look", title_justify="left")
     table.add_column("distorted", overflow="fold")
     for heading in HEADINGS:
-        table.add_column(heading, justify="right")
+        table.add_column(heading, justify="right", min_width=len("100.00"), overflow="fold")
     for name, scores in score_rows(results):
         table.add_row(one_line(name), *scores)
     notes = Table.grid(padding=(0, 2, 0, 0))

@@ -18,7 +18,6 @@ from roi_accel.options import ScoreOptions
 from roi_accel.pipeline import score_all
 from roi_accel.result import to_json
 
-
 _OUTPUT = "Output"
 
 
@@ -45,7 +44,7 @@ def demo(
 ) -> None:
     """Make a short pair, score it and show the result: no file, no network, no GPU needed.
 
-    Examples:
+    The two videos are gone afterwards, unless they are to be kept. Examples:
 
         roi-accel demo
 

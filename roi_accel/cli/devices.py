@@ -33,7 +33,7 @@ def devices(
 ) -> None:
     """Show every backend, device, execution provider and VMAF, and how to get what is missing.
 
-    Examples:
+    Nothing is changed, and the network is not used. Examples:
 
         roi-accel devices
 

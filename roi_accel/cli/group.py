@@ -28,5 +28,5 @@ class Group(TyperGroup):
         is_option = name.startswith("-")
         if not (is_option or ctx.resilient_parsing) and self.get_command(ctx, name) is None:
             known = self.list_commands(ctx)
-            raise no_such("command", name, known, otherwise=f"see {ctx.command_path} --help")
+            raise no_such(name, known, what="command", otherwise=f"see {ctx.command_path} --help")
         return super().resolve_command(ctx, args)

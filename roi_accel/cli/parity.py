@@ -27,7 +27,6 @@ _RAW = "Raw video"
 _OUTPUT = "Output"
 
 app = typer.Typer(
-    help="Check that every backend, device and execution provider gives the same answer.",
     cls=Group,
     invoke_without_command=True,
     no_args_is_help=False,

@@ -16,7 +16,7 @@ PAGE = {"COLUMNS": "160", "NO_COLOR": "1"}
 
 def commands(group: Any = None, path: tuple[str, ...] = ()) -> dict[tuple[str, ...], Any]:
     """Return every command, and group of commands, by the words that name it."""
-    group = group or typer.main.get_command(app._application([]))
+    group = group or typer.main.get_command(app.application([]))
     found = {path: group}
     for name, command in getattr(group, "commands", {}).items():
         found |= commands(command, (*path, name))
@@ -65,4 +65,4 @@ def test_it_shows_every_default(path: tuple[str, ...]) -> None:
 def test_commands_are_grouped() -> None:
     page = run("--help", env=PAGE).stdout
     groups = re.findall(r"─ ([A-Z][\w ]+) ─", page)
-    assert groups == ["Options", "Scores", "Networks", "This machine"]
+    assert groups == ["Options", "Scores", "This machine", "Networks"]

@@ -766,5 +766,5 @@ def test_options_that_make_no_sense_are_usage_errors(
 
 
 def test_unknown_gate_is_an_input_error_in_python(tiny_pair: Pair) -> None:
-    with pytest.raises(InputError, match="there is no gate .some."):
+    with pytest.raises(InputError, match="there is no gate 'some'"):
         score(tiny_pair, gate="some")

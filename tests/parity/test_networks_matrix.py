@@ -10,7 +10,7 @@ import pytest
 
 from roi_accel import parity_run, participants
 from roi_accel.cli import main
-from roi_accel.errors import BackendUnavailable, InputError, ModelError, ScorerError
+from roi_accel.errors import BackendUnavailable, ModelError, ScorerError
 from roi_accel.models import resolve
 from roi_accel.parity.cells import Participant
 from roi_accel.parity.matrix import Looking
