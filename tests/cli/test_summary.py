@@ -94,12 +94,12 @@ def three(scores: dict[str, float]) -> list[str]:
 def test_it_says_frames_speed_backend_device_and_the_gates_verdict(
     arguments: list[object],
 ) -> None:
-    done = run(*arguments, "--summary", "--backend", "numpy", "--gate", "all")
+    done = run(*arguments, "--summary", "--backend", "numba", "--gate", "all")
     speed = json.loads(done.stdout)["timing"]["frames_per_second"]
     facts = dict(re.findall(r"^(\w+) +(.*?) *$", done.stderr, re.MULTILINE))
     assert facts["frames"] == f"8, {speed:.1f} frames/s"
     assert facts["mask"] == "synthetic"
-    assert facts["backend"] == "numpy on cpu (asked for)"
+    assert facts["backend"] == "numba on cpu (asked for)"
     assert facts["gate"].startswith("self-test passed, 8 of 8 frames checked (substitute)")
     assert "network" not in facts
 
