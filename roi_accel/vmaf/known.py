@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from roi_accel.vmaf.options import VmafFeature, VmafModel
 
-VERSIONS = (
+VERSIONS: tuple[str, ...] = (
     "vmaf_v0.6.1",
     "vmaf_v0.6.1neg",
     "vmaf_b_v0.6.3",
@@ -35,7 +35,7 @@ VERSIONS = (
 )
 """Built-in models of the libvmaf in imageio-ffmpeg's ffmpeg."""
 
-FEATURES = (
+FEATURES: tuple[str, ...] = (
     "adm",
     "cambi",
     "ciede",
