@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from roi_accel.errors import BackendUnavailable
+from roi_accel.suggest import did_you_mean
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -74,8 +76,22 @@ def choose_meant(
         candidates = found or devices
         listed = "; ".join(f"{each.device_id} is {each.title}" for each in candidates)
         msg = f"device {wanted!r} {reason}: {listed}"
-        raise BackendUnavailable(msg, remedy=f"for example --device {candidates[0].device_id}")
+        meant = "" if found else _meant(devices, wanted or "")
+        remedy = f"{meant}for example --device {candidates[0].device_id}"
+        raise BackendUnavailable(msg, remedy=remedy)
     if found[0].problem:
         msg = f"{found[0].label} cannot be used: {found[0].problem}"
         raise BackendUnavailable(msg, remedy="choose another --device")
     return found[0]
+
+
+def _meant(devices: Sequence[Named], wanted: str) -> str:
+    """Return a guess among the ids, and the words of the names, that may be given instead."""
+    words = [
+        f"{each.device_id.partition(':')[0]}:{word}"
+        for each in devices
+        for word in re.findall(r"\w{3,}", each.title.lower())
+    ]
+    prefix = devices[0].device_id.partition(":")[0] + ":"
+    asked = wanted if wanted.startswith(prefix) else prefix + wanted
+    return did_you_mean(asked, (*(each.device_id for each in devices), *words))

@@ -8,6 +8,8 @@ from typing import Literal
 
 import numpy as np
 
+from roi_accel.suggest import did_you_mean
+
 Subsampling = Literal["420", "422", "444"]
 
 BIT_DEPTHS = (8, 10, 12, 16)
@@ -45,9 +47,9 @@ class PixelFormat:
                 candidate = cls(subsampling, bit_depth)
                 if candidate.name == name:
                     return candidate
-        known = ", ".join(cls(s, b).name for s in SUBSAMPLINGS for b in BIT_DEPTHS)
-        msg = f"unknown pixel format {name!r}; known are {known}"
-        raise ValueError(msg)
+        known = [cls(s, b).name for s in SUBSAMPLINGS for b in BIT_DEPTHS]
+        msg = f"unknown pixel format {name!r}; {did_you_mean(name, known)}known are "
+        raise ValueError(msg + ", ".join(known))
 
     @property
     def name(self) -> str:

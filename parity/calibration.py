@@ -7,7 +7,6 @@ refused, not excused.
 
 from __future__ import annotations
 
-import difflib
 import math
 import re
 import tomllib
@@ -17,6 +16,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from roi_accel.errors import InputError
 from roi_accel.parity.tolerance import INTEGER_STAGES, STAGES, Stage, table_tolerance
+from roi_accel.suggest import did_you_mean
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -227,8 +227,7 @@ def _shown(value: object) -> str:
 def _check_keys(table: dict[str, Any], known: dict[str, type], where: str) -> None:
     for key, value in table.items():
         if key not in known:
-            close = difflib.get_close_matches(key, known, 1)
-            hint = f"did you mean {close[0]!r}?" if close else _REMEDY
+            hint = did_you_mean(key, known).rstrip() or _REMEDY
             msg = f"{where}: unknown key {_shown(key)}, expected {', '.join(known)}"
             raise InputError(msg, remedy=hint)
         accepted = (int, float) if known[key] is float else (known[key],)

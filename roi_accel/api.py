@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence  # noqa: TC003 - score reads its own annotations
+from fractions import Fraction  # noqa: TC003 - as above
 from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypedDict, Unpack, overload
@@ -9,20 +11,17 @@ from typing import TYPE_CHECKING, Any, TypedDict, Unpack, overload
 from roi_accel.backends.frame import PixelFormat
 from roi_accel.batching import parse_batch
 from roi_accel.errors import InputError
+from roi_accel.keywords import check_keywords, is_path, wrong_type
 from roi_accel.options import AUTO_CROP, ScoreOptions
+from roi_accel.parity.gate import GateMode  # noqa: TC001 - as above
 from roi_accel.pipeline import score_all
 from roi_accel.saliency import SaliencySize
 from roi_accel.span import parse_rate, parse_seconds
 from roi_accel.video import RawGeometry, Rectangle
-from roi_accel.video.scaling import TargetSize
+from roi_accel.video.scaling import Kernel, TargetSize
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
-    from fractions import Fraction
-
-    from roi_accel.parity.gate import GateMode
     from roi_accel.result import Result
-    from roi_accel.video.scaling import Kernel
 
 _TIMES = ("start", "duration")
 
@@ -47,7 +46,7 @@ class ScoreKeywords(TypedDict, total=False):
     saliency_size: int | str
     saliency_batch: int | str
     mask: AnyPath
-    roi: Sequence[str]
+    roi: str | Sequence[str]
     roi_track: AnyPath
     synthetic_mask: float
     threshold: float
@@ -85,13 +84,19 @@ def score(
 ) -> Result | list[Result]:
     """Score a distorted video against its reference by where people look.
 
+    Every keyword may be left out, or be None, which is the same.
+
     Parameters
     ----------
-    reference, distorted : path
-        Raw YUV, Y4M, or anything FFmpeg decodes. A list of distorted videos shares one decode
-        of the reference and one pass of the network.
-    width, height, pix_fmt : int, int, str
-        Geometry of raw input, such as 1920, 1080 and ``yuv420p10le``.
+    reference : path
+        The undistorted video: raw YUV, Y4M, or anything FFmpeg decodes.
+    distorted : path, or list or tuple of paths
+        Of the same size, pixel format and number of frames. Several share one decode of the
+        reference and one pass of the network.
+    width, height : int
+        Of raw input, in pixels. Other files say it themselves.
+    pix_fmt : str
+        Of raw input, by FFmpeg's name: ``yuv420p``, ``yuv422p10le``, ...
     fps : number or str
         Frames per second of raw input, such as 25 or ``"30000/1001"``; only `start` and `duration`
         need it.
@@ -108,48 +113,65 @@ def score(
         Score the frames from so many seconds on, and for so many, in both videos, counted at the
         reference's frame rate from the first frames that are not skipped.
     saliency_model : str or path
-        A name that ``roi-accel models list`` shows, or an ONNX file. Default ``center-surround``.
+        A name that ``roi-accel models list`` shows, or an ONNX file. Default ``center-surround``,
+        which is built in.
     saliency_size : int or str
         The network's long side in pixels, or ``native``. Default 256.
     saliency_batch : int or str
         Frames that the network looks at at once, at most, from 1 to 64; or ``auto``, the default.
         The masks do not depend on it.
-    mask, roi, roi_track, synthetic_mask
-        Other sources of the mask, one of them at a time: a gray picture or video; boxes
-        ``"X,Y,W,H"`` or ``"NAME=X,Y,W,H"``; a CSV or JSON file of boxes per frame; a constant in
-        [0, 1].
-    threshold, fade : float
-        Saliency in [0, 1] up to which a pixel counts as perfect, and the width of the ramp above
-        it. Defaults 0.3 and 0.1.
+    mask : path
+        In place of a network: a gray picture, or a video of masks.
+    roi : str or list of str
+        In place of a network: boxes in pixels from the top left, ``"X,Y,W,H"`` or
+        ``"NAME=X,Y,W,H"``. Named boxes are also scored one by one.
+    roi_track : path
+        In place of a network: a CSV or JSON file of boxes per frame.
+    synthetic_mask : float
+        In place of a network: the same saliency everywhere, in [0, 1].
+    threshold : float
+        Saliency in [0, 1] up to which a pixel counts as perfect. Default 0.3.
+    fade : float
+        Width of the ramp above the threshold, in [0, 1]; 0 is a step. Default 0.1.
     weight : float
         The masked score's share in ``vmaf_roi``, in [0, 1]. Default 0.5.
-    backend, device : str
-        ``auto`` or a backend's name; a device such as ``cuda:1`` or ``opencl:intel``. Default: the
-        variable ``ROI_ACCEL_BACKEND``, else ``auto``.
+    backend : str
+        ``auto``, ``numpy``, ``numba``, ``opencl`` or ``cuda``. Default: the variable
+        ``ROI_ACCEL_BACKEND``, else ``auto``. All give the same result.
+    device : str
+        Such as ``cuda:1`` or ``opencl:intel``. Default: the backend's first.
     ep : str
         The ONNX Runtime execution provider for the network, such as ``openvino:GPU``. Default: the
         one that matches the backend's device.
     strict_ep : bool
         Whether it is an error that another provider runs the network, or part of it; otherwise it
-        is a warning.
+        is a warning. Default False.
     gate : {"sample", "first", "all", "off"}
         Which frames the reference backend checks before VMAF sees them. ``off`` leaves out the
         device's self-test too. Default ``sample``: the first two, every 31st and the last.
     dump : path
-        Folder for the arrays if the gate finds a difference.
+        Folder for the arrays if the gate finds a difference. Default: they are not kept.
     calibration : path
-        TOML file with tolerances of the network's map, per device.
-    model, feature : str or sequence of str
-        libvmaf's models and additional features, in its own syntax. Default
-        ``version=vmaf_v0.6.1``.
+        TOML file with tolerances of the network's map, per device. Default: the built-in ones.
+    model : str or list of str
+        VMAF's models in libvmaf's own syntax; the first is blended, the others are reported beside
+        it. Default ``version=vmaf_v0.6.1``.
+    feature : str or list of str
+        Further features in libvmaf's own syntax, such as ``psnr``. Default none.
     vmaf : path
         A `vmaf` or `ffmpeg` executable. Default: the first that is found.
-    threads, subsample, frame_count : int
-        Threads to use; score every n-th frame; stop after so many frames.
+    threads : int
+        Threads to use, at least 1. Default: all cores.
+    subsample : int
+        Score every n-th frame. Default 1.
+    frame_count : int
+        Stop after so many frames. Default: all.
     shortest : bool
-        Score the common part of videos of unequal length, which is an error otherwise.
-    progress : callable
-        Called with the number of frames done and of all frames, or None where that is unknown.
+        Score the common part of videos of unequal length, which is an error otherwise. Default
+        False.
+    progress : function
+        Called as ``progress(done, total)`` by the calling thread after every frame, with the number
+        of frames done and of all frames, None where that is unknown. What it raises ends the run.
 
     Returns
     -------
@@ -157,21 +179,51 @@ def score(
 
     Raises
     ------
+    InputError
+        A file or keyword cannot be used: misspelt, of the wrong type, out of range, damaged, or of
+        another size or length.
+    ModelError
+        The saliency network cannot be had, read or trusted.
+    BackendUnavailable
+        A backend, device or execution provider that was asked for is not there, or memory ran out.
+    ScorerError
+        VMAF is missing or failed.
+    OutputError
+        `dump` cannot be written.
+    ParityError
+        The gate found a difference: this device's masking cannot be trusted.
     RoiAccelError
-        InputError, ModelError, BackendUnavailable, ScorerError, OutputError or ParityError (the
-        gate found a difference); each says what was found, what was expected and what to do.
+        All of these. Each says what was found, what was expected and what to do.
 
     Examples
     --------
     >>> result = roi_accel.score("ref.mp4", "dist.mp4", weight=0.5)
     >>> result.vmaf_roi
+    >>> best = max(roi_accel.score("ref.mp4", encodes), key=lambda each: each.vmaf_masked)
     """
-    progress = keywords.pop("progress", None)
-    options = _options(dict(keywords))
-    single = isinstance(distorted, str | PathLike)
-    paths = [distorted] if isinstance(distorted, str | PathLike) else list(distorted)
-    results = score_all(Path(reference), [Path(path) for path in paths], options, progress=progress)
-    return results[0] if single else results
+    checked = check_keywords(keywords, ScoreKeywords, function="roi_accel.score")
+    progress = checked.pop("progress", None)
+    is_single = is_path(distorted)
+    paths = [distorted] if is_single else distorted
+    if not isinstance(paths, list | tuple):
+        expected = "a path, or a list or tuple of paths"
+        raise wrong_type(distorted, expected, name="distorted", remedy=_PATH_REMEDY)
+    results = score_all(
+        _path("reference", reference),
+        [_path("distorted", path) for path in paths],
+        _options(checked),
+        progress=progress,
+    )
+    return results[0] if is_single else results
+
+
+_PATH_REMEDY = 'for example roi_accel.score("ref.mp4", "dist.mp4")'
+
+
+def _path(name: str, value: Any) -> Path:  # noqa: ANN401 - whatever a caller gave
+    if not is_path(value):
+        raise wrong_type(value, "a path", name=name, remedy=_PATH_REMEDY)
+    return Path(value)
 
 
 def _options(keywords: dict[str, Any]) -> ScoreOptions:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import importlib
 import logging
 import os
@@ -13,8 +12,11 @@ from typing import TYPE_CHECKING
 from roi_accel.backends.host import HOST_DEVICE
 from roi_accel.backends.protocol import DeviceStatus
 from roi_accel.errors import BackendUnavailable, RoiAccelError
+from roi_accel.suggest import did_you_mean, no_such
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from roi_accel.backends.protocol import Backend
 
 BACKENDS = {
@@ -61,6 +63,17 @@ def backend_names() -> tuple[str, ...]:
     """Return the names of all backends: our own, then those of entry points."""
     others = sorted(point.name for point in entry_points(group=ENTRY_POINTS))
     return tuple(dict.fromkeys((*BACKENDS, *others)))
+
+
+def check_backends(names: Iterable[str], *, said_by: str = "") -> None:
+    """Raise BackendUnavailable for the first of `names` that is no backend's.
+
+    `said_by` is where they stand, such as an option, if that is not plain.
+    """
+    known = backend_names()
+    for name in names:
+        if name not in known:
+            raise no_such(name, known, what="backend", error=BackendUnavailable, said_by=said_by)
 
 
 def probe_all() -> dict[str, list[DeviceStatus]]:
@@ -119,8 +132,9 @@ def choose_backend(
         return _choose(HOST_ORDER, threads)
     if device is not None:
         msg = f"device {device!r} does not say which backend it belongs to"
+        meant = did_you_mean(device.partition(":")[0], (*backend_names(), HOST_DEVICE))
         raise BackendUnavailable(
-            msg, remedy="for example cuda:0 or opencl:0.0; see roi-accel devices"
+            msg, remedy=f"{meant}for example cuda:0 or opencl:0.0; see roi-accel devices"
         )
     return _choose(AUTO_ORDER, threads)
 
@@ -161,12 +175,8 @@ def _open(
 
     `found` is what its probe says, where it has been asked already.
     """
-    if name not in backend_names():
-        close = difflib.get_close_matches(name, backend_names(), n=1)
-        guess = f"did you mean {close[0]}? " if close else ""
-        origin = f" ({BACKEND_VARIABLE})" if name == os.environ.get(BACKEND_VARIABLE) else ""
-        msg = f"there is no backend {name!r}{origin}; there are {', '.join(backend_names())}"
-        raise BackendUnavailable(msg, remedy=f"{guess}--backend {AUTO} chooses one")
+    is_variable = name == os.environ.get(BACKEND_VARIABLE)
+    check_backends((name,), said_by=BACKEND_VARIABLE if is_variable else "")
     found = probe(name) if found is None else found
     if not any(status.state == "ready" for status in found):
         first = found[0] if found else DeviceStatus("no device")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import importlib.resources
 import os
 import stat
@@ -17,6 +16,7 @@ from roi_accel.download import DEFAULT_LIMITS, Limits, download, shown
 from roi_accel.errors import ModelError
 from roi_accel.files import sha256_of
 from roi_accel.onnx_file import MAX_BYTES
+from roi_accel.suggest import did_you_mean
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -277,8 +277,7 @@ def _unknown(name: str, registry: Sequence[KnownModel]) -> ModelError:
 
 def _suggestion(name: str, registry: Sequence[KnownModel]) -> str:
     names = [known for model in registry for known in (model.name, *model.aliases)]
-    close = difflib.get_close_matches(name.lower().removesuffix(_SUFFIX), names, n=1)
-    return f"did you mean {close[0]!r}? " if close else ""
+    return did_you_mean(name.lower().removesuffix(_SUFFIX), names)
 
 
 def _looks_like_path(text: str) -> bool:

@@ -11,6 +11,7 @@ from roi_accel.batching import parse_batch
 from roi_accel.errors import InputError
 from roi_accel.parity.gate import DEFAULT_GATE, GATE_MODES
 from roi_accel.saliency import DEFAULT_SIZE, SaliencySize
+from roi_accel.suggest import no_such
 from roi_accel.video.scaling import KERNELS
 from roi_accel.vmaf.options import DEFAULT_MODEL
 
@@ -90,8 +91,7 @@ class ScoreOptions:
                 msg = f"{option} must be at least 1, not {value}"
                 raise InputError(msg, remedy=f"leave {option} out for its default")
         if self.gate not in GATE_MODES:
-            msg = f"the gate is one of {', '.join(GATE_MODES)}, not {self.gate!r}"
-            raise InputError(msg, remedy=f"leave --gate out for {DEFAULT_GATE}")
+            raise no_such(self.gate, GATE_MODES, what="gate")
         for name in ("dump", "calibration"):
             if self.gate == "off" and getattr(self, name) is not None:
                 msg = f"--{name} says what to do about differences, but --gate off looks for none"

@@ -22,8 +22,9 @@ from roi_accel.parity.cells import Report
 from roi_accel.parity.matrix import run_backends, run_networks
 from roi_accel.parity.tally import Tally
 from roi_accel.parity.tolerance import STAGES, Stage
-from roi_accel.participants import check_names, find_backends, find_providers
+from roi_accel.participants import find_backends, find_providers
 from roi_accel.ruler import vmaf_ruler
+from roi_accel.suggest import no_such
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -68,8 +69,12 @@ class ParityOptions:
     calibration: Path | None = None
 
     def __post_init__(self) -> None:
-        check_names(self.stages, STAGES, what="stage", option="--stages")
-        check_names(self.formats, FORMAT_NAMES, what="pixel format", option="--formats")
+        for stage in self.stages:
+            if stage not in STAGES:
+                raise no_such(stage, STAGES, what="stage")
+        for name in self.formats:
+            if name not in FORMAT_NAMES:
+                raise no_such(name, FORMAT_NAMES, what="pixel format")
         if (self.reference is None) != (self.distorted is None):
             msg = "a pair of videos takes both --reference and --distorted"
             raise InputError(msg, remedy="name both, or neither")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import json
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
@@ -11,7 +10,7 @@ import numpy as np
 
 from roi_accel.backends.host import HOST_DEVICE, available_cores
 from roi_accel.backends.numpy_backend import NumpyBackend
-from roi_accel.dispatch import backend_names, choose_backend, probe
+from roi_accel.dispatch import backend_names, check_backends, choose_backend, probe
 from roi_accel.errors import BackendUnavailable, InputError, ModelError, RoiAccelError
 from roi_accel.parity.cases import cases
 from roi_accel.parity.cells import Participant
@@ -27,6 +26,7 @@ from roi_accel.providers import (
 )
 from roi_accel.runtime import import_onnxruntime
 from roi_accel.saliency import SaliencyNetwork
+from roi_accel.suggest import did_you_mean
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -72,16 +72,6 @@ class Providers:
     looking: tuple[Looking, ...]
 
 
-def check_names(asked: Sequence[str], known: Sequence[str], *, what: str, option: str) -> None:
-    """Raise InputError for the first name that is not known, with the nearest that is."""
-    for name in asked:
-        if name not in known:
-            close = difflib.get_close_matches(name, known, 1)
-            msg = f"{option}: there is no {what} {name!r}"
-            guess = f"did you mean {close[0]!r}? " if close else ""
-            raise InputError(msg, remedy=f"{guess}there are {', '.join(known)}")
-
-
 def find_backends(
     names: Sequence[str] | None = None,
     *,
@@ -102,17 +92,20 @@ def find_backends(
 
     Raises
     ------
-    InputError
+    BackendUnavailable
         There is no backend of such a name, or no backend for such a device.
     """
     known = backend_names()
-    check_names(names or (), known, what="backend", option="--backends")
-    check_names(required, known, what="backend", option="--require-backend")
+    check_backends(names or ())
+    check_backends(required, said_by="--require-backend")
     wanted = dict.fromkeys((*(known if names is None else names), *required))
     for device in devices:
         if device != ALL_DEVICES and device.partition(":")[0] not in wanted:
             msg = f"--devices: {device!r} is no device of {', '.join(wanted)}"
-            raise InputError(msg, remedy="for example opencl:0.1, or all; see roi-accel devices")
+            meant = did_you_mean(device.partition(":")[0], wanted)
+            raise BackendUnavailable(
+                msg, remedy=f"{meant}for example opencl:0.1, or all; see roi-accel devices"
+            )
     participants: list[Participant] = []
     computing: list[Computing] = []
     for name in wanted:
@@ -226,7 +219,7 @@ def find_providers(
     looking: list[Looking] = []
     plans: dict[str, ProviderPlan] = {}
     for name in dict.fromkeys((CPU, *asked, *required)):
-        plan = _plan(name)
+        plan = plan_provider("numpy", requested=name, threads=available_cores())
         for other, planned in plans.items():
             if replace(planned, reason="") == replace(plan, reason=""):
                 msg = f"--eps: {name} and {other} are the same provider"
@@ -248,13 +241,6 @@ def find_providers(
 def _canonical(name: str) -> str:
     """Return ``cpu`` for any name of the provider that takes part anyway, else the name itself."""
     return CPU if full_name(name) == CPU_PROVIDER else name
-
-
-def _plan(name: str) -> ProviderPlan:
-    try:
-        return plan_provider("numpy", requested=name, threads=available_cores())
-    except BackendUnavailable as error:
-        raise InputError(error.message, remedy=error.remedy) from error
 
 
 def _attach(

@@ -6,7 +6,6 @@ be tested on any machine. `roi_accel.attach` opens what was planned and checks w
 
 from __future__ import annotations
 
-import difflib
 import json
 import platform
 import re
@@ -18,6 +17,7 @@ from roi_accel.backends.cuda_devices import NVIDIA
 from roi_accel.backends.host import HOST_DEVICE
 from roi_accel.backends.protocol import DeviceStatus
 from roi_accel.errors import BackendUnavailable
+from roi_accel.suggest import did_you_mean
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -230,9 +230,7 @@ def _gpu_name(device: DeviceStatus) -> str:
 
 def _unknown(text: str) -> BackendUnavailable:
     names = [*SHORT_NAMES, *SHORT_NAMES.values()]
-    lower = {name.lower(): name for name in names}
-    close = difflib.get_close_matches(text.partition(":")[0].lower(), lower, n=1)
-    guess = f"did you mean {lower[close[0]]}? " if close else ""
+    guess = did_you_mean(text.partition(":")[0], names)
     msg = f"--ep {text} names no execution provider"
     known = ", ".join(SHORT_NAMES)
     remedy = f"{guess}one of {known}, such as openvino:GPU or cuda:1, or plugin:NAME=LIBRARY"

@@ -16,6 +16,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    import pandas as pd
+
 SCHEMA_VERSION = 1
 
 _SURROGATE = re.compile("[\ud800-\udfff]")
@@ -56,6 +58,19 @@ class FrameScore:
         if self.regions:
             content["regions"] = {name: dict(metrics) for name, metrics in self.regions.items()}
         return content
+
+    def to_row(self) -> dict[str, float]:
+        """Return the frame's numbers as a row of a table; a region's are ``NAME.vmaf_masked``."""
+        return {
+            **self.metrics,
+            "saliency_mean": self.saliency_mean,
+            "alpha_mean": self.alpha_mean,
+            **{
+                f"{region}.{name}": value
+                for region, metrics in self.regions.items()
+                for name, value in metrics.items()
+            },
+        }
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -130,6 +145,30 @@ class Result:
         """Return strict JSON: a NaN or an infinity anywhere is a ValueError, never written."""
         return to_json(self, indent=indent)
 
+    def to_frame(self) -> pd.DataFrame:
+        """Return the frames as a table of pandas.
+
+        Returns
+        -------
+        pandas.DataFrame
+            A row per scored frame, by its number, the index ``frame``. Columns, all float64: every
+            metric, ``saliency_mean``, ``alpha_mean``, and ``NAME.vmaf_masked`` and
+            ``NAME.vmaf_roi`` per named region.
+
+        Raises
+        ------
+        InputError
+            pandas is not installed; the extra ``pandas`` brings it.
+        """
+        from roi_accel.notebook import to_frame  # noqa: PLC0415 - it is made of results
+
+        return to_frame(self)
+
+    def _repr_html_(self) -> str:
+        from roi_accel.notebook import to_html  # noqa: PLC0415 - as above
+
+        return to_html(self)
+
 
 def to_json(results: Result | Sequence[Result], *, indent: int | None = 2) -> str:
     """Return one result as a JSON object, or several as an array, with a newline at the end.
@@ -172,14 +211,7 @@ def _csv_rows(result: Result) -> list[dict[str, object]]:
         {
             "distorted": result.distorted,
             "frame": frame.frame_number,
-            **frame.metrics,
-            "saliency_mean": frame.saliency_mean,
-            "alpha_mean": frame.alpha_mean,
-            **{
-                f"{region}.{name}": value
-                for region, metrics in frame.regions.items()
-                for name, value in metrics.items()
-            },
+            **frame.to_row(),
         }
         for frame in result.frames
     ]

@@ -8,6 +8,7 @@ import shlex
 import shutil
 import subprocess
 import sys
+from importlib.metadata import metadata
 from pathlib import Path
 
 import av
@@ -24,6 +25,7 @@ from roi_accel.parity_run import ParityOptions
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 INLINE = re.compile(r"`((?:roi-accel) [^`\n]+)`")
+EXTRAS = re.compile(r'pip install "(?:roi-accel|\.)\[([\w,]+)\]"')
 LINK = re.compile(r"\]\((?!https?:)([^)#]+)")
 
 # Without the real networks such a command must fail as documented, not as a mistake in the command.
@@ -169,6 +171,40 @@ def test_every_piece_of_python_runs(folder: Path, page: str, code: str) -> None:
         [sys.executable, "-c", code], cwd=folder, capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, f"{page}:\n{code}\n{done.stderr}"
+
+
+def test_the_index_leads_to_every_page() -> None:
+    index = (ROOT / "docs" / "README.md").read_text("utf-8")
+    pages = {path.name for path in (ROOT / "docs").glob("*.md")} - {"README.md"}
+    assert pages <= set(LINK.findall(index))
+
+
+def test_readme_leads_to_the_index_and_to_where_to_start() -> None:
+    links = LINK.findall((ROOT / "README.md").read_text("utf-8"))
+    assert {"docs/README.md", "docs/getting-started.md"} <= set(links)
+
+
+def test_every_extra_that_is_to_be_installed_exists() -> None:
+    known = set(metadata("roi-accel").get_all("Provides-Extra"))
+    asked = {
+        extra
+        for page in PAGES
+        for extras in EXTRAS.findall(page.read_text("utf-8"))
+        for extra in extras.split(",")
+    }
+    assert {"cpu", "pandas"} <= asked <= known
+
+
+def test_the_python_reference_is_as_the_docstrings_are(tmp_path: Path) -> None:
+    script = ROOT / "scripts" / "write_python_reference.py"
+    done = subprocess.run(
+        [sys.executable, script, "--check"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))

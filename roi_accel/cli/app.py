@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import gc
+import os
 import sys
 import traceback
 from importlib import import_module
@@ -14,8 +15,10 @@ from typer.exceptions import TyperException
 
 from roi_accel._version import __version__
 from roi_accel.cli.console import print_error
+from roi_accel.cli.group import Group
 from roi_accel.cli.interrupt import Interrupted, interruptible
 from roi_accel.errors import BackendUnavailable, OutputError, RoiAccelError
+from roi_accel.suggest import no_such
 
 INTERNAL_ERROR = 70
 """A fault of this program itself (EX_SOFTWARE of sysexits.h), never of the input."""
@@ -27,8 +30,32 @@ _NAME = "roi-accel"
 
 _LESS_MEMORY = "lower --threads, or score fewer videos or regions at once"
 
-_COMMANDS = ("score", "demo", "devices", "bench", "models", "parity")
-"""In the order of the help; each is a module of this package, imported when it is needed."""
+_COMPLETE_VARIABLE = "_ROI_ACCEL_COMPLETE"
+"""What the shell sets where it asks for completions; Typer's name for it."""
+
+_SCORES, _MACHINE, _NETWORKS = "Scores", "This machine", "Networks"
+
+_COMMANDS = {
+    "score": _SCORES,
+    "demo": _SCORES,
+    "devices": _MACHINE,
+    "bench": _MACHINE,
+    "models": _NETWORKS,
+    "parity": _MACHINE,
+}
+"""In the order of the help, by its groups; each is a module of this package, imported when it is
+needed.
+"""
+
+_SUMMARY = """How good a compressed video looks where people look.
+
+Examples:
+
+    roi-accel demo
+
+    roi-accel score -r ref.mp4 -d dist.mp4
+
+    roi-accel COMMAND --help"""
 
 
 def _print_version(value: bool) -> None:
@@ -48,28 +75,37 @@ def _root(
     """How good a compressed video looks where people look."""
 
 
-def _application(arguments: list[str]) -> typer.Typer:
+def application(arguments: list[str]) -> typer.Typer:
     """Return the command that `arguments` begin with; all commands where they begin otherwise.
 
     Every command loads modules of its own and takes time to set up, which is time before a score.
     """
     application = typer.Typer(
         name=_NAME,
+        cls=Group,
         no_args_is_help=True,
         pretty_exceptions_enable=False,
         rich_markup_mode="rich",
         context_settings={"help_option_names": ["-h", "--help"]},
     )
-    application.callback(help="How good a compressed video looks where people look.")(_root)
+    application.callback(help=_SUMMARY)(_root)
     for name in arguments[:1] if arguments[:1] and arguments[0] in _COMMANDS else _COMMANDS:
         module = import_module(f"roi_accel.cli.{name}")
+        panel = _COMMANDS[name]
         if hasattr(module, "app"):
-            application.add_typer(module.app, name=name)
+            application.add_typer(module.app, name=name, rich_help_panel=panel)
         else:
             # Not -h for help: who means --height by it would get a page of it, and exit code 0.
             settings = {"help_option_names": ["--help"]} if name == "score" else None
-            application.command(name, context_settings=settings)(getattr(module, name))
+            register = application.command(name, context_settings=settings, rich_help_panel=panel)
+            register(getattr(module, name))
     return application
+
+
+def _words_typed() -> list[str]:
+    """Return what stands after the program's name on the line that a shell wants completed."""
+    line = os.environ.get("COMP_WORDS") or os.environ.get("_TYPER_COMPLETE_ARGS", "")
+    return line.split()[1:]
 
 
 def run() -> NoReturn:
@@ -89,7 +125,9 @@ def main(arguments: list[str] | None = None, *, ends_process: bool = False) -> i
     debug = "--debug" in arguments
     try:
         with interruptible(ends_process=ends_process):
-            outcome = _application(arguments)(arguments, standalone_mode=False)
+            is_completing = bool(os.environ.get(_COMPLETE_VARIABLE))
+            needed = _words_typed() if is_completing else arguments
+            outcome = application(needed)(arguments, prog_name=_NAME, standalone_mode=False)
     except SystemExit as stop:  # Typer's way out where nobody reads stdout
         outcome = stop.code if isinstance(stop.code, int) else 1
     except TyperException as error:
@@ -132,8 +170,16 @@ def _print_usage_error(error: TyperException) -> None:
 
     The message is empty where a command without arguments has printed its help already.
     """
+    context = getattr(error, "ctx", None)
+    path = context.command_path if context else _NAME
+    see = f"see {path} --help"
+    if context and hasattr(error, "possibilities"):  # Typer's NoSuchOption, which is not public
+        known = [name for each in context.command.params for name in each.opts]
+        known += [name for each in context.command.params for name in each.secondary_opts]
+        print_error(
+            str(no_such(getattr(error, "option_name", ""), known, what="option", otherwise=see))
+        )
+        return
     message = error.format_message().replace("Value error, ", "").rstrip(".")
     if message:
-        context = getattr(error, "ctx", None)
-        path = context.command_path if context else _NAME
-        print_error(f"{message}{'' if message.endswith('?') else ';'} see {path} --help")
+        print_error(f"{message}; {see}")

@@ -16,9 +16,10 @@ from roi_accel.bench.sizes import SIZES
 from roi_accel.cli.bench_output import report_text
 from roi_accel.cli.console import frame_progress, print_error, print_note, write_stdout
 from roi_accel.cli.lists import split_names
-from roi_accel.dispatch import backend_names
-from roi_accel.errors import BackendUnavailable, InputError, SlowerError
+from roi_accel.dispatch import backend_names, check_backends
+from roi_accel.errors import InputError, SlowerError
 from roi_accel.files import check_output, write_atomically
+from roi_accel.suggest import did_you_mean, no_such
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -198,10 +199,7 @@ def _tell_changes(changes: Sequence[Change], allowed: float) -> None:
 def _backends(text: str | None) -> tuple[str, ...]:
     known = backend_names()
     names = known if text is None else split_names(text, "--backends")
-    for name in names:
-        if name not in known:
-            msg = f"there is no backend {name!r}; there are {', '.join(known)}"
-            raise BackendUnavailable(msg, remedy="see roi-accel devices")
+    check_backends(names)
     return names
 
 
@@ -232,7 +230,8 @@ def _size(name: str) -> tuple[int, int]:
     numbers = re.fullmatch(r"([1-9]\d{0,4})x([1-9]\d{0,4})", name)
     if numbers is None:
         msg = f"--sizes {name!r} is neither one of {', '.join(SIZES)} nor WIDTHxHEIGHT"
-        raise InputError(msg, remedy="for example --sizes 1080p,1280x536")
+        meant = did_you_mean(name, SIZES)
+        raise InputError(msg, remedy=f"{meant}for example --sizes 1080p,1280x536")
     width, height = int(numbers[1]), int(numbers[2])
     if max(width, height) > _LARGEST_SIDE:
         msg = f"--sizes {name!r} has a side above {_LARGEST_SIDE} pixels"
@@ -246,6 +245,5 @@ def _kernels(text: str | None) -> tuple[Kernel, ...]:
     names = split_names(text, "--kernels")
     for name in names:
         if name not in KERNELS:
-            msg = f"there is no kernel {name!r}; there are {', '.join(KERNELS)}"
-            raise InputError(msg, remedy="for example --kernels substitute")
+            raise no_such(name, KERNELS, what="kernel")
     return tuple(kernel for kernel in KERNELS if kernel in names)

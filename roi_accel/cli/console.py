@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 from contextlib import contextmanager, suppress
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rich.console import Console
@@ -20,10 +19,10 @@ from rich.progress import (
 from rich.table import Table
 
 from roi_accel.errors import OutputError
+from roi_accel.overview import HEADINGS, facts, score_rows
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
-    from typing import Any
+    from collections.abc import Callable, Iterator, Sequence
 
     from rich.console import RenderableType
     from rich.progress import Task
@@ -90,9 +89,7 @@ def frame_progress(
     what, unit : str
         What is being done, and what is counted per second.
     """
-    # Rich's own is_terminal is also true where FORCE_COLOR is set, as many CI services do.
-    is_terminal = sys.stderr is not None and sys.stderr.isatty()
-    if show is False or (show is None and not is_terminal):
+    if show is False or (show is None and not is_terminal()):
         yield None
         return
     # It draws nothing where it sees no terminal, unless it is forced to.
@@ -115,48 +112,29 @@ def frame_progress(
         yield advance
 
 
+def is_terminal() -> bool:
+    """Return whether people read stderr as it is written.
+
+    Rich's own answer is also yes where FORCE_COLOR is set, as many CI services do.
+    """
+    return sys.stderr is not None and sys.stderr.isatty()
+
+
 def print_summary(results: Sequence[Result]) -> None:
-    """Print the scores of a run as a table on stderr."""
+    """Print the scores of a run as a table on stderr, and below it how they came about."""
     table = Table(title="VMAF where people look", title_justify="left")
-    table.add_column("distorted")
-    for heading in ("full frame", "salient part", "blended"):
-        table.add_column(heading, justify="right")
-    for result in results:
-        scores = (result.vmaf_full, result.vmaf_masked, result.vmaf_roi)
-        table.add_row(one_line(Path(result.distorted).name), *(f"{score:.2f}" for score in scores))
-        for name, region in result.regions.items():
-            row = (result.vmaf_full, region["vmaf_masked"], region["vmaf_roi"])
-            table.add_row(f"  {one_line(name)}", *(f"{score:.2f}" for score in row))
-    first = results[0]
+    table.add_column("distorted", overflow="fold")
+    for heading in HEADINGS:
+        table.add_column(heading, justify="right", min_width=len("100.00"), overflow="fold")
+    for name, scores in score_rows(results):
+        table.add_row(one_line(name), *scores)
+    notes = Table.grid(padding=(0, 2, 0, 0))
+    notes.add_column(no_wrap=True, style="dim")
+    notes.add_column(overflow="fold")
+    for what, fact in facts(results[0]).items():
+        notes.add_row(what, one_line(fact))
     _print(table)
-    print_note(
-        f"{len(first.frames)} frames, mask {first.saliency_model}, model {first.model}, "
-        f"weight {first.weight:g}, {first.timing['frames_per_second']:.1f} frames/s"
-    )
-    print_note(_where_it_ran(first.provenance))
-    print_note(_gate_outcome(first.parity, len(first.frames)))
-
-
-def _where_it_ran(provenance: Mapping[str, Any]) -> str:
-    """Return on which device and provider, and why there."""
-    backend, mask = provenance["backend"], provenance["mask"]
-    where = f"backend {backend['name']} on {backend['device']}"
-    if "providers_attached" in mask:
-        where += f", network on {mask['providers_attached'][0]}"
-    return f"{where} ({backend['reason']})"
-
-
-def _gate_outcome(parity: Mapping[str, Any], frames: int) -> str:
-    """Return what the gate found, in a few words; a run in which it found a fault has no result."""
-    if parity["gate"] == "off":
-        return "gate off: nothing was checked"
-    stages = [stage["stage"] for stage in parity["stages"]]
-    if not stages:
-        return "gate: self-test passed"
-    return (
-        f"gate: self-test passed, {parity['frames_checked']} of {frames} frames checked "
-        f"({', '.join(stages)}), no difference"
-    )
+    _print(notes)
 
 
 def write_stdout(text: str) -> None:

@@ -18,20 +18,38 @@ from roi_accel.options import ScoreOptions
 from roi_accel.pipeline import score_all
 from roi_accel.result import to_json
 
+_OUTPUT = "Output"
+
 
 def demo(
     keep: Annotated[
         Path | None,
-        typer.Option(help="Keep the two videos in this folder.", show_default="a temporary one"),
+        typer.Option(
+            metavar="FOLDER",
+            help="Keep the two videos in this folder.",
+            show_default="a temporary one",
+            rich_help_panel=_OUTPUT,
+        ),
     ] = None,
     quiet: Annotated[
-        bool, typer.Option("--quiet", help="No bar and no summary, only the JSON.")
+        bool,
+        typer.Option(
+            "--quiet", help="No bar and no summary, only the JSON.", rich_help_panel=_OUTPUT
+        ),
     ] = False,
     debug: Annotated[  # noqa: ARG001 - read by main, which catches what commands raise
-        bool, typer.Option("--debug", help="Show the traceback of a failure.")
+        bool,
+        typer.Option("--debug", help="Show the traceback of a failure.", rich_help_panel=_OUTPUT),
     ] = False,
 ) -> None:
-    """Make a short pair, score it and show the result: no file, no network, no GPU needed."""
+    """Make a short pair, score it and show the result: no file, no network, no GPU needed.
+
+    The two videos are gone afterwards, unless they are to be kept. Examples:
+
+        roi-accel demo
+
+        roi-accel demo --keep pair --quiet
+    """
     with ExitStack() as resources:
         if keep is None:
             temporary = tempfile.TemporaryDirectory(prefix="roi-accel-demo-")

@@ -19,15 +19,26 @@ if TYPE_CHECKING:
     from roi_accel.backends.protocol import DeviceStatus
 
 _MIB = 1 << 20
+_OUTPUT = "Output"
 
 
 def devices(
-    as_json: Annotated[bool, typer.Option("--json", help="As JSON, for machines.")] = False,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="As JSON, for machines.", rich_help_panel=_OUTPUT)
+    ] = False,
     debug: Annotated[  # noqa: ARG001 - read by main, which catches what commands raise
-        bool, typer.Option("--debug", help="Show the traceback of a failure.")
+        bool,
+        typer.Option("--debug", help="Show the traceback of a failure.", rich_help_panel=_OUTPUT),
     ] = False,
 ) -> None:
-    """Show every backend, device, execution provider and VMAF, and how to get what is missing."""
+    """Show every backend, device, execution provider and VMAF, and how to get what is missing.
+
+    Nothing is changed, and the network is not used. Examples:
+
+        roi-accel devices
+
+        roi-accel devices --json
+    """
     inventory = take_inventory()
     if as_json:
         write_stdout(json.dumps(inventory.to_dict(), indent=2, ensure_ascii=False) + "\n")

@@ -11,8 +11,9 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from roi_accel.cli.completions import networks
+from roi_accel.cli.group import Group
 from roi_accel.models import (
-    KNOWN_MODELS,
     URL_VARIABLE,
     ModelStatus,
     cache_dir,
@@ -21,30 +22,41 @@ from roi_accel.models import (
     survey,
 )
 
+_OUTPUT, _SOURCE = "Output", "Where it comes from"
+
 app = typer.Typer(
     help=(
         "The saliency networks, which say where people look.\n\n"
         "One is built in and is the default. Others are fetched once, checked against their "
-        "SHA-256 and kept; give their name to `roi-accel score --saliency-model NAME`."
+        "SHA-256 and kept; give their name to `roi-accel score --saliency-model NAME`.\n\n"
+        "Examples:\n\n"
+        "    roi-accel models list\n\n"
+        "    roi-accel models fetch student_v2"
     ),
+    cls=Group,
     no_args_is_help=True,
 )
-
-
-def _names() -> list[str]:
-    return [model.name for model in KNOWN_MODELS]
 
 
 @app.command(name="list")
 def list_models(
     *,
     as_json: Annotated[
-        bool, typer.Option("--json", help="Print JSON for programs instead of a table.")
+        bool,
+        typer.Option(
+            "--json",
+            help="Print JSON for programs instead of a table.",
+            rich_help_panel=_OUTPUT,
+        ),
     ] = False,
 ) -> None:
     """Show every network that has a name, and whether it is on this machine.
 
     Nothing is downloaded. Every file that is found is compared with its SHA-256.
+
+    Example:
+
+        roi-accel models list
     """
     statuses = survey()
     if as_json:
@@ -70,13 +82,17 @@ def path(
         typer.Argument(
             help="A name that `roi-accel models list` shows.",
             metavar="NAME",
-            autocompletion=_names,
+            autocompletion=networks,
         ),
     ],
 ) -> None:
     """Print where the network NAME lies on this machine, after checking its SHA-256.
 
     The path alone goes to stdout, for use in scripts.
+
+    Example:
+
+        roi-accel models path center-surround
     """
     _print_path(resolve(name).path)
 
@@ -88,7 +104,7 @@ def fetch_model(
         typer.Argument(
             help="A name that `roi-accel models list` shows.",
             metavar="NAME",
-            autocompletion=_names,
+            autocompletion=networks,
         ),
     ],
     url: Annotated[
@@ -97,6 +113,7 @@ def fetch_model(
             metavar="BASE",
             help="http or https address of a folder that holds the file, such as a mirror.",
             show_default=f"${URL_VARIABLE}, else the network's public home",
+            rich_help_panel=_SOURCE,
         ),
     ] = None,
 ) -> None:
@@ -107,6 +124,10 @@ def fetch_model(
     If it is there already and right, nothing is downloaded.
 
     The path alone goes to stdout, for use in scripts.
+
+    Example:
+
+        roi-accel models fetch student_v2
     """
     before = {status.path for status in survey()}
     file = fetch(name, base_url=url, progress=sys.stderr.isatty())

@@ -9,6 +9,7 @@ import typer
 
 from roi_accel.api import raw_geometry
 from roi_accel.cli.console import frame_progress, print_note
+from roi_accel.cli.group import Group
 from roi_accel.cli.lists import split_names
 from roi_accel.cli.parity_output import ReportOutput
 from roi_accel.clip_case import DEFAULT_FRAMES
@@ -26,7 +27,7 @@ _RAW = "Raw video"
 _OUTPUT = "Output"
 
 app = typer.Typer(
-    help="Check that every backend, device and execution provider gives the same answer.",
+    cls=Group,
     invoke_without_command=True,
     no_args_is_help=False,
 )

@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, cast
 
 import typer
 
 from roi_accel.api import input_choices, raw_geometry
 from roi_accel.backends.host import available_cores
 from roi_accel.batching import AUTO_BATCH, MAX_BATCH, parse_batch
-from roi_accel.cli import input_options
-from roi_accel.cli.console import frame_progress, print_summary, print_warning, write_stdout
+from roi_accel.cli import completions, input_options
+from roi_accel.cli.console import (
+    frame_progress,
+    is_terminal,
+    print_summary,
+    print_warning,
+    write_stdout,
+)
 from roi_accel.cli.interrupt import writing
 from roi_accel.dispatch import AUTO, BACKENDS
 from roi_accel.errors import InputError
@@ -23,7 +29,7 @@ from roi_accel.options import (
     DEFAULT_WEIGHT,
     ScoreOptions,
 )
-from roi_accel.parity.gate import DEFAULT_GATE, GateMode
+from roi_accel.parity.gate import DEFAULT_GATE, GATE_MODES, GateMode
 from roi_accel.pipeline import score_all
 from roi_accel.result import to_csv, to_json
 from roi_accel.saliency import DEFAULT_SIZE, SaliencySize
@@ -70,6 +76,7 @@ def score(
         str | None,
         typer.Option(
             help="Format and depth at once, such as yuv420p10le.",
+            autocompletion=completions.pixel_formats,
             rich_help_panel=_RAW,
         ),
     ] = None,
@@ -85,6 +92,7 @@ def score(
         str,
         typer.Option(
             help="A name that 'roi-accel models list' shows, or an ONNX file.",
+            autocompletion=completions.networks,
             rich_help_panel=_MASK,
         ),
     ] = DEFAULT_NETWORK,
@@ -174,6 +182,7 @@ def score(
         typer.Option(
             help=f"{AUTO} or one of {', '.join(BACKENDS)}; see 'roi-accel devices'.",
             show_default=f"ROI_ACCEL_BACKEND, else {AUTO}",
+            autocompletion=completions.backends,
             rich_help_panel=_RUN,
         ),
     ] = None,
@@ -191,6 +200,7 @@ def score(
             help="ONNX Runtime's execution provider for the network: cpu, cuda:1, openvino:GPU, "
             "plugin:NAME=LIBRARY, ...",
             show_default="matches the device",
+            autocompletion=completions.providers,
             rich_help_panel=_RUN,
         ),
     ] = None,
@@ -203,8 +213,10 @@ def score(
         ),
     ] = False,
     gate: Annotated[
-        GateMode,
+        str,
         typer.Option(
+            metavar="|".join(GATE_MODES),
+            autocompletion=completions.gates,
             help="Which frames the reference backend checks before VMAF sees them: the first, "
             "a sample, all; 'off' leaves out the device's self-test too.",
             rich_help_panel=_RUN,
@@ -278,6 +290,15 @@ def score(
             "--quiet", help="No bar and no summary, only errors.", rich_help_panel=_OUTPUT
         ),
     ] = False,
+    summary: Annotated[
+        bool | None,
+        typer.Option(
+            "--summary/--no-summary",
+            help="A table of the scores and how they came about, on stderr.",
+            show_default="on a terminal",
+            rich_help_panel=_OUTPUT,
+        ),
+    ] = None,
     progress: Annotated[
         bool | None,
         typer.Option(
@@ -335,7 +356,7 @@ def score(
         device=device,
         ep=ep,
         strict_ep=strict_ep,
-        gate=gate,
+        gate=cast("GateMode", gate),  # looked up by ScoreOptions, which guesses what was meant
         dump=dump,
         calibration=calibration,
         model=models,
@@ -363,7 +384,7 @@ def score(
         write_stdout(text)
     with writing():
         write_together(contents, overwrite=overwrite, inputs=inputs)
-    if not quiet:
+    if not quiet and (is_terminal() if summary is None else summary):
         print_summary(results)
 
 

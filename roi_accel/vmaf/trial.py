@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from roi_accel.backends.frame import Frame
+from roi_accel.errors import ScorerError
+from roi_accel.vmaf.known import guess_names
 from roi_accel.vmaf.options import DEFAULT_MODEL, parse_models
 from roi_accel.vmaf.scoring import Scoring
 
@@ -46,6 +48,12 @@ def try_models(scorer: Scorer, request: ScoringRequest) -> None:
         for shape in pixel_format.plane_shapes(request.width, request.height)
     )
     frame = Frame((y, u, v), pixel_format)
-    with Scoring(scorer, replace(request, variants=1, subsample=1)) as scoring:
-        scoring.feed([frame, frame])
-        scoring.end()
+    try:
+        with Scoring(scorer, replace(request, variants=1, subsample=1)) as scoring:
+            scoring.feed([frame, frame])
+            scoring.end()
+    except ScorerError as error:
+        guess = guess_names(request.models, request.features)
+        if not guess:
+            raise
+        raise ScorerError(error.message, remedy=guess + error.remedy) from error

@@ -319,12 +319,8 @@ def test_two_devices_of_one_backend_are_a_pair_when_asked() -> None:
 @pytest.mark.parametrize(
     ("arguments", "match"),
     [
-        (["--backends", "numpi"], "no backend 'numpi'; did you mean 'numpy'?"),
-        (["--require-backend", "opncl"], "did you mean 'opencl'?"),
-        (["--stages", "substitut"], "no stage 'substitut'; did you mean 'substitute'?"),
-        (["--formats", "yuv420p10"], "did you mean 'yuv420p10le'?"),
-        (["--eps", "opnvino", "--stages", "saliency"], "did you mean openvino?"),
-        (["--devices", "abacus:0"], "'abacus:0' is no device of"),
+        (["--stages", "substitut"], "no stage 'substitut'; did you mean substitute?"),
+        (["--formats", "yuv420p10"], "did you mean yuv420p10le?"),
         (["--eps", "cuda,CUDAExecutionProvider", "--stages", "saliency"], "the same provider"),
         (["--backends", "numpy,,numba"], "has an empty name"),
         (["-r", "ref.mp4"], "takes both --reference and --distorted"),

@@ -113,7 +113,7 @@ def test_a_signal_after_the_result_is_there_ends_with_0(
         f"score.print_summary = lambda _: ({_SEND}, time.sleep(600))\n"
     )
     one = attempt(patch)
-    done = one.run("score", *pair, "-o", one.output)
+    done = one.run("score", *pair, "-o", one.output, "--summary")
     assert done.returncode == 0, done.stderr
     assert json.loads(one.output.read_text())["vmaf_full"] > 0
 

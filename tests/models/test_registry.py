@@ -184,7 +184,7 @@ def test_file_is_found_by_its_path(
     ],
 )
 def test_name_that_is_nearly_known_is_suggested(name: str, meant: str) -> None:
-    with pytest.raises(ModelError, match=f"did you mean '{meant}'") as caught:
+    with pytest.raises(ModelError, match=rf"did you mean {meant}\?") as caught:
         resolve(name)
     assert "`roi-accel models list`" in caught.value.remedy
 

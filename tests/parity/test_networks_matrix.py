@@ -10,7 +10,7 @@ import pytest
 
 from roi_accel import parity_run, participants
 from roi_accel.cli import main
-from roi_accel.errors import BackendUnavailable, InputError, ModelError, ScorerError
+from roi_accel.errors import BackendUnavailable, ModelError, ScorerError
 from roi_accel.models import resolve
 from roi_accel.parity.cells import Participant
 from roi_accel.parity.matrix import Looking
@@ -244,8 +244,8 @@ def test_another_network_can_be_compared(
     assert tiny_network.stem in facts["network"]
 
 
-def test_a_misspelt_provider_is_a_usage_error() -> None:
-    with ExitStack() as resources, pytest.raises(InputError, match="did you mean openvino"):
+def test_a_misspelt_provider_is_an_error_with_a_guess() -> None:
+    with ExitStack() as resources, pytest.raises(BackendUnavailable, match="did you mean openvino"):
         find_providers(resolve("center-surround"), resources, ["opnvino"])
 
 

@@ -1,0 +1,59 @@
+"""The few lines that say what a score is and how it came about, for terminals and notebooks."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+    from typing import Any
+
+    from roi_accel.result import Result
+
+HEADINGS = ("full frame\nvmaf_full", "salient part\nvmaf_masked", "blended\nvmaf_roi")
+"""Of the scores in a row: in words, and as the result has them."""
+
+_IN_ROW = ("vmaf_full", "vmaf_masked", "vmaf_roi")
+
+
+def score_rows(results: Sequence[Result]) -> Iterator[tuple[str, tuple[str, ...]]]:
+    """Yield a name and its scores per distorted video, and per region of it, which is indented."""
+    for result in results:
+        scores = {name: getattr(result, name) for name in _IN_ROW}
+        yield Path(result.distorted).name, _shown(scores)
+        for name, region in result.regions.items():
+            yield f"  {name}", _shown(scores | dict(region))
+
+
+def _shown(scores: Mapping[str, float]) -> tuple[str, ...]:
+    return tuple(f"{scores[name]:.2f}" for name in _IN_ROW)
+
+
+def facts(result: Result) -> dict[str, str]:
+    """Return what else is worth a look, by what it is about; all results of a run share it."""
+    backend, mask = result.provenance["backend"], result.provenance["mask"]
+    frames = len(result.frames)
+    why = f" ({backend['reason']})" if backend.get("reason") else ""
+    found = {
+        "frames": f"{frames}, {result.timing['frames_per_second']:.1f} frames/s",
+        "mask": result.saliency_model,
+        "VMAF": f"{result.model}, weight {result.weight:g}",
+        "backend": f"{backend['name']} on {backend['device']}{why}",
+    }
+    if "providers_attached" in mask:
+        found["network"] = f"on {', '.join(mask['providers_attached'])}"
+    return found | {"gate": _gate_outcome(result.parity, frames)}
+
+
+def _gate_outcome(parity: Mapping[str, Any], frames: int) -> str:
+    """Return what the gate found, in a few words; a run in which it found a fault has no result."""
+    if parity["gate"] == "off":
+        return "off: nothing was checked"
+    stages = [stage["stage"] for stage in parity["stages"]]
+    if not stages:
+        return "self-test passed"
+    return (
+        f"self-test passed, {parity['frames_checked']} of {frames} frames checked "
+        f"({', '.join(stages)}), no difference"
+    )

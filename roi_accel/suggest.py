@@ -1,0 +1,62 @@
+"""What a misspelt name was meant to be: one rule and one wording, wherever names are looked up."""
+
+from __future__ import annotations
+
+import difflib
+from typing import TYPE_CHECKING, TypeVar
+
+from roi_accel.errors import InputError, RoiAccelError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+Failure = TypeVar("Failure", bound=RoiAccelError)
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """Return ``did you mean numba?`` and a space for the known name nearest to `name`, else ``""``.
+
+    Upper and lower case count as equal.
+    """
+    names = {each.lower(): each for each in known}
+    close = difflib.get_close_matches(name.lower(), names, n=1)
+    return f"did you mean {names[close[0]]}? " if close else ""
+
+
+def no_such(
+    name: str,
+    known: Iterable[str],
+    *,
+    what: str,
+    error: type[Failure] = InputError,  # type: ignore[assignment]
+    said_by: str = "",
+    otherwise: str = "",
+) -> Failure:
+    """Return the error of a name that is not known.
+
+    Parameters
+    ----------
+    name : str
+        As it was typed.
+    known : iterable of str
+        What may be meant.
+    what : str
+        What it would name, such as ``backend``.
+    error : type of RoiAccelError, optional
+        Its class decides the exit code.
+    said_by : str, optional
+        Where the name stands if that is not plain, such as a variable; shown in parentheses.
+    otherwise : str, optional
+        The remedy besides the guess. Default: all that is known.
+
+    Returns
+    -------
+    RoiAccelError
+        ``there is no backend 'nubma'; did you mean numba? there are numpy, numba, opencl, cuda``
+    """
+    names = tuple(known)
+    origin = f" ({said_by})" if said_by else ""
+    return error(
+        f"there is no {what} {name!r}{origin}",
+        remedy=did_you_mean(name, names) + (otherwise or f"there are {', '.join(names)}"),
+    )

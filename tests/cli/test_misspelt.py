@@ -1,0 +1,98 @@
+"""Claims about misspelt names: wherever one is looked up, the nearest that there is is offered."""
+
+from __future__ import annotations
+
+import pytest
+from commands import assert_one_line, run
+
+PAIR = ("score", "-r", "ref.mp4", "-d", "dist.mp4")
+
+
+@pytest.fixture
+def real(tiny_pair: object) -> tuple[object, ...]:
+    """Return a pair that exists, for names that are looked up once the videos are open."""
+    return ("score", "-r", tiny_pair.reference, "-d", tiny_pair.distorted)  # type: ignore[attr-defined]
+
+
+def refused(*arguments: object) -> tuple[str, int]:
+    done = run(*arguments)
+    assert done.stdout == ""
+    assert_one_line(done.stderr)
+    return done.stderr, done.returncode
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "said"),
+    [
+        (["scor"], 2, "there is no command 'scor'; did you mean score? see roi-accel --help"),
+        (["models", "fetc", "x"], 2, "no command 'fetc'; did you mean fetch? see roi-accel models"),
+        (["parity", "recrod"], 2, "no command 'recrod'; did you mean record? see roi-accel parity"),
+        ([*PAIR, "--treshold", "1"], 2, "no option '--treshold'; did you mean --threshold? see"),
+        ([*PAIR, "--no-progres"], 2, "no option '--no-progres'; did you mean --no-progress? see"),
+        (["bench", "--kernel", "x"], 2, "no option '--kernel'; did you mean --kernels? see"),
+        (["demo", "--qiet"], 2, "no option '--qiet'; did you mean --quiet? see roi-accel demo"),
+        ([*PAIR, "--gate", "sampel"], 2, "there is no gate 'sampel'; did you mean sample?"),
+        (
+            [*PAIR, "-w9", "--height=9", "--pix-fmt=yuv420pp"],
+            2,
+            "'yuv420pp'; did you mean yuv420p?",
+        ),
+        (["bench", "--formats", "yuv420p10"], 2, "'yuv420p10'; did you mean yuv420p10le?"),
+        (["bench", "--kernels", "upsampel"], 2, "no kernel 'upsampel'; did you mean upsample?"),
+        (["bench", "--sizes", "1080"], 2, "did you mean 1080p?"),
+        (["parity", "--stages", "substitut"], 2, "no stage 'substitut'; did you mean substitute?"),
+        (["parity", "--formats", "yuv420pp"], 2, "pixel format 'yuv420pp'; did you mean yuv420p?"),
+        (["models", "path", "student-v2"], 3, "'student-v2'; did you mean student_v2?"),
+        (["parity", "--devices", "opncl:0"], 4, "'opncl:0' is no device of"),
+        (["parity", "--devices", "opncl:0"], 4, "did you mean opencl?"),
+    ],
+)
+def test_the_nearest_name_is_offered(arguments: list[object], code: int, said: str) -> None:
+    stderr, status = refused(*arguments)
+    assert said in stderr
+    assert status == code
+
+
+@pytest.mark.parametrize(
+    ("option", "code", "said"),
+    [
+        (["--saliency-model", "centre-surround"], 3, "did you mean center-surround?"),
+        (["--device", "nubma:0"], 4, "did you mean numba?"),
+        (["--ep", "opnvino:GPU"], 4, "did you mean openvino?"),
+        (["-m", "version=vmaf_v0.6.1ng"], 5, "did you mean vmaf_v0.6.1neg?"),
+        (["-m", "version=vmaf_4k_v061"], 5, "did you mean vmaf_4k_v0.6.1?"),
+        (["--feature", "psnr_hsv"], 5, "did you mean psnr_hvs?"),
+    ],
+)
+def test_names_that_are_looked_up_beside_the_videos_too(
+    real: tuple[object, ...], option: list[str], code: int, said: str
+) -> None:
+    stderr, status = refused(*real, *option)
+    assert said in stderr
+    assert status == code
+
+
+def test_a_feature_that_is_right_is_not_guessed_at(real: tuple[object, ...]) -> None:
+    # libvmaf refuses the one that is misspelt; the other is none of its business.
+    stderr, _ = refused(*real, "--feature", "psnr", "--feature", "qqqqqq")
+    assert "did you mean" not in stderr
+
+
+def test_an_unknown_backend_is_the_same_error_everywhere(real: tuple[object, ...]) -> None:
+    places = (
+        refused(*real, "--backend", "nubma"),
+        refused("parity", "--backends", "numpy,nubma"),
+        refused("parity", "record", "--backends", "nubma", "-o", "absent.json"),
+        refused("bench", "--backends", "nubma"),
+    )
+    assert len(set(places)) == 1
+    said, code = places[0]
+    expected = "there is no backend 'nubma'; did you mean numba? there are numpy, numba, opencl,"
+    assert expected in said
+    assert code == 4
+
+
+def test_a_backend_that_is_required_and_unknown_is_that_error_too() -> None:
+    stderr, code = refused("parity", "--require-backend", "nubma")
+    assert "no backend 'nubma' (--require-backend); did you mean numba?" in stderr
+    assert code == 4
