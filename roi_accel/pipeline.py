@@ -22,6 +22,7 @@ from roi_accel.parity.calibration import Calibration, read_calibration
 from roi_accel.parity.gate import Gate
 from roi_accel.provenance import provenance, video_facts
 from roi_accel.providers import CPU_PROVIDER, SHORT_NAMES, ProviderPlan, plan_provider
+from roi_accel.revisit import look_again
 from roi_accel.saliency import SaliencyNetwork
 from roi_accel.stages import Stages
 from roi_accel.threads import share_threads
@@ -41,9 +42,11 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
 
+    from roi_accel.backends.protocol import Session
     from roi_accel.dispatch import Choice
     from roi_accel.options import ScoreOptions
     from roi_accel.result import Result
+    from roi_accel.revisit import Revisit
     from roi_accel.stages import Progress
     from roi_accel.threads import ThreadShares
     from roi_accel.video import VideoInfo, VideoReader
@@ -56,6 +59,7 @@ def score_all(
     *,
     progress: Progress | None = None,
     stopwatch: Stopwatch | None = None,
+    revisit: Revisit | None = None,
 ) -> list[Result]:
     """Score each of `distorted` against `reference`, which is decoded and looked at once.
 
@@ -67,6 +71,8 @@ def score_all(
         Called by the caller's thread with the frames done and the total, if it is known.
     stopwatch : Stopwatch, optional
         One that is traced, for a timeline of the run.
+    revisit : Revisit, optional
+        Who wants to see some frames again once the scores are known.
 
     Raises
     ------
@@ -160,27 +166,54 @@ def score_all(
         timing = stopwatch.report(len(stages.means))
         if isinstance(device_session, CountsSeconds):
             timing["device"] = device_session.event_seconds
-    return [
-        assemble(
-            logs[number * per_video : (number + 1) * per_video],
-            stages.means,
-            models=models,
-            keep_features=bool(features),
-            region_names=regions,
-            weight=options.weight,
-            facts=Facts(
-                reference=str(reference),
-                distorted=str(path),
-                saliency_model=source.label,
-                provenance=facts | {"distorted": video_facts(readers[number + 1].info)},
-                warnings=source.warnings
-                + cautions(info, readers[number + 1].info, options, scorer, stages.means),
-                parity=gate.report(number),
-                timing=timing,
-            ),
+        results = [
+            assemble(
+                logs[number * per_video : (number + 1) * per_video],
+                stages.means,
+                models=models,
+                keep_features=bool(features),
+                region_names=regions,
+                weight=options.weight,
+                facts=Facts(
+                    reference=str(reference),
+                    distorted=str(path),
+                    saliency_model=source.label,
+                    provenance=facts | {"distorted": video_facts(readers[number + 1].info)},
+                    warnings=source.warnings
+                    + cautions(info, readers[number + 1].info, options, scorer, stages.means),
+                    parity=gate.report(number),
+                    timing=timing,
+                ),
+            )
+            for number, path in enumerate(distorted)
+        ]
+        if revisit is not None:
+            _look_again(revisit, results, readers, options, source, session, stopwatch)
+    return results
+
+
+def _look_again(
+    revisit: Revisit,
+    results: Sequence[Result],
+    readers: Sequence[VideoReader],
+    options: ScoreOptions,
+    source: MaskSource,
+    session: Session,
+    stopwatch: Stopwatch,
+) -> None:
+    """Show chosen frames again, their masks from the network or from the given source anew."""
+    with stopwatch.stage("revisit"), ExitStack() as resources:
+        given = _given_source(readers[0].info, options)
+        if given is not None:
+            resources.enter_context(closing(given))
+        look_again(
+            revisit,
+            results,
+            readers=readers,
+            source=given or source,
+            masks_in_order=given is not None,
+            session=session,
         )
-        for number, path in enumerate(distorted)
-    ]
 
 
 def _check_readers(readers: Sequence[VideoReader], options: ScoreOptions) -> None:

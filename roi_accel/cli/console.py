@@ -20,10 +20,10 @@ from rich.progress import (
 from rich.table import Table
 
 from roi_accel.errors import OutputError
+from roi_accel.outcome import gate_outcome, where_it_ran
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
-    from typing import Any
+    from collections.abc import Callable, Iterator, Sequence
 
     from rich.console import RenderableType
     from rich.progress import Task
@@ -133,30 +133,8 @@ def print_summary(results: Sequence[Result]) -> None:
         f"{len(first.frames)} frames, mask {first.saliency_model}, model {first.model}, "
         f"weight {first.weight:g}, {first.timing['frames_per_second']:.1f} frames/s"
     )
-    print_note(_where_it_ran(first.provenance))
-    print_note(_gate_outcome(first.parity, len(first.frames)))
-
-
-def _where_it_ran(provenance: Mapping[str, Any]) -> str:
-    """Return on which device and provider, and why there."""
-    backend, mask = provenance["backend"], provenance["mask"]
-    where = f"backend {backend['name']} on {backend['device']}"
-    if "providers_attached" in mask:
-        where += f", network on {mask['providers_attached'][0]}"
-    return f"{where} ({backend['reason']})"
-
-
-def _gate_outcome(parity: Mapping[str, Any], frames: int) -> str:
-    """Return what the gate found, in a few words; a run in which it found a fault has no result."""
-    if parity["gate"] == "off":
-        return "gate off: nothing was checked"
-    stages = [stage["stage"] for stage in parity["stages"]]
-    if not stages:
-        return "gate: self-test passed"
-    return (
-        f"gate: self-test passed, {parity['frames_checked']} of {frames} frames checked "
-        f"({', '.join(stages)}), no difference"
-    )
+    print_note(where_it_ran(first.provenance))
+    print_note(gate_outcome(first.parity, len(first.frames)))
 
 
 def write_stdout(text: str) -> None:
