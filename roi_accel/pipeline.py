@@ -187,13 +187,12 @@ def score_all(
             )
             for number, path in enumerate(distorted)
         ]
-        if revisit is not None:
-            _look_again(revisit, results, readers, options, source, session, stopwatch)
+        _look_again(revisit, results, readers, options, source, session, stopwatch)
     return results
 
 
 def _look_again(
-    revisit: Revisit,
+    revisit: Revisit | None,
     results: Sequence[Result],
     readers: Sequence[VideoReader],
     options: ScoreOptions,
@@ -201,7 +200,9 @@ def _look_again(
     session: Session,
     stopwatch: Stopwatch,
 ) -> None:
-    """Show chosen frames again, their masks from the network or from the given source anew."""
+    """Show frames again to whoever wants it, masks from the network or from the source anew."""
+    if revisit is None:
+        return
     with stopwatch.stage("revisit"), ExitStack() as resources:
         given = _given_source(readers[0].info, options)
         if given is not None:
