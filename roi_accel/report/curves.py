@@ -19,7 +19,10 @@ if TYPE_CHECKING:
     from roi_accel.result import Result
 
 MAX_FRAMES = 8_000
-"""Frames that a page draws: four per pixel of a wide screen, and about 0.4 MB for one video."""
+"""Frames that a page draws: several per pixel of a wide screen, and about 0.4 MB for one video."""
+
+MAX_VALUES = 150_000
+"""Scores that a page holds, so that many long videos do not make it large: about 1.6 MB."""
 
 MARKED = 5
 """Worst frames that are marked in a video's curve."""
@@ -83,15 +86,13 @@ def series(result: Result, metric: str) -> NDArray[np.float64]:
     return np.array([frame.metrics[metric] for frame in result.frames])
 
 
-def gather(results: Sequence[Result], *, most: int = MAX_FRAMES) -> Curves:
-    """Return the curves of a run, thinned out where it has more than `most` frames.
+def gather(results: Sequence[Result]) -> Curves:
+    """Return the curves of a run, thinned out where they are too long for a page.
 
     Parameters
     ----------
     results : sequence of Result
         Of one run, so that all have the same frames.
-    most : int
-        About how many frames to draw.
     """
     columns: dict[str, NDArray[np.float64]] = {}
     for video, result in enumerate(results):
@@ -102,7 +103,7 @@ def gather(results: Sequence[Result], *, most: int = MAX_FRAMES) -> Curves:
                 [frame.regions[region]["vmaf_roi"] for frame in result.frames]
             )
     numbers = np.array([frame.frame_number for frame in results[0].frames], np.int64)
-    kept = thinned(list(columns.values()), most)
+    kept = thinned(list(columns.values()), min(MAX_FRAMES, MAX_VALUES // (len(columns) + 1)))
     return Curves(
         frames=numbers[kept],
         columns={name: values[kept] for name, values in columns.items()},

@@ -15,21 +15,18 @@ from roi_accel.report.curves import example_frames
 if TYPE_CHECKING:
     from collections.abc import Collection
 
-    import numpy as np
-    from numpy.typing import NDArray
-
     from roi_accel.result import Result
     from roi_accel.revisit import SeenFrame
 
-WIDTH = 640
-"""In pixels: what a screen of twice the usual density shows of a quarter of the page."""
+MOST_BYTES = 1_800_000
+"""Of all pictures of a page together, so that it stays below 5 MB however many videos there are."""
 
-WIDTH_OF_MANY = 400
-MANY = 3
-"""Distorted videos above which pictures become smaller, so that the page does not."""
+_STEPS = ((640, 85), (480, 80), (360, 75), (240, 70), (160, 50))
+"""Width in pixels and WebP's quality: the first that fits. 640 is what a screen of twice the usual
+density shows of a quarter of the page, and 85 adds no block that could be taken for the codec's.
+"""
 
-_QUALITY = 85
-"""WebP's; 640x360 takes about 30 kB, and adds no block that could be taken for the codec's."""
+_EXAMPLES = 3
 
 
 @dataclass(frozen=True)
@@ -67,7 +64,7 @@ class Thumbnails:
     """
 
     def __init__(self, videos: int) -> None:
-        self._width = WIDTH if videos <= MANY else WIDTH_OF_MANY
+        self._most = MOST_BYTES // (videos * _EXAMPLES)
         self.taken: dict[tuple[int, int], Pictures] = {}
 
     def choose(self, result: Result) -> Collection[int]:
@@ -82,17 +79,18 @@ class Thumbnails:
             for each in (frame.reference, frame.distorted, frame.masked)
         )
         mask = mask_over(reference, enlarge(frame.mask, info.height, info.width))
-        width = min(self._width, info.width)
-        height = max(1, round(info.height * width / info.width))
-        self.taken[video, frame.index] = Pictures(
-            width,
-            height,
-            *(_data_url(each, width, height) for each in (reference, distorted, mask, masked)),
-        )
+        pictures = [Image.fromarray(each) for each in (reference, distorted, mask, masked)]
+        for step, quality in _STEPS:
+            width = min(step, info.width)
+            height = max(1, round(info.height * width / info.width))
+            urls = [_data_url(each, width, height, quality) for each in pictures]
+            if sum(map(len, urls)) <= self._most:
+                break
+        self.taken[video, frame.index] = Pictures(width, height, *urls)
 
 
-def _data_url(rgb: NDArray[np.uint8], width: int, height: int) -> str:
+def _data_url(picture: Image.Image, width: int, height: int, quality: int) -> str:
     with io.BytesIO() as file:
-        picture = Image.fromarray(rgb).resize((width, height), Image.Resampling.LANCZOS)
-        picture.save(file, "WEBP", quality=_QUALITY, method=4)
+        small = picture.resize((width, height), Image.Resampling.LANCZOS)
+        small.save(file, "WEBP", quality=quality)
         return "data:image/webp;base64," + base64.b64encode(file.getvalue()).decode()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -54,11 +55,15 @@ def wavy_result(frames: int, *, seed: int = 0, **changes: Any) -> Result:
     )
     pooled = {name: pool(values, [1.0] * frames) for name, values in series.items()}
     means = {name: pools["mean"] for name, pools in pooled.items()}
-    fields = {"frames": scores, "pooled_metrics": pooled, **means}
-    provenance = plain.provenance | {
-        "backend": {"name": "numpy", "device": "cpu", "reason": "asked for"}
-    }
-    return make_result(frames=frames, **({"provenance": provenance} | fields | changes))
+    backend = {"name": "numpy", "device": "cpu", "reason": "asked for"}
+    provenance = {"provenance": plain.provenance | {"backend": backend}} | changes
+    return replace(
+        plain,
+        frames=scores,
+        pooled_metrics=pooled,
+        provenance=provenance["provenance"],
+        **means,
+    )
 
 
 def thumbnails(results: Sequence[Result], *, width: int = 160, height: int = 96) -> Thumbnails:
