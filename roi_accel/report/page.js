@@ -3,6 +3,8 @@
 (() => {
   const root = document.documentElement;
   const { document: content, roots } = JSON.parse(document.getElementById("charts").textContent);
+  // BokehJS has had both forms of a table's columns.
+  const columns = ({ data }) => (data instanceof Map ? Object.fromEntries(data) : data);
   const all = (selector, within = document) => [...within.querySelectorAll(selector)];
   const places = Object.fromEntries(all(".chart").map((place) => [place.dataset.chart, place]));
 
@@ -68,7 +70,7 @@
       cursor.visible = true;
     }
     for (const place of all("[data-value-of]")) {
-      const score = scores.get(place.dataset.valueOf)[index];
+      const score = scores[place.dataset.valueOf][index];
       place.textContent = score.toFixed(2);
       place.title = String(score);
     }
@@ -147,13 +149,13 @@
       chart.on_event("mousemove", (event) => show(nearest(event.x)));
       return;
     }
-    const bins = chart.renderers[0].data_source.data;
+    const bins = columns(chart.renderers[0].data_source);
     const text = places[name].parentElement.querySelector(".bin");
-    const total = [...bins.get("count")].reduce((sum, count) => sum + count, 0);
+    const total = [...bins.count].reduce((sum, count) => sum + count, 0);
     chart.on_event("mousemove", (event) => {
-      const bin = [...bins.get("right")].findIndex((right) => event.x < right);
-      if (bin < 0 || event.x < bins.get("left")[bin]) return;
-      const [low, high, count] = ["left", "right", "count"].map((key) => bins.get(key)[bin]);
+      const bin = [...bins.right].findIndex((right) => event.x < right);
+      if (bin < 0 || event.x < bins.left[bin]) return;
+      const [low, high, count] = ["left", "right", "count"].map((key) => bins[key][bin]);
       text.textContent = `${count} of ${total} frames from ${+low.toFixed(4)} to ${+high.toFixed(4)}`;
     });
   }
@@ -166,8 +168,8 @@
     const drawn = Bokeh.documents[Bokeh.documents.length - 1];
     charts = Object.fromEntries(Object.entries(roots).map(([name, id]) => [name, drawn.get_model_by_id(id)]));
     over = Object.values(charts).filter((chart) => chart.center.some((each) => each.name === "cursor"));
-    scores = drawn.get_model_by_name("scores").data;
-    frames = scores.get("frame");
+    scores = columns(drawn.get_model_by_name("scores"));
+    frames = scores.frame;
     for (const [name, chart] of Object.entries(charts)) {
       paint(chart);
       hover(name, chart);

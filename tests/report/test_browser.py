@@ -145,7 +145,7 @@ def test_the_worst_frames_are_marked_and_can_be_gone_to(
     assert frames[0] == roi.index(min(roi))
     marks = page.evaluate(
         "(() => { const data = Bokeh.documents[0].get_model_by_name('v0_worst').data_source.data;"
-        "return [[...data.get('x')], [...data.get('y')]]; })()"
+        "return [[...data.x], [...data.y]]; })()"
     )
     assert dict(zip(*marks, strict=True)) == {frame: roi[frame] for frame in frames}
     buttons.nth(3).click()
@@ -212,7 +212,7 @@ def test_the_histogram_counts_all_frames(
     opened: Callable[..., Opened], report: Path, result: Result
 ) -> None:
     page = opened(report).page
-    counts = page.evaluate("[...Bokeh.documents[0].get_model_by_name('v0_bins').data.get('count')]")
+    counts = page.evaluate("[...Bokeh.documents[0].get_model_by_name('v0_bins').data.count]")
     assert sum(counts) == len(result.frames)
     page.locator("#chart-v0_histogram").scroll_into_view_if_needed()
     hover(page, "v0_histogram", 0.5)
