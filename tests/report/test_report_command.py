@@ -79,8 +79,9 @@ def test_pictures_outside_the_mask_are_the_reference_s_and_inside_the_distorted_
         return float(np.abs(masked - seen[other])[:, columns].mean())
 
     left, right = slice(0, 44), slice(52, 96)
-    assert unlike("distorted", left) < 2 < 4 < unlike("reference", left)
-    assert unlike("reference", right) < 2 < 4 < unlike("distorted", right)
+    # WebP changes a little everywhere.
+    assert unlike("distorted", left) < 0.5 * unlike("reference", left)
+    assert unlike("reference", right) < 0.5 * unlike("distorted", right)
 
 
 @pytest.mark.parametrize("taken", ["exists", "is the reference", "is --csv too"])
