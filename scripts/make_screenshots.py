@@ -12,21 +12,28 @@ import subprocess
 import sys
 import tempfile
 from pathlib import Path
+from typing import TYPE_CHECKING, Literal
 
 from PIL import Image
 from playwright.sync_api import sync_playwright
 
 from roi_accel.demo import make_pair
 
+if TYPE_CHECKING:
+    from playwright.sync_api import ViewportSize
+
 IMAGES = Path(__file__).resolve().parent.parent / "docs" / "images"
 COLOURS = 200
 """Of a picture's palette: text and curves lose nothing, and the file is a third as large."""
 
-SHOTS = {
-    "report-light.png": {"theme": "light", "width": 1100, "height": 1290},
-    "report-dark.png": {"theme": "dark", "width": 1100, "height": 1290},
-    "report-narrow.png": {"theme": "light", "width": 400, "height": 1290},
+HEIGHT = 1290
+
+SHOTS: dict[str, tuple[Literal["light", "dark"], int]] = {
+    "report-light.png": ("light", 1100),
+    "report-dark.png": ("dark", 1100),
+    "report-narrow.png": ("light", 400),
 }
+"""Theme and width in pixels of each picture."""
 
 
 def main() -> None:
@@ -38,9 +45,9 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder, sync_playwright() as playwright:
         report = _report(Path(folder))
         browser = playwright.chromium.launch(executable_path=chromium, args=flags)
-        for name, shot in SHOTS.items():
-            size = {"width": shot["width"], "height": shot["height"]}
-            page = browser.new_page(viewport=size, color_scheme=shot["theme"])
+        for name, (theme, width) in SHOTS.items():
+            size: ViewportSize = {"width": width, "height": HEIGHT}
+            page = browser.new_page(viewport=size, color_scheme=theme)
             page.goto(report.as_uri())
             page.wait_for_selector("html[data-ready]")
             page.wait_for_timeout(1000)
