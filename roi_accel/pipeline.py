@@ -24,6 +24,7 @@ from roi_accel.parity.calibration import Calibration, read_calibration
 from roi_accel.parity.gate import Gate
 from roi_accel.provenance import provenance, video_facts
 from roi_accel.providers import CPU_PROVIDER, SHORT_NAMES, ProviderPlan, plan_provider
+from roi_accel.revisit import look_again
 from roi_accel.saliency import SaliencyNetwork
 from roi_accel.stages import Stages
 from roi_accel.threads import share_threads
@@ -43,10 +44,12 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
 
+    from roi_accel.backends.protocol import Session
     from roi_accel.dispatch import Choice
     from roi_accel.inputs import Inputs
     from roi_accel.options import ScoreOptions
     from roi_accel.result import Result
+    from roi_accel.revisit import Revisit
     from roi_accel.stages import Progress
     from roi_accel.threads import ThreadShares
     from roi_accel.video import VideoInfo
@@ -59,6 +62,7 @@ def score_all(
     *,
     progress: Progress | None = None,
     stopwatch: Stopwatch | None = None,
+    revisit: Revisit | None = None,
 ) -> list[Result]:
     """Score each of `distorted` against `reference`, which is decoded and looked at once.
 
@@ -70,6 +74,8 @@ def score_all(
         Called by the caller's thread with the frames done and the total, if it is known.
     stopwatch : Stopwatch, optional
         One that is traced, for a timeline of the run.
+    revisit : Revisit, optional
+        Who wants to see some frames again once the scores are known.
 
     Raises
     ------
@@ -146,12 +152,8 @@ def score_all(
                 )
             )
             device_session = unwrapped(session)
-            if stopwatch.is_traced and isinstance(device_session, TellsEvents):
-                device_session.tell_events(
-                    lambda name, start, stop: stopwatch.device_span(
-                        name, choice.backend.device, start, stop
-                    )
-                )
+            if stopwatch.is_traced:
+                _trace_device(device_session, choice.backend.device, stopwatch)
             if slots_of(session) == 1:
                 session = SerialSession(session)
         stages = Stages(
@@ -171,31 +173,70 @@ def score_all(
         timing = stopwatch.report(len(stages.means))
         if isinstance(device_session, CountsSeconds):
             timing["device"] = device_session.event_seconds
-    return [
-        assemble(
-            logs[number * per_video : (number + 1) * per_video],
-            stages.means,
-            models=models,
-            keep_features=bool(features),
-            region_names=regions,
-            weight=options.weight,
-            facts=Facts(
-                reference=str(reference),
-                distorted=str(path),
-                saliency_model=source.label,
-                provenance=facts
-                | {"scaling": inputs.scaling, "distorted": video_facts(readers[number + 1].info)},
-                warnings=source.warnings
-                + inputs.warnings[number]
-                + cautions(info, readers[number + 1].info, options, scorer, stages.means)
-                + inputs.shortfall(len(stages.means))
-                + stages.inspection.warnings(number),
-                parity=gate.report(number),
-                timing=timing,
-            ),
+        results = [
+            assemble(
+                logs[number * per_video : (number + 1) * per_video],
+                stages.means,
+                models=models,
+                keep_features=bool(features),
+                region_names=regions,
+                weight=options.weight,
+                facts=Facts(
+                    reference=str(reference),
+                    distorted=str(path),
+                    saliency_model=source.label,
+                    provenance=facts
+                    | {
+                        "scaling": inputs.scaling,
+                        "distorted": video_facts(readers[number + 1].info),
+                    },
+                    warnings=source.warnings
+                    + inputs.warnings[number]
+                    + cautions(info, readers[number + 1].info, options, scorer, stages.means)
+                    + inputs.shortfall(len(stages.means))
+                    + stages.inspection.warnings(number),
+                    parity=gate.report(number),
+                    timing=timing,
+                ),
+            )
+            for number, path in enumerate(distorted)
+        ]
+        _look_again(revisit, results, inputs, options, source, session, stopwatch)
+    return results
+
+
+def _trace_device(session: Session, device: str, stopwatch: Stopwatch) -> None:
+    """Have the timeline show what the device itself did, if it tells."""
+    if isinstance(session, TellsEvents):
+        session.tell_events(
+            lambda name, start, stop: stopwatch.device_span(name, device, start, stop)
         )
-        for number, path in enumerate(distorted)
-    ]
+
+
+def _look_again(
+    revisit: Revisit | None,
+    results: Sequence[Result],
+    inputs: Inputs,
+    options: ScoreOptions,
+    source: MaskSource,
+    session: Session,
+    stopwatch: Stopwatch,
+) -> None:
+    """Show frames again to whoever wants it, masks from the network or from the source anew."""
+    if revisit is None:
+        return
+    with stopwatch.stage("revisit"), ExitStack() as resources:
+        given = _given_source(inputs, options)
+        if given is not None:
+            resources.enter_context(closing(given))
+        look_again(
+            revisit,
+            results,
+            readers=inputs.readers,
+            source=given or source,
+            masks_in_order=given is not None,
+            session=session,
+        )
 
 
 def _check_readers(inputs: Inputs, options: ScoreOptions) -> None:

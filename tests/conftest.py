@@ -34,6 +34,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         metavar="NAME",
         help="fail instead of skipping where this backend is not available; repeatable",
     )
+    parser.addoption(
+        "--require-browser",
+        action="store_true",
+        help="fail instead of skipping where there is no Chromium to open reports with",
+    )
 
 
 @pytest.fixture

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, cast
+from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 
@@ -31,11 +31,17 @@ from roi_accel.options import (
 )
 from roi_accel.parity.gate import DEFAULT_GATE, GATE_MODES, GateMode
 from roi_accel.pipeline import score_all
+from roi_accel.report.need import require_report
 from roi_accel.result import to_csv, to_json
 from roi_accel.saliency import DEFAULT_SIZE, SaliencySize
 from roi_accel.timing import Stopwatch
 from roi_accel.trace import trace_json
 from roi_accel.vmaf import DEFAULT_MODEL, parse_models
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from roi_accel.result import Result
 
 _INPUT = "Input"
 _RAW = input_options.RAW
@@ -274,6 +280,13 @@ def score(
         Path | None,
         typer.Option(help="Write a table with a row per frame here.", rich_help_panel=_OUTPUT),
     ] = None,
+    html: Annotated[
+        Path | None,
+        typer.Option(
+            help="Write a page with curves and pictures of the run here, for people.",
+            rich_help_panel=_OUTPUT,
+        ),
+    ] = None,
     trace: Annotated[
         Path | None,
         typer.Option(
@@ -323,13 +336,14 @@ def score(
 
         roi-accel score -r ref.yuv -d dist.yuv -w 1920 --height 1080 --pix-fmt yuv420p10le
     """
-    outputs = _outputs({"--output": output, "--csv": csv, "--trace": trace})
+    outputs = _outputs({"--output": output, "--csv": csv, "--html": html, "--trace": trace})
     models = tuple(model or (DEFAULT_MODEL,))
     inputs = [reference, *distorted, Path(saliency_model)]
     inputs += [path for path in (mask, roi_track, calibration) if path]
     inputs += [each.path for each in parse_models(models) if each.path]
     for path in outputs:
         check_output(path, overwrite=overwrite, inputs=inputs)
+    report = _Report(html, videos=len(distorted)) if html is not None else None
     options = ScoreOptions(
         raw=raw_geometry(
             width=width,
@@ -369,13 +383,22 @@ def score(
     )
     stopwatch = Stopwatch(is_traced=trace is not None)
     with frame_progress(show=False if quiet else progress) as advance:
-        results = score_all(reference, distorted, options, progress=advance, stopwatch=stopwatch)
+        results = score_all(
+            reference,
+            distorted,
+            options,
+            progress=advance,
+            stopwatch=stopwatch,
+            revisit=report.thumbnails if report else None,
+        )
     for warning in dict.fromkeys(line for result in results for line in result.warnings):
         print_warning(warning)
     text = to_json(results[0] if len(results) == 1 else results)
     contents: dict[Path, bytes] = {}
     if trace is not None:
         contents[trace] = trace_json(stopwatch).encode()
+    if report is not None:
+        contents[report.path] = report.page(results)
     if csv is not None:
         contents[csv] = to_csv(results).encode()
     if output is not None:
@@ -386,6 +409,28 @@ def score(
         write_together(contents, overwrite=overwrite, inputs=inputs)
     if not quiet and (is_terminal() if summary is None else summary):
         print_summary(results)
+
+
+class _Report:
+    """The page of ``--html``, whose libraries are loaded only where it is asked for.
+
+    Raises
+    ------
+    OutputError
+        They are missing.
+    """
+
+    def __init__(self, path: Path, *, videos: int) -> None:
+        require_report()
+        from roi_accel.report.thumbnails import Thumbnails  # noqa: PLC0415 (an extra)
+
+        self.path = path
+        self.thumbnails = Thumbnails(videos)
+
+    def page(self, results: Sequence[Result]) -> bytes:
+        from roi_accel.report.page import make_page  # noqa: PLC0415 (an extra)
+
+        return make_page(results, self.thumbnails)
 
 
 def _outputs(named: dict[str, Path | None]) -> list[Path]:

@@ -1,0 +1,222 @@
+"""The page itself: a template that escapes, filled with what the run found; nothing is fetched.
+
+A content security policy names the page's two scripts by their digests and allows no others and no
+request at all, so that a name which slipped through the escaping could still do nothing.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+from importlib import resources
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from jinja2 import Environment, FunctionLoader, StrictUndefined
+
+from roi_accel.overview import facts
+from roi_accel.pictures import VIRIDIS
+from roi_accel.report.charts import compared_colour, draw
+from roi_accel.report.curves import (
+    column,
+    example_frames,
+    gather,
+    region_column,
+    series,
+    worst_frames,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from roi_accel.report.curves import Curves
+    from roi_accel.report.thumbnails import Thumbnails
+    from roi_accel.result import Result
+
+_TITLES = {"vmaf_full": "full frame", "vmaf_masked": "salient part", "vmaf_roi": "ROI"}
+
+
+def make_page(results: Sequence[Result], thumbnails: Thumbnails) -> bytes:
+    """Return the report of a run, HTML in UTF-8.
+
+    Parameters
+    ----------
+    results : sequence of Result
+        One per distorted video, of one run.
+    thumbnails : Thumbnails
+        Those that were taken in that run.
+    """
+    curves = gather(results)
+    charts = draw(results, curves)
+    script = _asset("page.js")
+    names = _short_names([result.distorted for result in results])
+    environment = Environment(
+        autoescape=True,
+        loader=FunctionLoader(_asset),
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    text = environment.get_template("page.html").render(
+        style=_asset("page.css"),
+        bokeh=charts.script,
+        script=script,
+        policy=_policy([charts.script, script]),
+        charts=_embedded({"document": charts.document, "roots": charts.roots}),
+        bokeh_version=charts.version,
+        colours=[f"#{colour}" for colour in VIRIDIS.split()],
+        title=" and ".join(names[:2]) + (f" and {len(names) - 2} more" if names[2:] else ""),
+        reference=results[0].reference,
+        note=_thinning(curves),
+        facts=_facts(results[0]),
+        warnings=list(dict.fromkeys(line for result in results for line in result.warnings)),
+        compared=[
+            {"column": column(number, "vmaf_roi"), "colour": compared_colour(number), "name": name}
+            for number, name in enumerate(names)
+        ],
+        videos=[
+            _video(number, name, result, thumbnails)
+            for number, (name, result) in enumerate(zip(names, results, strict=True))
+        ],
+    )
+    # A name that is not UTF-8 has lone surrogates, which are shown as they are in the JSON.
+    return text.encode("utf-8", "backslashreplace")
+
+
+def _asset(name: str) -> str:
+    return resources.files("roi_accel.report").joinpath(name).read_text("utf-8")
+
+
+def _policy(scripts: Sequence[str]) -> str:
+    digests = (base64.b64encode(hashlib.sha256(s.encode()).digest()).decode() for s in scripts)
+    allowed = " ".join(f"'sha256-{digest}'" for digest in digests)
+    # BokehJS puts style elements beside its canvases.
+    return (
+        f"default-src 'none'; script-src {allowed}; style-src 'unsafe-inline'; img-src data: blob:"
+    )
+
+
+def _embedded(content: Mapping[str, Any]) -> str:
+    """Return strict JSON for a ``<script type="application/json">``, which it cannot end."""
+    text = json.dumps(content, allow_nan=False, separators=(",", ":"))
+    return text.replace("<", "\\u003c")
+
+
+def _short_names(paths: Sequence[str]) -> list[str]:
+    """Return file names, or whole paths where two files have one name."""
+    names = [Path(path).name for path in paths]
+    return names if len(set(names)) == len(names) else list(paths)
+
+
+def _thinning(curves: Curves) -> str:
+    drawn = len(curves.frames)
+    if drawn == curves.scored:
+        return ""
+    return (
+        f"{drawn:,} of {curves.scored:,} frames are drawn: the lowest and highest of every curve "
+        "in each short stretch. Scores, marks and histograms are of all frames."
+    )
+
+
+def _video(number: int, name: str, result: Result, thumbnails: Thumbnails) -> dict[str, Any]:
+    roi = {frame.frame_number: frame.metrics["vmaf_roi"] for frame in result.frames}
+    worst = worst_frames(result)
+    pools = result.pooled_metrics
+    return {
+        "id": f"v{number}",
+        "name": name,
+        "path": result.distorted,
+        "scores": [
+            {
+                "metric": metric,
+                "title": title,
+                "column": column(number, metric),
+                "colour": f"--{metric}",
+                "value": pools[metric]["mean"],
+                "pools": pools[metric],
+            }
+            for metric, title in _TITLES.items()
+        ],
+        "weight": result.weight,
+        "frames": len(result.frames),
+        "verdict": f"gate: {facts(result)['gate']}",
+        "is_verified": result.parity["gate"] != "off",
+        "notes": result.parity["notes"],
+        "worst": [{"frame": frame, "roi": roi[frame]} for frame in worst],
+        "spread": _spread(result),
+        "regions": [
+            {
+                "name": region,
+                "column": region_column(number, place),
+                "colour": compared_colour(place),
+                **summary,
+            }
+            for place, (region, summary) in enumerate(result.regions.items())
+        ],
+        "examples": [
+            {
+                "which": which,
+                "frame": frame,
+                "roi": roi[frame],
+                "pictures": thumbnails.taken[number, frame],
+            }
+            for which, frame in example_frames(result).items()
+            if (number, frame) in thumbnails.taken
+        ],
+        "provenance": [
+            (group, list(_leaves(content))) for group, content in _groups(result.provenance)
+        ],
+        "parity": list(_leaves(result.parity)),
+    }
+
+
+def _spread(result: Result) -> str:
+    """Return the histogram in a sentence, for who does not see it."""
+    roi = sorted(series(result, "vmaf_roi").tolist())
+    last = len(roi) - 1
+    low, middle, high = (roi[round(last * share)] for share in (0.1, 0.5, 0.9))
+    return (
+        f"a tenth of the frames lies below {low:.2f}, half below {middle:.2f}, "
+        f"a tenth above {high:.2f}"
+    )
+
+
+def _facts(result: Result) -> list[tuple[str, str]]:
+    """Return what was run, in the few lines that people ask for first."""
+    provenance = result.provenance
+    reference, vmaf = provenance["reference"], provenance["vmaf"]
+    parameters = provenance["parameters"]
+    colour = f"{reference['colour_matrix']} {reference['colour_range']}"
+    video = f"{reference['width']}x{reference['height']} {reference['pixel_format']}, {colour}"
+    cuts = f", every {parameters['subsample']}th" if parameters["subsample"] > 1 else ""
+    found = facts(result)
+    return [
+        ("frames", f"{len(result.frames):,} scored{cuts}"),
+        ("video", video),
+        ("where people look", result.saliency_model),
+        ("threshold, fade", f"{parameters['threshold']:g}, {parameters['fade']:g}"),
+        ("VMAF", f"{result.model}, libvmaf {vmaf['libvmaf']}"),
+        ("computed by", found["backend"]),
+        *([("network", found["network"])] if "network" in found else []),
+        ("roi-accel", str(provenance["roi_accel"])),
+    ]
+
+
+def _groups(provenance: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """Yield the blocks of a provenance, what stands alone in it first."""
+    alone = {key: value for key, value in provenance.items() if not isinstance(value, dict)}
+    yield "run", alone
+    for key, value in provenance.items():
+        if isinstance(value, dict):
+            yield key, value
+
+
+def _leaves(content: object, path: str = "") -> Iterator[tuple[str, str]]:
+    """Yield every value in `content` with the way to it, such as ``stages.0.values``."""
+    if isinstance(content, dict | list) and content:
+        items = content.items() if isinstance(content, dict) else enumerate(content)
+        for key, value in items:
+            yield from _leaves(value, f"{path}.{key}" if path else str(key))
+        return
+    yield path, content if isinstance(content, str) else json.dumps(content)
