@@ -83,9 +83,7 @@ def score_all(
         One of its subclasses; nothing is left behind, no process, no file.
     """
     stopwatch = stopwatch or Stopwatch()
-    if not distorted:
-        msg = "there is no distorted video to score"
-        raise InputError(msg, remedy="name at least one with -d")
+    _check_some(distorted)
     shares = share_threads(options.threads)
     with ExitStack() as resources:
         with stopwatch.stage("prepare"):
@@ -154,8 +152,7 @@ def score_all(
             device_session = unwrapped(session)
             if stopwatch.is_traced:
                 _trace_device(device_session, choice.backend.device, stopwatch)
-            if slots_of(session) == 1:
-                session = SerialSession(session)
+            session = session if slots_of(session) > 1 else SerialSession(session)
         stages = Stages(
             *(readers, source, session, gate, scoring, stopwatch, progress),
             inspection=Inspection(
@@ -203,6 +200,12 @@ def score_all(
         ]
         _look_again(revisit, results, inputs, options, source, session, stopwatch)
     return results
+
+
+def _check_some(distorted: Sequence[Path]) -> None:
+    if not distorted:
+        msg = "there is no distorted video to score"
+        raise InputError(msg, remedy="name at least one with -d")
 
 
 def _trace_device(session: Session, device: str, stopwatch: Stopwatch) -> None:
