@@ -109,6 +109,7 @@ def score(
         rectangle, in pixels after scaling. Masks refer to the whole frame of the reference's file.
     frame_skip_ref, frame_skip_dist : int
         Leave out so many frames at the beginning of the reference, of every distorted video.
+        Default 0.
     start, duration : number or str
         Score the frames from so many seconds on, and for so many, in both videos, counted at the
         reference's frame rate from the first frames that are not skipped.

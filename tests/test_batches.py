@@ -308,7 +308,9 @@ def test_frame_that_is_wrong_is_named_before_a_later_one_that_cannot_be_read(
 ) -> None:
     network = networks.write_network_that_fails_on_black(tmp_path / "network.onnx")
     reference, distorted = gray_clip(tmp_path, [128, 16, 128, 128, 128])
-    distorted.write_bytes(distorted.read_bytes()[:-100])
+    content = distorted.read_bytes()
+    last = content.rindex(b"FRAME")
+    distorted.write_bytes(content[:last] + b"frame" + content[last + 5 :])
     with pytest.raises(RoiAccelError, match=r"^frame 1: network"):
         roi_accel.score(reference, distorted, saliency_model=network, saliency_batch=batch)
 

@@ -140,7 +140,7 @@ def _video(number: int, name: str, result: Result, thumbnails: Thumbnails) -> di
         ],
         "weight": result.weight,
         "frames": len(result.frames),
-        "verdict": f"gate: {facts(result)['gate']}",
+        "verdict": facts(result)["gate"],
         "is_verified": result.parity["gate"] != "off",
         "notes": result.parity["notes"],
         "worst": [{"frame": frame, "roi": roi[frame]} for frame in worst],

@@ -176,7 +176,10 @@ sys.exit(code)
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="VmHWM is read from /proc")
 def test_a_decompression_bomb_is_never_decoded(tmp_path: Path) -> None:
     video = write_y4m(tmp_path / "clip.y4m", [flat(GRAY)] * 2)
-    video.write_bytes(b"YUV4MPEG2 W16000 H16000 C420\nFRAME\n" + bytes(1000))
+    with video.open("wb") as stream:  # sparse, and whole
+        header = b"YUV4MPEG2 W16000 H16000 C420\nFRAME\n"
+        stream.write(header)
+        stream.truncate(len(header) + 16000 * 16000 * 3 // 2)
     (tmp_path / "bomb.png").write_bytes(png(16000, 16000, bytes(16001 * 16000)))
     arguments = ["score", "-r", video, "-d", video, "--mask", tmp_path / "bomb.png", *NUMPY]
     done = subprocess.run(

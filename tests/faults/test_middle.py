@@ -48,9 +48,9 @@ def failing(self, *arguments):
         raise {error}
     return whole(self, *arguments)
 stages = pipeline.Stages
-def plant(*arguments):
+def plant(*arguments, **keywords):
     NumpySession.{name} = failing
-    return stages(*arguments)
+    return stages(*arguments, **keywords)
 pipeline.Stages = plant
 """
 

@@ -135,7 +135,7 @@ def test_a_signal_that_compiled_code_turns_into_an_error_is_still_an_interruptio
         "import os, signal\n"
         "from roi_accel.errors import ModelError\n"
         "import roi_accel.pipeline as pipeline\n"
-        "def wrapped(*_):\n"
+        "def wrapped(*_, **__):\n"
         "    try:\n"
         f"        {_SEND}\n"
         "        time.sleep(60)\n"

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from clips import P8, run_ffmpeg, smooth_frames, write_raw, write_y4m
 
+from roi_accel.video.y4m import parse_header
 from roi_accel.vmaf import Scoring
 
 if TYPE_CHECKING:
@@ -204,7 +205,9 @@ def test_pairs_that_differ_are_refused_with_both_geometries(
     refused: Refusals, tmp_path: Path, tiny_pair: Pair, parameters: str, words: str
 ) -> None:
     bad = tmp_path / "bad.y4m"
-    bad.write_bytes(f"YUV4MPEG2 {parameters}\n".encode() + b"FRAME\n" + bytes(10**5))
+    info = parse_header(f"YUV4MPEG2 {parameters}\n".encode(), bad)
+    samples = bytes(info.pixel_format.frame_bytes(info.width, info.height))
+    bad.write_bytes(f"YUV4MPEG2 {parameters}\n".encode() + b"FRAME\n" + samples)
     for arguments in both_ways(bad, tiny_pair.reference):
         said = refused(2, words, *arguments)
         assert "96x64 4:2:0 8-bit" in said
