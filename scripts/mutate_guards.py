@@ -82,7 +82,7 @@ def prepare(copy: Path) -> Path:
     python = folder / "bin" / "python"
     (packages,) = folder.glob("lib/python*/site-packages")
     (packages / "zz-borrowed.pth").write_text("\n".join(site.getsitepackages()) + "\n")
-    install = [python, "-m", "pip", "install", "-q", "--no-deps", "-e"]
+    install = [str(python), "-m", "pip", "install", "-q", "--no-deps", "-e"]
     subprocess.run([*install, str(copy)], check=True)  # noqa: S603 - our own repository
     return python
 
