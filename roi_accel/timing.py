@@ -113,13 +113,16 @@ class Stopwatch:
     def device_span(self, name: str, device: str, start: int, stop: int) -> None:
         """Remember what a device did, in nanoseconds of its own clock.
 
-        The two clocks are laid over one another at the first span, whose end the host sees at once.
+        The two clocks are laid over one another where the host was quickest to see the end of a
+        span: none ends after it is seen.
         """
         now = time.perf_counter() - self._started
         with self._lock:
-            if self._device_offset is None:
-                self._device_offset = now - stop * 1e-9
-            begin = start * 1e-9 + self._device_offset
+            offset = now - stop * 1e-9
+            if self._device_offset is not None:
+                offset = min(offset, self._device_offset)
+            self._device_offset = offset
+            begin = start * 1e-9 + offset
         self.spans.append(Span(name, device, begin, (stop - start) * 1e-9))
 
     @property

@@ -169,6 +169,12 @@ class TestTrace:
         assert all(0 <= span.start <= stopwatch.seconds for span in spans)
         json.loads(trace_json(stopwatch))
 
+    def test_device_span_that_is_seen_late_moves_no_other_past_the_end(self) -> None:
+        stopwatch = Stopwatch(is_traced=True)
+        for start, stop in ((0, 1_000), (900_000_000, 900_001_000)):  # the first seen 0.9 s late
+            stopwatch.device_span("any", "device", start, stop)
+        assert stopwatch.spans[-1].start <= stopwatch.seconds
+
     def test_without_one_nothing_is_remembered(self) -> None:
         stopwatch = Stopwatch()
         with stopwatch.stage("any", 1):
