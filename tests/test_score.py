@@ -415,7 +415,10 @@ def test_memory_does_not_grow_with_length_and_only_vmafs_logs_are_on_disk(
 
     def watch() -> None:
         while not ended.wait(0.005):
-            seen.update(str(path.relative_to(temporary)) for path in temporary.rglob("*"))
+            # os.walk passes over a folder that is removed meanwhile; rglob raises.
+            for folder, *names in os.walk(temporary):
+                inside = Path(folder).relative_to(temporary)
+                seen.update(str(inside / name) for each in names for name in each)
 
     watcher = threading.Thread(target=watch)
     watcher.start()
