@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 
@@ -12,9 +12,11 @@ from roi_accel.backends.tables import FIXED_BITS, FIXED_HALF, ONE, SLOPE_BITS, S
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from roi_accel.backends.tables import FadeTable
+    from roi_accel.backends.tables import AxisTable, ColourTable, FadeTable
 
     LineTerms = tuple[NDArray[np.uint32], NDArray[np.uint32]]
+
+Samples = TypeVar("Samples", bound="NDArray[np.int32] | NDArray[np.uint32]")
 
 SLACK = 1e-6
 """How far outside [0, 1] a float map may stray: a sigmoid's rounding, nothing more."""
@@ -102,6 +104,57 @@ def interpolate_lines(
     out *= weight
     out += scratch
     out >>= FIXED_BITS
+
+
+def on_grid(mask: NDArray[np.uint16], rows: AxisTable, columns: AxisTable) -> NDArray[np.uint16]:
+    """Return mask codes on another grid, horizontally first, because masks have few rows.
+
+    Parameters
+    ----------
+    mask : uint16[mask_height, mask_width]
+    rows, columns : AxisTable
+        Of the grid, or of a part of it.
+
+    Returns
+    -------
+    uint16[height, width]
+    """
+    shape = len(rows.left), len(columns.left)
+    wide, scratch = np.empty((2, mask.shape[0], shape[1]), np.uint32)
+    terms = line_terms(mask.astype(np.uint32), 1)
+    interpolate_lines(terms, columns.left, columns.weight, 1, wide, scratch)
+    codes, scratch = np.empty((2, *shape), np.uint32)
+    interpolate_lines(line_terms(wide, 0), rows.left, rows.weight[:, None], 0, codes, scratch)
+    return codes.astype(np.uint16)
+
+
+def to_8_bits(samples: Samples, bit_depth: int) -> Samples:
+    """Return samples of `bit_depth` bits, in 32-bit integers, rounded to 8."""
+    shift = bit_depth - 8
+    if shift == 0:
+        return samples
+    reduced: Samples = np.minimum((samples + (1 << (shift - 1))) >> shift, 255)
+    return reduced
+
+
+def rgb_levels(
+    luma: NDArray[np.int32],
+    chroma_u: NDArray[np.int32],
+    chroma_v: NDArray[np.int32],
+    colour: ColourTable,
+) -> tuple[NDArray[np.int32], NDArray[np.int32], NDArray[np.int32]]:
+    """Return R, G and B in 0..255 of 8-bit samples on one grid."""
+    base = colour.luma * (luma - colour.black) + FIXED_HALF
+    u, v = chroma_u - 128, chroma_v - 128
+    red, green, blue = (
+        np.clip(channel >> FIXED_BITS, 0, 255)
+        for channel in (
+            base + colour.v_to_r * v,
+            base - colour.u_to_g * u - colour.v_to_g * v,
+            base + colour.u_to_b * u,
+        )
+    )
+    return red, green, blue
 
 
 def apply_fade(codes: NDArray[np.uint32], fade: FadeTable) -> None:

@@ -1,4 +1,4 @@
-"""What every session does at the end of its ``with``: it closes."""
+"""What every session and every reader does at the end of its ``with``: it closes."""
 
 from __future__ import annotations
 

@@ -10,7 +10,13 @@ from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
-from roi_accel.backends.arithmetic import apply_fade, interpolate_lines, line_terms
+from roi_accel.backends.arithmetic import (
+    apply_fade,
+    interpolate_lines,
+    line_terms,
+    rgb_levels,
+    to_8_bits,
+)
 from roi_accel.backends.closing import Closing
 from roi_accel.backends.frame import Frame
 from roi_accel.backends.geometry import check_frame, check_mask, model_boxes, plane_grids
@@ -256,18 +262,10 @@ class _Preprocessor:
 
     def run(self, reference: Frame) -> ModelInput:
         luma, chroma_u, chroma_v = (
-            _to_8_bits(_box_average(plane, boxes), self._bit_depth).astype(np.int32)
+            to_8_bits(_box_average(plane, boxes), self._bit_depth).astype(np.int32)
             for plane, boxes in zip(reference.planes, self._boxes, strict=True)
         )
-        colour = self._colour
-        base = colour.luma * (luma - colour.black) + FIXED_HALF
-        u, v = chroma_u - 128, chroma_v - 128
-        rgb = (
-            base + colour.v_to_r * v,
-            base - colour.u_to_g * u - colour.v_to_g * v,
-            base + colour.u_to_b * u,
-        )
-        levels = [np.clip(channel >> FIXED_BITS, 0, 255) for channel in rgb]
+        levels = rgb_levels(luma, chroma_u, chroma_v, self._colour)
         return np.stack(
             [table[level] for table, level in zip(self._normalised, levels, strict=True)]
         )[None]
@@ -288,12 +286,3 @@ def _box_average(
     counts = rows.counts[:, None] * columns.counts
     means: NDArray[np.uint32] = (totals + counts // 2) // counts
     return means
-
-
-def _to_8_bits(samples: NDArray[np.uint32], bit_depth: int) -> NDArray[np.uint32]:
-    """Return samples of `bit_depth` bits rounded to 8."""
-    shift = bit_depth - 8
-    if shift == 0:
-        return samples
-    reduced: NDArray[np.uint32] = np.minimum((samples + (1 << (shift - 1))) >> shift, 255)
-    return reduced

@@ -6,14 +6,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from roi_accel.bench.gpu import CUPY, TRANSFERS
+from roi_accel.bench.inputs import ON_DEVICE
 from roi_accel.bench.peers import FFMPEG, FLOAT_NUMPY
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
 NOT_MEASURED = "not measured"
-
-_ON_DEVICE = "substitute on the device"
 
 
 @dataclass(frozen=True)
@@ -48,10 +47,10 @@ GOALS = (
     Goal("NumPy / float NumPy", "numpy", "substitute", "1080p", "yuv420p", FLOAT_NUMPY, 0.25),
     Goal("OpenCL on a processor / FFmpeg", "opencl", "substitute", "1080p", "yuv420p", FFMPEG,
          2.5),
-    Goal("CUDA, share of copy", "cuda", _ON_DEVICE, "2160p", "yuv420p10le", "", 0.8, is_least=True),
+    Goal("CUDA, share of copy", "cuda", ON_DEVICE, "2160p", "yuv420p10le", "", 0.8, is_least=True),
     Goal("CUDA, host to host / transfers", "cuda", "substitute", "2160p", "yuv420p10le", TRANSFERS,
          1.15),
-    Goal("CUDA / CuPy zoom", "cuda", _ON_DEVICE, "2160p", "yuv420p10le", CUPY, 0.1),
+    Goal("CUDA / CuPy zoom", "cuda", ON_DEVICE, "2160p", "yuv420p10le", CUPY, 0.1),
 )  # fmt: skip
 
 

@@ -23,7 +23,8 @@ if TYPE_CHECKING:
     from roi_accel.backends.protocol import Alpha, Mask
 
 Kernel = Literal["substitute", "substitute on the device", "upsample", "preprocess"]
-KERNELS: tuple[Kernel, ...] = ("substitute", "substitute on the device", "upsample", "preprocess")
+ON_DEVICE: Kernel = "substitute on the device"
+KERNELS: tuple[Kernel, ...] = ("substitute", ON_DEVICE, "upsample", "preprocess")
 
 MaskKind = Literal["blobs", "noise"]
 MASK_KINDS: tuple[MaskKind, ...] = ("blobs", "noise")

@@ -10,7 +10,7 @@ import numpy as np
 
 from roi_accel.backends.protocol import CountsSeconds, slots_of
 from roi_accel.bench.contender import Absent, Contender
-from roi_accel.bench.inputs import last_level_cache_bytes
+from roi_accel.bench.inputs import ON_DEVICE, last_level_cache_bytes
 from roi_accel.dispatch import choose_backend
 from roi_accel.errors import BackendUnavailable
 
@@ -31,7 +31,7 @@ def our_contender(
     """Return backend `name` carrying out `kernel`, or why it cannot; `stack` closes its session."""
     try:
         choice = choose_backend(name, threads=threads)
-        if kernel == "substitute on the device":
+        if kernel == ON_DEVICE:
             return _on_the_device(choice, inputs, stack)
         session = stack.enter_context(choice.backend.open(inputs.plan))
     except BackendUnavailable as error:

@@ -18,6 +18,7 @@ from roi_accel.bench.goals import judge
 from roi_accel.bench.inputs import (
     KERNELS,
     MASK_SIZE,
+    ON_DEVICE,
     BenchCase,
     alpha_shares,
     bytes_to_move,
@@ -59,7 +60,6 @@ _MASKS_COUNTED = 4
 _QUICK_FRAMES = 2
 _QUICK_COPY = 1 << 20
 _GIGA = 1e9
-_ON_DEVICE: Kernel = "substitute on the device"
 _DEVICE_BACKEND = "cuda"
 _TRANSFERS = ("upload", "download")
 
@@ -88,7 +88,7 @@ class BenchOptions:
     @property
     def measurable_kernels(self) -> tuple[Kernel, ...]:
         """Without those that none of the backends has."""
-        return tuple(k for k in self.kernels if k != _ON_DEVICE or _DEVICE_BACKEND in self.backends)
+        return tuple(k for k in self.kernels if k != ON_DEVICE or _DEVICE_BACKEND in self.backends)
 
     @property
     def effort(self) -> Effort:
@@ -223,7 +223,7 @@ def _everyone(
 
     found: list[Contender | Absent] = []
     threads = options.threads
-    on_device = case.kernel == _ON_DEVICE
+    on_device = case.kernel == ON_DEVICE
     backends = [_DEVICE_BACKEND] if on_device else options.backends
     if not on_device:
         found += [host_copy(count, options.copied_bytes, stack) for count in sorted({1, threads})]
@@ -249,7 +249,7 @@ def exact_outputs(
 
     At most so many `frames` and `masks`; each frame as its planes in the host's memory.
     """
-    host_kernel: Kernel = "substitute" if kernel == _ON_DEVICE else kernel
+    host_kernel: Kernel = "substitute" if kernel == ON_DEVICE else kernel
     with ExitStack() as stack:
         reference = our_contender(REFERENCE_BACKEND, host_kernel, inputs, 1, stack)
         upsampler = our_contender(REFERENCE_BACKEND, "upsample", inputs, 1, stack)

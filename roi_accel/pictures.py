@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from roi_accel.backends.arithmetic import interpolate
+from roi_accel.backends.arithmetic import on_grid, rgb_levels, to_8_bits
 from roi_accel.backends.plan import MASK_MAX
-from roi_accel.backends.tables import FIXED_BITS, FIXED_HALF, axis_table, colour_table
+from roi_accel.backends.tables import axis_table, colour_table
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -51,20 +51,12 @@ def to_rgb(frame: Frame, matrix: ColourMatrix, colour_range: ColourRange) -> Rgb
     """
     shape = frame.height, frame.width
     luma, u, v = (
-        _repeated(_to_8_bits(plane, frame.pixel_format.bit_depth), shape) for plane in frame.planes
-    )
-    colour = colour_table(matrix, colour_range)
-    base = colour.luma * (luma - colour.black) + FIXED_HALF
-    u -= 128
-    v -= 128
-    channels = (
-        base + colour.v_to_r * v,
-        base - colour.u_to_g * u - colour.v_to_g * v,
-        base + colour.u_to_b * u,
+        _repeated(to_8_bits(plane.astype(np.int32), frame.pixel_format.bit_depth), shape)
+        for plane in frame.planes
     )
     rgb = np.empty((*shape, 3), np.uint8)
-    for place, channel in enumerate(channels):
-        rgb[..., place] = np.clip(channel >> FIXED_BITS, 0, 255)
+    for place, levels in enumerate(rgb_levels(luma, u, v, colour_table(matrix, colour_range))):
+        rgb[..., place] = levels
     return rgb
 
 
@@ -80,13 +72,8 @@ def enlarge(mask: Mask, height: int, width: int) -> Mask:
     -------
     uint16[height, width]
     """
-    columns = axis_table(mask.shape[1], width)
-    wide = np.empty((mask.shape[0], width), np.uint32)
-    interpolate(mask[:, columns.left], mask[:, columns.right], columns.weight, wide)
-    rows = axis_table(mask.shape[0], height)
-    whole = np.empty((height, width), np.uint32)
-    interpolate(wide[rows.left], wide[rows.right], rows.weight[:, None], whole)
-    return whole.astype(np.uint16)
+    mask_height, mask_width = mask.shape
+    return on_grid(mask, axis_table(mask_height, height), axis_table(mask_width, width))
 
 
 def mask_over(rgb: Rgb, mask: Mask) -> Rgb:
@@ -126,16 +113,6 @@ def colour_map() -> NDArray[np.float64]:
     places = np.linspace(0, _LEVELS - 1, len(anchors))
     levels = np.arange(_LEVELS)
     return np.stack([np.interp(levels, places, channel) for channel in anchors.T], axis=1)
-
-
-def _to_8_bits(plane: NDArray[np.uint8 | np.uint16], bit_depth: int) -> NDArray[np.int32]:
-    samples = plane.astype(np.int32)
-    shift = bit_depth - 8
-    if shift:
-        samples += 1 << (shift - 1)
-        samples >>= shift
-        np.minimum(samples, 255, out=samples)
-    return samples
 
 
 def _repeated(plane: NDArray[np.int32], shape: tuple[int, int]) -> NDArray[np.int32]:

@@ -12,26 +12,21 @@ from typing import TYPE_CHECKING
 
 import matplotlib.pyplot as plt
 import numpy as np
+from demo_frame import look_at, read_frame
 
 import roi_accel
-from roi_accel.backends.arithmetic import quantise
-from roi_accel.backends.frame import Frame
-from roi_accel.backends.plan import Plan
 from roi_accel.backends.tables import ONE
 from roi_accel.demo import make_pair
-from roi_accel.models import resolve
-from roi_accel.options import DEFAULT_FADE, DEFAULT_NETWORK, DEFAULT_THRESHOLD
-from roi_accel.providers import plan_provider
-from roi_accel.saliency import DEFAULT_SIZE, SaliencyNetwork, SaliencySize
-from roi_accel.video import open_video
+from roi_accel.options import DEFAULT_FADE, DEFAULT_THRESHOLD
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
+    from roi_accel.backends.frame import Frame
+    from roi_accel.backends.plan import Plan
     from roi_accel.backends.protocol import Mask
 
 FOLDER = Path(__file__).resolve().parent.parent / "docs" / "images"
-FRAME = 20
 THRESHOLDS = (0.1, 0.3, 0.5, 0.7)
 FADES = (0.0, 0.1, 0.3, 0.5)
 
@@ -40,7 +35,7 @@ def main() -> None:
     """Write docs/images/choosing-*.png from one frame of the demo's pair, and print the table."""
     with tempfile.TemporaryDirectory() as folder:
         reference, distorted = make_pair(Path(folder))
-        _draw(_frame(reference))
+        _draw(read_frame(reference))
         print("| threshold | fade | counts | vmaf_full | vmaf_masked | vmaf_roi |")
         print("|---|---|---|---|---|---|")
         pairs = [(threshold, DEFAULT_FADE) for threshold in THRESHOLDS]
@@ -54,18 +49,7 @@ def main() -> None:
 
 
 def _draw(reference: Frame) -> None:
-    size = SaliencySize(DEFAULT_SIZE).for_frame(reference.width, reference.height)
-    plan = Plan(
-        pixel_format=reference.pixel_format,
-        width=reference.width,
-        height=reference.height,
-        mask_width=size.width,
-        mask_height=size.height,
-        model=size,
-    )
-    network = SaliencyNetwork(resolve(DEFAULT_NETWORK), plan_provider("numpy"), threads=1)
-    with roi_accel.get_backend("numpy").open(plan) as session:
-        mask = quantise(network.infer(session.preprocess(reference))[: size.height, : size.width])
+    plan, mask = look_at(reference)
 
     figure, axes = plt.subplots(1, 2, figsize=(9, 2.9), layout="constrained")
     axes[0].imshow(reference.planes[0], cmap="gray", vmin=16, vmax=235)
@@ -98,17 +82,6 @@ def _save(figure: plt.Figure, axes: np.ndarray, name: str) -> None:
     for axis in axes:
         axis.axis("off")
     figure.savefig(FOLDER / name, dpi=70, metadata={"Software": None})
-
-
-def _frame(path: Path) -> Frame:
-    with open_video(path) as reader:
-        for number, frame in enumerate(reader):
-            if number == FRAME:
-                # The reader may reuse its buffers once it is closed.
-                y, u, v = (plane.copy() for plane in frame.planes)
-                return Frame((y, u, v), frame.pixel_format)
-    message = f"{path} has no frame {FRAME}"
-    raise ValueError(message)
 
 
 if __name__ == "__main__":

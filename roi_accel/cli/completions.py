@@ -5,11 +5,11 @@ Nothing is probed, for the answer must come while somebody types.
 
 from __future__ import annotations
 
-from roi_accel.backends.frame import BIT_DEPTHS, SUBSAMPLINGS, PixelFormat
 from roi_accel.dispatch import AUTO, backend_names
 from roi_accel.models import KNOWN_MODELS
 from roi_accel.parity.gate import GATE_MODES
 from roi_accel.providers import SHORT_NAMES
+from roi_accel.video.info import PIXEL_FORMATS
 
 
 def backends() -> list[str]:
@@ -29,7 +29,7 @@ def networks() -> list[str]:
 
 def pixel_formats() -> list[str]:
     """Return what ``--pix-fmt`` takes."""
-    return [PixelFormat(each, depth).name for each in SUBSAMPLINGS for depth in BIT_DEPTHS]
+    return [each.name for each in PIXEL_FORMATS]
 
 
 def providers() -> list[str]:

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import numpy as np
-
-from roi_accel.backends.arithmetic import interpolate_lines, line_terms
+from roi_accel.backends.arithmetic import on_grid
 from roi_accel.backends.tables import AxisTable, axis_table
 from roi_accel.masks.source import Mask, MaskSource
 
@@ -65,14 +63,7 @@ class CroppedSource(MaskSource):
         return tuple(self._last[id(mask)][1] for mask in masks)
 
     def _crop(self, mask: Mask) -> Mask:
-        height, width = self.size
-        wide, scratch = (np.empty((mask.shape[0], width), np.uint32) for _ in range(2))
-        terms = line_terms(mask.astype(np.uint32), 1)
-        interpolate_lines(terms, self._columns.left, self._columns.weight, 1, wide, scratch)
-        codes, scratch = (np.empty((height, width), np.uint32) for _ in range(2))
-        weight = self._rows.weight[:, None]
-        interpolate_lines(line_terms(wide, 0), self._rows.left, weight, 0, codes, scratch)
-        cropped = codes.astype(np.uint16)
+        cropped = on_grid(mask, self._rows, self._columns)
         cropped.setflags(write=False)
         return cropped
 

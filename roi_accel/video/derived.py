@@ -2,24 +2,24 @@
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from contextlib import closing
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any
 
+from roi_accel.backends.closing import Closing
 from roi_accel.errors import InputError
 from roi_accel.video.info import shown
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator
-    from types import TracebackType
 
     from roi_accel.backends.frame import Frame
     from roi_accel.video.info import VideoInfo, VideoReader
     from roi_accel.video.rectangle import Rectangle
 
 
-class DerivedReader(ABC):
+class DerivedReader(Closing):
     """A `VideoReader` whose frames are made of another reader's, which it closes.
 
     Parameters
@@ -52,17 +52,6 @@ class DerivedReader(ABC):
     def close(self) -> None:
         """End the reading; safe to call twice, and from another thread."""
         self._inner.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.close()
 
 
 class SkippingReader(DerivedReader):

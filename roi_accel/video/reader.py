@@ -2,24 +2,24 @@
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from contextlib import closing, suppress
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING
 from weakref import WeakSet
 
+from roi_accel.backends.closing import Closing
 from roi_accel.errors import InputError
 from roi_accel.video.info import VideoInfo, shown
 from roi_accel.video.planes import check_depth
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator
-    from types import TracebackType
 
     from roi_accel.backends.frame import Frame
     from roi_accel.video.source import SourceFile
 
 
-class CheckedReader(ABC):
+class CheckedReader(Closing):
     """A `VideoReader` over one file; a kind of file implements `_frames`.
 
     Every frame is checked for samples above the bit depth, and the file for change, before the
@@ -88,14 +88,3 @@ class CheckedReader(ABC):
             # the decoder from under it; it sees `_closed` at its next frame.
             with suppress(ValueError):
                 frames.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.close()

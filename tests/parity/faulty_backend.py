@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import os
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
@@ -29,6 +29,28 @@ SELF_TEST_MASK = 24
 
 REAL = "real "
 """A fault with this prefix shows on real frames only, so that the self-test cannot find it."""
+
+
+class CudaLookalike:
+    """A session of ONNX Runtime that says it runs on CUDA.
+
+    Parameters
+    ----------
+    session : InferenceSession
+        On whatever provider it is.
+    """
+
+    def __init__(self, session: Any) -> None:
+        self._session = session
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._session, name)
+
+    def get_providers(self) -> list[str]:
+        return ["CUDAExecutionProvider", "CPUExecutionProvider"]
+
+    def get_provider_graph_assignment_info(self) -> list[Any]:
+        return []
 
 
 class FaultyBackend(NumpyBackend):

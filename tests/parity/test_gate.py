@@ -15,7 +15,7 @@ import jsonschema
 import numpy as np
 import pytest
 from clips import P8, damaged, smooth_frames, write_raw
-from faulty_backend import REAL, REAL_WIDTH, InferringBackend
+from faulty_backend import REAL, REAL_WIDTH, CudaLookalike, InferringBackend
 from support import console_script
 
 import roi_accel
@@ -404,21 +404,12 @@ def test_time_in_the_gate_is_counted_once() -> None:
 # The network's map
 
 
-class ShiftedSession:
-    """A session of ONNX Runtime that says it runs on CUDA, and whose map is off in one place."""
+class ShiftedSession(CudaLookalike):
+    """One whose map is off in one place."""
 
     def __init__(self, session: Any, offset: float) -> None:
-        self._session = session
+        super().__init__(session)
         self._offset = offset
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._session, name)
-
-    def get_providers(self) -> list[str]:
-        return ["CUDAExecutionProvider", "CPUExecutionProvider"]
-
-    def get_provider_graph_assignment_info(self) -> list[Any]:
-        return []
 
     def run(self, *arguments: Any) -> list[Any]:
         (saliency,) = self._session.run(*arguments)

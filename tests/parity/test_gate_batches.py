@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 from clips import P8
-from faulty_backend import InferringBackend
+from faulty_backend import CudaLookalike, InferringBackend
 
 import roi_accel
 from roi_accel.backends.numba_backend import NumbaSession
@@ -27,8 +27,8 @@ if TYPE_CHECKING:
     from roi_accel.result import Result
 
 
-class DriftingSession:
-    """A session of ONNX Runtime that says it runs on CUDA, and errs in one map of one batch.
+class DriftingSession(CudaLookalike):
+    """One that errs in one map of one batch.
 
     Parameters
     ----------
@@ -39,19 +39,10 @@ class DriftingSession:
     """
 
     def __init__(self, session: Any, batch: int, place: int, offset: float) -> None:
-        self._session = session
+        super().__init__(session)
         self._left = batch
         self._place = place
         self._offset = offset
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._session, name)
-
-    def get_providers(self) -> list[str]:
-        return ["CUDAExecutionProvider", "CPUExecutionProvider"]
-
-    def get_provider_graph_assignment_info(self) -> list[Any]:
-        return []
 
     def run(self, outputs: list[str], inputs: dict[str, np.ndarray]) -> list[np.ndarray]:
         (saliency,) = self._session.run(outputs, inputs)
