@@ -1,0 +1,145 @@
+"""The file of finished pairs: what is a whole line there is done for good and never done again.
+
+Lines are only ever added, each with one write, so that a batch which is killed leaves whole lines
+and at most a part of one at the end. Opening the file again drops that part, and the lines of pairs
+that failed, which are tried again.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import secrets
+from typing import TYPE_CHECKING, Any, BinaryIO, Self
+
+from roi_accel.batch.records import KEY, is_failed, summary_of, to_line
+from roi_accel.errors import OutputError
+from roi_accel.files import check_output
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+    from io import FileIO
+    from pathlib import Path
+    from types import TracebackType
+
+    from roi_accel.batch.records import Summary
+
+
+class Ledger:
+    """A batch's output while it grows.
+
+    Parameters
+    ----------
+    path : Path
+        Made if it is not there. One that is there is gone on with, or replaced.
+    overwrite : bool
+        Whether to begin anew.
+    inputs : iterable of Path
+        Files that must not be written to.
+
+    Attributes
+    ----------
+    done : dict of str to Summary
+        Of the pairs that were scored before, by their identity.
+
+    Raises
+    ------
+    OutputError
+        The file cannot be written, is no output of a batch, or another batch is writing to it.
+    """
+
+    def __init__(self, path: Path, *, overwrite: bool, inputs: Iterable[Path] = ()) -> None:
+        check_output(path, overwrite=True, inputs=inputs)
+        self._path = path
+        self.done: dict[str, Summary] = {}
+        try:
+            self._file = self._opened(overwrite=overwrite)
+        except OSError as error:
+            raise self._unwritable(error) from error
+
+    def _opened(self, *, overwrite: bool) -> FileIO:
+        """Return the file, ours alone, with whole lines of scored pairs in it and nothing else."""
+        old = self._path.open("a+b")
+        temporary = self._path.with_name(f".roi-accel-{secrets.token_hex(8)}.tmp")
+        try:
+            self._lock(old)
+            with temporary.open("xb") as new:
+                for record, line in () if overwrite else self._read(old):
+                    self.done[record[KEY]["id"]] = summary_of(record)
+                    new.write(line)
+                new.flush()
+                os.fsync(new.fileno())
+            # Unbuffered: what a full disk refused must not be written again when it is closed.
+            file = temporary.open("ab", buffering=0)
+            # Ours before it has the name: nobody else can open it in between.
+            self._lock(file)
+            temporary.replace(self._path)
+        finally:
+            temporary.unlink(missing_ok=True)
+            old.close()
+        return file
+
+    def _read(self, file: BinaryIO) -> Iterator[tuple[dict[str, Any], bytes]]:
+        file.seek(0)
+        for number, line in enumerate(file, start=1):
+            if not line.endswith(b"\n"):
+                return  # Whoever wrote it did not come to its end.
+            try:
+                record = json.loads(line)
+                summary_of(record)
+            except (ValueError, LookupError, TypeError, AttributeError) as error:
+                msg = f"{self._path}: line {number} is no pair of a batch"
+                remedy = "name another output, or add --overwrite to begin anew"
+                raise OutputError(msg, remedy=remedy) from error
+            if not is_failed(record):
+                yield record, line
+
+    def _lock(self, file: BinaryIO | FileIO) -> None:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            msg = f"{self._path}: another batch is writing to it"
+            raise OutputError(msg, remedy="wait for it, or name another output") from error
+
+    def write(self, records: Iterable[Mapping[str, Any]]) -> None:
+        """Add lines, and return when they are on the disk.
+
+        Raises
+        ------
+        OutputError
+            They cannot be written. What was written of them is taken back.
+        """
+        data = memoryview(b"".join(to_line(record) for record in records))
+        try:
+            size = os.fstat(self._file.fileno()).st_size
+            try:
+                while data:
+                    data = data[self._file.write(data) :]
+                os.fsync(self._file.fileno())
+            except OSError:
+                os.ftruncate(self._file.fileno(), size)
+                raise
+        except OSError as error:
+            raise self._unwritable(error) from error
+
+    def _unwritable(self, error: OSError) -> OutputError:
+        return OutputError(
+            f"cannot write {self._path}: {error.strerror or error}",
+            remedy="what is in it is whole; make room and run the same command again",
+        )
+
+    def close(self) -> None:
+        """Let others write to the file."""
+        self._file.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
