@@ -1,0 +1,1 @@
+"""Batches: many pairs of a manifest, and what their scores say about the ladders among them."""
