@@ -10,8 +10,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from roi_accel.batch.jobs import Job
-    from roi_accel.batch.outcome import Failure
-    from roi_accel.batch.worker import Outcome, Trust
+    from roi_accel.batch.outcome import Failure, Outcome
+    from roi_accel.batch.worker import Trust
 
 
 @dataclass(frozen=True)

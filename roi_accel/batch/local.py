@@ -23,7 +23,8 @@ if TYPE_CHECKING:
 
     from roi_accel.batch.events import Event
     from roi_accel.batch.jobs import Job
-    from roi_accel.batch.worker import Outcome, Trust
+    from roi_accel.batch.outcome import Outcome
+    from roi_accel.batch.worker import Trust
 
 _CORES_PER_WORKER = 4
 """Where devices do not decide: VMAF keeps so many busy for one pair."""

@@ -1,19 +1,27 @@
-"""What became of a pair: its score, or why there is none; one line of JSON each."""
+"""What became of a pair: its score, or why there is none."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping  # noqa: TC003 - dataclasses read their annotations
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from roi_accel.unforeseen import foreseen
 
-if TYPE_CHECKING:
-    from collections.abc import Mapping
+@dataclass(frozen=True, kw_only=True)
+class Scored:
+    """A pair's score.
 
-    from roi_accel.batch.rows import BadRow, Pair
+    Attributes
+    ----------
+    result : mapping
+        As `score` writes it.
+    bitrate : float or None
+        Of the distorted video, in bits per second; None for raw video.
+    """
 
-KEY = "batch"
-"""What a line has beside the keys of a result."""
+    result: Mapping[str, Any]
+    bitrate: float | None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,3 +64,6 @@ class Failure:
             "remedy": self.remedy,
             "exit_code": self.exit_code,
         }
+
+
+Outcome = Scored | Failure

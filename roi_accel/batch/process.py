@@ -23,7 +23,8 @@ if TYPE_CHECKING:
     from multiprocessing.connection import Connection
 
     from roi_accel.batch.rows import Pair
-    from roi_accel.batch.worker import Outcome, Progress, Slot, Trust
+    from roi_accel.batch.outcome import Outcome
+    from roi_accel.batch.worker import Progress, Slot, Trust
 
 _SECONDS_TO_END = 5.0
 """What a worker may take to end its VMAF and to remove its files."""

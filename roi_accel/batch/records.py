@@ -25,7 +25,8 @@ from roi_accel.result import SCHEMA_VERSION
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from roi_accel.batch.worker import Outcome, Trust
+    from roi_accel.batch.outcome import Outcome
+    from roi_accel.batch.worker import Trust
 
 KEY = "batch"
 
@@ -85,7 +86,7 @@ def scored_record(
     whose = {"id": identity, "row": pair.row, "line": pair.line, "ladder": pair.ladder, **facts}
     if isinstance(outcome, Failure):
         return _failed(pair.reference, pair.distorted, outcome, whose)
-    return {**outcome, KEY: whose}
+    return {**outcome.result, KEY: whose}
 
 
 def bad_row_record(row: BadRow, **facts: object) -> dict[str, Any]:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Protocol
 
-from roi_accel.batch.bitrate import bitrate_of
 from roi_accel.batch.events import Finished
 from roi_accel.batch.identity import Identifier
 from roi_accel.batch.jobs import Job, Task, grouped
-from roi_accel.batch.outcome import Failure
+from roi_accel.batch.outcome import Failure, Scored
 from roi_accel.batch.records import bad_row_record, scored_record, summary_of, worker_facts
 from roi_accel.batch.rows import BadRow, Pair
 from roi_accel.errors import BackendUnavailable, RoiAccelError
@@ -148,19 +147,16 @@ class Batch:
         records = []
         for task, each in zip(event.job.tasks, event.outcomes, strict=True):
             outcome = each
-            if not isinstance(outcome, Failure):
+            if isinstance(outcome, Scored):
                 try:
                     task.contents.check()
                 except RoiAccelError as error:
                     outcome = Failure.of(error)
             facts = self._facts(worker=worker_facts(event.trust))
-            if not isinstance(outcome, Failure):
-                frames = outcome["frames"]
-                rate = outcome["provenance"]["distorted"]["frame_rate"]
-                facts["frames"] = len(frames)
-                facts["bitrate"] = bitrate_of(task.pair.distorted, frame_rate=rate)
+            if isinstance(outcome, Scored):
+                facts |= {"frames": len(outcome.result["frames"]), "bitrate": outcome.bitrate}
                 if not self.keeps_frames:
-                    outcome = {name: value for name, value in outcome.items() if name != "frames"}
+                    outcome = replace(outcome, result=_without_frames(outcome.result))
             records.append(scored_record(task.pair, outcome, identity=task.id, **facts))
         return records
 
@@ -175,3 +171,7 @@ class Batch:
         if records:
             self.sink.write(records)
             self.summaries += [summary_of(record) for record in records]
+
+
+def _without_frames(result: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in result.items() if name != "frames"}

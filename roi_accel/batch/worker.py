@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import platform
 from dataclasses import dataclass
+from fractions import Fraction
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from roi_accel.backends.frame import PixelFormat
-from roi_accel.batch.outcome import Failure
+from roi_accel.batch.bitrate import bitrate_of
+from roi_accel.batch.outcome import Failure, Scored
 from roi_accel.batch.rows import digest, options_of
 from roi_accel.dispatch import AUTO, choose_backend
 from roi_accel.errors import BackendUnavailable, ParityError
@@ -22,12 +24,12 @@ from roi_accel.pipeline import score_all
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from roi_accel.batch.outcome import Outcome
     from roi_accel.batch.rows import Pair
     from roi_accel.dispatch import Choice
     from roi_accel.result import Result
 
     Progress = Callable[[int, int | None], None]
-    Outcome = dict[str, Any] | Failure
 
 _TRIED = (PixelFormat("420", 8), PixelFormat("420", 10))
 """What nearly all video is; the gate of each pair tests the pair's own format again."""
@@ -139,11 +141,14 @@ def score_pairs(
 
     Returns
     -------
-    list of dict or Failure
-        For each pair the result as `score` writes it, or why there is none.
+    list of Scored or Failure
+        For each pair.
     """
     try:
-        return [result.to_dict() for result in _score(pairs, slot, progress)]
+        return [
+            Scored(result=result.to_dict(), bitrate=_bitrate(result))
+            for result in _score(pairs, slot, progress)
+        ]
     except Exception as error:  # noqa: BLE001 - whatever it is, the next pair is not to suffer
         if len(pairs) == 1 or isinstance(error, ParityError | BackendUnavailable):
             return [Failure.of(error)] * len(pairs)
@@ -163,6 +168,11 @@ def _score(pairs: Sequence[Pair], slot: Slot, progress: Progress | None) -> list
         options_of(keywords),
         progress=progress,
     )
+
+
+def _bitrate(result: Result) -> float | None:
+    rate = result.provenance["reference"]["frame_rate"]
+    return bitrate_of(result.distorted, frame_rate=Fraction(rate) if rate else None)
 
 
 def names_no_device(pair: Pair) -> bool:
