@@ -11,6 +11,7 @@ if TYPE_CHECKING:
 
     from roi_accel.batch.jobs import Job
     from roi_accel.batch.outcome import Failure, Outcome
+    from roi_accel.batch.records import Summary
     from roi_accel.batch.worker import Trust
 
 
@@ -77,7 +78,14 @@ class Finished:
     trust: Trust | None
 
 
-Event = Proved | Excluded | Began | Advanced | Died | Refused | Finished
+@dataclass(frozen=True)
+class Recorded:
+    """A row is done for good: its line is written."""
+
+    summary: Summary
+
+
+Event = Proved | Excluded | Began | Advanced | Died | Refused | Finished | Recorded
 
 
 class Engine(Protocol):

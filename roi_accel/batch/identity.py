@@ -6,7 +6,6 @@ does what cannot change a score: threads, and the device that a worker happens t
 
 from __future__ import annotations
 
-import os
 import threading
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -131,7 +130,7 @@ def _described(options: ScoreOptions) -> dict[str, str]:
 
 
 def _stamp(path: Path) -> Stamp:
-    status = os.stat(path)
+    status = path.stat()
     return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns
 
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping  # noqa: TC003 - dataclasses read their anno
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from roi_accel.batch.rows import digest
+from roi_accel.batch.rows import Pair, digest
 from roi_accel.errors import InputError
 
 if TYPE_CHECKING:
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from roi_accel.batch.identity import Contents
     from roi_accel.batch.outcome import Failure
-    from roi_accel.batch.rows import Pair
+    from roi_accel.batch.rows import BadRow
 
 DEFAULT_TOGETHER = 4
 """Encodes of one reference that are scored at once, at most: each is two more runs of VMAF."""
@@ -92,15 +92,21 @@ class Shard:
             raise InputError(msg, remedy="for example 0/4, 1/4, 2/4 and 3/4 on four machines")
         return cls(int(index), int(count))
 
-    def part_of(self, pairs: Sequence[Pair]) -> list[Pair]:
-        """Return this part of `pairs`: every `count`-th reference, with all its encodes.
+    def of_rows(self, rows: Sequence[Pair | BadRow]) -> list[Pair | BadRow]:
+        """Return this part of `rows`: every `count`-th reference, with all its encodes.
 
-        Only the manifest decides, so that machines which never speak to each other agree.
+        Only the manifest decides, so that machines which never speak to each other agree. Rows that
+        cannot be used belong to the first part.
         """
         places: dict[str, int] = {}
-        for pair in pairs:
-            places.setdefault(pair.reference, len(places))
-        return [pair for pair in pairs if places[pair.reference] % self.count == self.index]
+        for row in rows:
+            if isinstance(row, Pair):
+                places.setdefault(row.reference, len(places))
+        return [
+            row
+            for row in rows
+            if (places[row.reference] if isinstance(row, Pair) else 0) % self.count == self.index
+        ]
 
 
 def grouped(pairs: Sequence[Pair], *, together: int = DEFAULT_TOGETHER) -> list[list[Pair]]:

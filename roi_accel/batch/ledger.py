@@ -8,13 +8,13 @@ that failed, which are tried again.
 from __future__ import annotations
 
 import fcntl
-import json
 import os
 import secrets
 from typing import TYPE_CHECKING, Any, BinaryIO, Self
 
-from roi_accel.batch.records import KEY, is_failed, summary_of, to_line
-from roi_accel.errors import OutputError
+from roi_accel.batch.lines import Line, read_lines
+from roi_accel.batch.records import KEY, to_line
+from roi_accel.errors import InputError, OutputError
 from roi_accel.files import check_output
 
 if TYPE_CHECKING:
@@ -65,9 +65,9 @@ class Ledger:
         try:
             self._lock(old)
             with temporary.open("xb") as new:
-                for record, line in () if overwrite else self._read(old):
-                    self.done[record[KEY]["id"]] = summary_of(record)
-                    new.write(line)
+                for line in () if overwrite else self._read(old):
+                    self.done[line.record[KEY]["id"]] = line.summary
+                    new.write(line.data)
                 new.flush()
                 os.fsync(new.fileno())
             # Unbuffered: what a full disk refused must not be written again when it is closed.
@@ -80,20 +80,16 @@ class Ledger:
             old.close()
         return file
 
-    def _read(self, file: BinaryIO) -> Iterator[tuple[dict[str, Any], bytes]]:
+    def _read(self, file: BinaryIO) -> Iterator[Line]:
         file.seek(0)
-        for number, line in enumerate(file, start=1):
-            if not line.endswith(b"\n"):
-                return  # Whoever wrote it did not come to its end.
-            try:
-                record = json.loads(line)
-                summary_of(record)
-            except (ValueError, LookupError, TypeError, AttributeError) as error:
-                msg = f"{self._path}: line {number} is no pair of a batch"
-                remedy = "name another output, or add --overwrite to begin anew"
-                raise OutputError(msg, remedy=remedy) from error
-            if not is_failed(record):
-                yield record, line
+        try:
+            for line in read_lines(file, self._path):
+                # Who wrote a part of a line did not come to its end.
+                if isinstance(line, Line) and not line.summary.exit_code:
+                    yield line
+        except InputError as error:
+            remedy = "name another output, or add --overwrite to begin anew"
+            raise OutputError(error.message, remedy=remedy) from error
 
     def _lock(self, file: BinaryIO | FileIO) -> None:
         try:

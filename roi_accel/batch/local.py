@@ -335,9 +335,7 @@ class _Board:
         with self._changed:
             if self.is_closed:
                 return []
-            found = [
-                job for job in self._again if job.refused and not self._may_be_done(job)
-            ]
+            found = [job for job in self._again if job.refused and not self._may_be_done(job)]
             for job in found:
                 self._again.remove(job)
             return [(job, list(job.refused.values())[-1]) for job in found]

@@ -35,7 +35,9 @@ if TYPE_CHECKING:
 JSON_LINES = (".jsonl", ".ndjson")
 _SPECIAL = re.compile(r"\*\*/?|[*?]|\[!?[^]]+\]")
 _PLACE = re.compile(r"\{(\d+)\}")
-_REMEDY = "a manifest is a .csv, .jsonl or .ndjson file, or a quoted pattern such as 'encodes/*.mp4'"
+_REMEDY = (
+    "a manifest is a .csv, .jsonl or .ndjson file, or a quoted pattern such as 'encodes/*.mp4'"
+)
 
 
 def read_manifest(
@@ -180,7 +182,9 @@ def _row(
         if isinstance(content, RoiAccelError):
             raise content
         _check_keys(content, "")
-        given = anchored({name: value for name, value in content.items() if value is not None}, folder)
+        given = anchored(
+            {name: value for name, value in content.items() if value is not None}, folder
+        )
         reference = given.pop("reference", None)
         distorted = given.pop("distorted", None)
         named = {"reference": _as_text(reference), "distorted": _as_text(distorted)}
@@ -218,7 +222,9 @@ def _pairs(line: int, reference: str, paths: Iterable[str], options: dict[str, A
 def _path(name: str, value: object) -> str:
     if not isinstance(value, str) or not value or "\0" in value:
         msg = f"names no {name} video: {value!r}" if value else f"names no {name} video"
-        raise InputError(msg, remedy="a path, or a list of paths in JSON such as [\"a.mp4\", \"b.mp4\"]")
+        raise InputError(
+            msg, remedy='a path, or a list of paths in JSON such as ["a.mp4", "b.mp4"]'
+        )
     return value
 
 
@@ -242,7 +248,8 @@ def _from_pattern(pattern: str, template: str | None, defaults: dict[str, Any]) 
         raise InputError(
             msg, remedy="add -r ref.mp4, or -r 'refs/{1}.mp4' for what the first * matched"
         )
-    matches = sorted(glob.glob(pattern, recursive=True))
+    # Not Path.glob, which takes no absolute pattern.
+    matches = sorted(glob.glob(pattern, recursive=True))  # noqa: PTH207
     expression = re.compile(_expression(pattern), re.DOTALL)
     found: Rows = []
     for number, path in enumerate(matches, start=1):

@@ -8,6 +8,7 @@ from typing import Any
 
 from roi_accel.unforeseen import foreseen
 
+
 @dataclass(frozen=True, kw_only=True)
 class Scored:
     """A pair's score.

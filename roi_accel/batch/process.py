@@ -22,8 +22,8 @@ from roi_accel.batch.outcome import Failure
 if TYPE_CHECKING:
     from multiprocessing.connection import Connection
 
-    from roi_accel.batch.rows import Pair
     from roi_accel.batch.outcome import Outcome
+    from roi_accel.batch.rows import Pair
     from roi_accel.batch.worker import Progress, Slot, Trust
 
 _SECONDS_TO_END = 5.0

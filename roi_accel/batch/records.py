@@ -19,13 +19,13 @@ from dataclasses import asdict, dataclass, fields
 from typing import TYPE_CHECKING, Any
 
 from roi_accel.batch.outcome import Failure
-from roi_accel.batch.rows import BadRow, Pair
 from roi_accel.result import SCHEMA_VERSION
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from roi_accel.batch.outcome import Outcome
+    from roi_accel.batch.rows import BadRow, Pair
     from roi_accel.batch.worker import Trust
 
 KEY = "batch"

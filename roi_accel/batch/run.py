@@ -1,11 +1,11 @@
-"""A batch from its rows to its lines: what is done already is passed over, the rest is handed out."""
+"""A batch from its rows to its lines: what is done is passed over, the rest is handed out."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Protocol
 
-from roi_accel.batch.events import Finished
+from roi_accel.batch.events import Finished, Recorded
 from roi_accel.batch.identity import Identifier
 from roi_accel.batch.jobs import Job, Task, grouped
 from roi_accel.batch.outcome import Failure, Scored
@@ -116,7 +116,7 @@ class Batch:
         return len(self.rows) - len(self.summaries) - len(self.repeated)
 
     def _jobs(self) -> Iterator[Job]:
-        """Yield jobs of pairs that are to be scored, looking at files only when their turn comes."""
+        """Yield jobs of pairs to be scored; files are looked at only when their turn comes."""
         pairs = [row for row in self.rows if isinstance(row, Pair)]
         for group in grouped(pairs, together=self.together):
             tasks = [task for pair in group if (task := self._task(pair)) is not None]
@@ -168,9 +168,13 @@ class Batch:
         self._write(early)
 
     def _write(self, records: Sequence[dict[str, Any]]) -> None:
-        if records:
-            self.sink.write(records)
-            self.summaries += [summary_of(record) for record in records]
+        if not records:
+            return
+        self.sink.write(records)
+        for record in records:
+            self.summaries.append(summary_of(record))
+            if self.watch:
+                self.watch(Recorded(self.summaries[-1]))
 
 
 def _without_frames(result: Mapping[str, Any]) -> dict[str, Any]:

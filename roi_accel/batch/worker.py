@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import fcntl
+import os
 import platform
+from contextlib import contextmanager
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -22,7 +25,7 @@ from roi_accel.parity_run import ParityOptions
 from roi_accel.pipeline import score_all
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from roi_accel.batch.outcome import Outcome
     from roi_accel.batch.rows import Pair
@@ -125,13 +128,25 @@ def _filed(choice: Choice, folder: Path) -> Path:
     facts = digest([name, device, status.description, status.driver])[:12]
     parts = [platform.node(), name, *([device.replace(":", "-")] if device != _CPU else []), facts]
     path = folder / f"{'-'.join(parts)}.json"
-    if not path.exists():
+    with _alone_in(folder):
+        if path.exists():
+            return path
         # A backend with one device knows it without a name.
         devices = (device,) if ":" in device else ()
         record = make_record(ParityOptions(backends=(name,), devices=devices))
-        # Workers of one device may come here at once, and answer alike.
-        write_atomically(path, write_record(record).encode(), overwrite=True)
+        write_atomically(path, write_record(record).encode(), overwrite=False)
     return path
+
+
+@contextmanager
+def _alone_in(folder: Path) -> Iterator[None]:
+    """Have other workers that file a record in `folder` wait: those of one device need only one."""
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(handle)
 
 
 def score_pairs(

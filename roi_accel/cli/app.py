@@ -28,6 +28,7 @@ _SCORES, _MACHINE, _NETWORKS = "Scores", "This machine", "Networks"
 
 _COMMANDS = {
     "score": _SCORES,
+    "batch": _SCORES,
     "demo": _SCORES,
     "devices": _MACHINE,
     "bench": _MACHINE,
@@ -125,7 +126,7 @@ def main(arguments: list[str] | None = None, *, ends_process: bool = False) -> i
         _print_usage_error(error)
         return error.exit_code
     except Interrupted as interrupt:
-        print_error("interrupted; nothing was written")
+        print_error(interrupt.message)
         return interrupt.exit_code
     except Exception as error:  # noqa: BLE001 - the last line of defence
         if debug:
