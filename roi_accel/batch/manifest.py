@@ -236,7 +236,7 @@ def _check_keys(names: Iterable[str], where: str) -> None:
     known = (*OWN_KEYS, *option_names())
     for name in names:
         if name not in known:
-            error = no_such(name, known, what="key", otherwise="see docs/batch.md")
+            error: InputError = no_such(name, known, what="key", otherwise="see docs/batch.md")
             error.message = f"{where}{error.message}"
             raise error
 

@@ -48,7 +48,8 @@ def require_parquet() -> ModuleType:
     except ImportError as error:
         msg = f"--parquet needs pyarrow, which cannot be imported: {error}"
         raise InputError(msg, remedy='pip install "roi-accel[parquet]"') from error
-    return pa
+    found: ModuleType = pa
+    return found
 
 
 def to_parquet(summaries: Sequence[Summary]) -> bytes:
