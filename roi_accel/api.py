@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence  # noqa: TC003 - score reads its own annotations
+from collections.abc import Callable, Mapping, Sequence  # noqa: TC003 - score reads its own annotations
 from fractions import Fraction  # noqa: TC003 - as above
 from os import PathLike
 from pathlib import Path
@@ -212,7 +212,7 @@ def score(
     results = score_all(
         _path("reference", reference),
         [_path("distorted", path) for path in paths],
-        _options(checked),
+        options_from(checked),
         progress=progress,
     )
     return results[0] if is_single else results
@@ -227,12 +227,22 @@ def _path(name: str, value: Any) -> Path:  # noqa: ANN401 - whatever a caller ga
     return Path(value)
 
 
-def _options(keywords: dict[str, Any]) -> ScoreOptions:
-    raw = raw_geometry(
-        width=keywords.pop("width", None),
-        height=keywords.pop("height", None),
-        pix_fmt=keywords.pop("pix_fmt", None),
-    )
+def options_from(checked: Mapping[str, Any]) -> ScoreOptions:
+    """Return the options that checked keywords of `score` mean.
+
+    Parameters
+    ----------
+    checked : mapping of str to object
+        Of `ScoreKeywords`, and the command line's ``pixel_format`` and ``bitdepth``.
+
+    Raises
+    ------
+    InputError
+        One is malformed or out of range, or two contradict each other.
+    """
+    keywords = dict(checked)
+    geometry = ("width", "height", "pix_fmt", "pixel_format", "bitdepth")
+    raw = raw_geometry(**{name: keywords.pop(name, None) for name in geometry})
     if "saliency_size" in keywords:
         keywords["saliency_size"] = SaliencySize.parse(keywords["saliency_size"])
     if "saliency_batch" in keywords:

@@ -71,3 +71,9 @@ class SlowerError(RoiAccelError):
     """The benchmark found something slower than it was, beyond what was allowed (exit code 1)."""
 
     exit_code = 1
+
+
+class InternalError(RoiAccelError):
+    """A fault of this program itself (EX_SOFTWARE of sysexits.h), never of the input."""
+
+    exit_code = 70

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import gc
 import os
 import sys
@@ -17,18 +16,10 @@ from roi_accel._version import __version__
 from roi_accel.cli.console import print_error
 from roi_accel.cli.group import Group
 from roi_accel.cli.interrupt import Interrupted, interruptible
-from roi_accel.errors import BackendUnavailable, OutputError, RoiAccelError
 from roi_accel.suggest import no_such
-
-INTERNAL_ERROR = 70
-"""A fault of this program itself (EX_SOFTWARE of sysexits.h), never of the input."""
-
-_OUTPUT_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-"""What writing to a full disk raises, wherever it is written from."""
+from roi_accel.unforeseen import foreseen
 
 _NAME = "roi-accel"
-
-_LESS_MEMORY = "lower --threads, or score fewer videos or regions at once"
 
 _COMPLETE_VARIABLE = "_ROI_ACCEL_COMPLETE"
 """What the shell sets where it asks for completions; Typer's name for it."""
@@ -37,6 +28,7 @@ _SCORES, _MACHINE, _NETWORKS = "Scores", "This machine", "Networks"
 
 _COMMANDS = {
     "score": _SCORES,
+    "batch": _SCORES,
     "demo": _SCORES,
     "devices": _MACHINE,
     "bench": _MACHINE,
@@ -134,35 +126,15 @@ def main(arguments: list[str] | None = None, *, ends_process: bool = False) -> i
         _print_usage_error(error)
         return error.exit_code
     except Interrupted as interrupt:
-        print_error("interrupted; nothing was written")
+        print_error(interrupt.message)
         return interrupt.exit_code
-    except RoiAccelError as error:
-        if debug:
-            traceback.print_exc()
-        print_error(str(error))
-        return error.exit_code
     except Exception as error:  # noqa: BLE001 - the last line of defence
         if debug:
             traceback.print_exc()
-        return _print_unforeseen(error)
+        known = foreseen(error)
+        print_error(str(known))
+        return known.exit_code
     return outcome if isinstance(outcome, int) else 0
-
-
-def _print_unforeseen(error: Exception) -> int:
-    """Print one line for what no part of the program raises on purpose; return its exit code."""
-    if isinstance(error, MemoryError):
-        print_error(f"memory ran out{_told(error)}; {_LESS_MEMORY}")
-        return BackendUnavailable.exit_code
-    if isinstance(error, OSError) and error.errno in _OUTPUT_ERRORS:
-        print_error(f"the output cannot be written: {error.strerror}; write it elsewhere")
-        return OutputError.exit_code
-    print_error(f"internal error: {type(error).__name__}: {error}; run again with --debug")
-    return INTERNAL_ERROR
-
-
-def _told(error: MemoryError) -> str:
-    """Return what NumPy says of the array that found no room; Python itself says nothing."""
-    return f" ({error})" if str(error) else ""
 
 
 def _print_usage_error(error: TyperException) -> None:

@@ -22,7 +22,7 @@ from roi_accel.errors import OutputError
 from roi_accel.overview import HEADINGS, facts, score_rows
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from rich.console import RenderableType
     from rich.progress import Task
@@ -61,6 +61,12 @@ def print_warning(message: str) -> None:
 def print_note(message: str) -> None:
     """Print one line for people that is neither data nor a warning."""
     _print(one_line(message))
+
+
+def print_tables(tables: Iterable[Table]) -> None:
+    """Print tables on stderr."""
+    for table in tables:
+        _print(table)
 
 
 class _Speed(TextColumn):

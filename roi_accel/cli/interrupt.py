@@ -20,6 +20,7 @@ class Interrupted(BaseException):
     def __init__(self, number: int) -> None:
         super().__init__(number)
         self.exit_code = 128 + number
+        self.message = "interrupted; nothing was written"
 
 
 class _Handler:

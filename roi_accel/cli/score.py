@@ -19,8 +19,8 @@ from roi_accel.cli.console import (
     write_stdout,
 )
 from roi_accel.cli.interrupt import writing
+from roi_accel.cli.outputs import distinct_outputs
 from roi_accel.dispatch import AUTO, BACKENDS
-from roi_accel.errors import InputError
 from roi_accel.files import check_output, write_together
 from roi_accel.options import (
     DEFAULT_FADE,
@@ -336,7 +336,7 @@ def score(
 
         roi-accel score -r ref.yuv -d dist.yuv -w 1920 --height 1080 --pix-fmt yuv420p10le
     """
-    outputs = _outputs({"--output": output, "--csv": csv, "--html": html, "--trace": trace})
+    outputs = distinct_outputs({"--output": output, "--csv": csv, "--html": html, "--trace": trace})
     models = tuple(model or (DEFAULT_MODEL,))
     inputs = [reference, *distorted, Path(saliency_model)]
     inputs += [path for path in (mask, roi_track, calibration) if path]
@@ -431,16 +431,3 @@ class _Report:
         from roi_accel.report.page import make_page  # noqa: PLC0415 (an extra)
 
         return make_page(results, self.thumbnails)
-
-
-def _outputs(named: dict[str, Path | None]) -> list[Path]:
-    """Return the files to be written; InputError where two options name the same."""
-    first: dict[Path, str] = {}
-    for option, path in named.items():
-        if path is None:
-            continue
-        other = first.setdefault(path.resolve(), option)
-        if other != option:
-            msg = f"{other} and {option} both name {path}"
-            raise InputError(msg, remedy="give each its own file")
-    return [path for path in named.values() if path is not None]

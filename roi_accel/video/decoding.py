@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from av.container import InputContainer
+    from av.packet import Packet
     from av.video.codeccontext import VideoCodecContext
     from av.video.frame import VideoFrame
     from av.video.stream import VideoStream
@@ -181,6 +182,24 @@ def decode(
             msg = f"{shown(path)}: only {tally.frames} of {tally.packets} frames can be decoded"
             raise InputError(msg, remedy=_AGAIN)
         _check_reaches_end(container, stream, path, tally)
+
+
+def demuxed(container: InputContainer, stream: VideoStream, path: Path) -> Iterator[Packet[VideoStream]]:
+    """Give the packets of a stream that `opened` gave, in the file's order; nothing is decoded.
+
+    Raises
+    ------
+    InputError
+        At a packet that is incomplete, or where the container is damaged.
+    """
+    tally = _Tally()
+    with _translated(path, tally):
+        for packet in container.demux(stream):
+            if packet.is_corrupt:
+                raise _damaged(path, tally.frames, "a packet is incomplete")
+            if packet.size:  # FFmpeg ends with an empty one
+                yield packet
+                tally.frames += 1
 
 
 def _prepare(context: VideoCodecContext, threads: int) -> bool:

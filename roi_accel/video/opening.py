@@ -79,7 +79,7 @@ def open_video(
     elif suffix == ".y4m":
         msg = f"{shown(source.path)}: is named Y4M but begins with {head[:10]!r}, not {MAGIC!r}"
         raise InputError(msg, remedy="write it again, or name it after what it is")
-    elif _is_container(head, suffix, raw):
+    elif is_container(head, suffix, may_be_other=raw is None):
         known = suffix if suffix in CONTAINER_SUFFIXES else ""
         reader = open_container(source, known, threads)
     elif raw is None:
@@ -93,11 +93,22 @@ def open_video(
     return reader
 
 
-def _is_container(head: bytes, suffix: str, raw: RawGeometry | None) -> bool:
+def is_container(head: bytes, suffix: str, *, may_be_other: bool = False) -> bool:
+    """Return whether a file is one for FFmpeg to open, and not planar video.
+
+    Parameters
+    ----------
+    head : bytes
+        Its first bytes, which are not those of Y4M.
+    suffix : str
+        Of its name, in lower case.
+    may_be_other : bool
+        The answer where neither tells: an unknown name with geometry is raw unless its content says
+        otherwise. The geometry may be meant for the other file of the pair, and an MP4 read as raw
+        would score as noise.
+    """
     if suffix in RAW_SUFFIXES:
         return False
     if suffix in CONTAINER_SUFFIXES:
         return True
-    # An unknown name with geometry is raw, unless its content says otherwise: the geometry may be
-    # meant for the other file of the pair, and an MP4 read as raw would score as noise.
-    return raw is None or any(head.startswith(mark, at) for at, mark in _SIGNATURES)
+    return may_be_other or any(head.startswith(mark, at) for at, mark in _SIGNATURES)

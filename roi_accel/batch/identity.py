@@ -1,0 +1,139 @@
+"""What makes two pairs the same work: equal contents, equal options, one version of roi-accel.
+
+A pair's identity is what a restarted batch goes by. Names and times of files do not enter it, nor
+does what cannot change a score: threads, and the device that a worker happens to have.
+"""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from roi_accel._version import __version__
+from roi_accel.batch.rows import digest, options_of
+from roi_accel.errors import InputError
+from roi_accel.files import sha256_of
+from roi_accel.models import resolve
+from roi_accel.vmaf import parse_models
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from roi_accel.batch.rows import Pair
+    from roi_accel.options import ScoreOptions
+
+_WITHOUT_EFFECT = ("threads", "saliency_batch", "dump")
+_FILES = ("mask", "roi_track", "calibration")
+
+Stamp = tuple[int, int, int, int]
+"""Device, inode, size and time of change: what tells whether a file is still the one it was."""
+
+
+@dataclass(frozen=True)
+class Contents:
+    """What files held when they were looked at.
+
+    Attributes
+    ----------
+    stamps : tuple of (str, Stamp)
+    """
+
+    stamps: tuple[tuple[str, Stamp], ...]
+
+    def check(self) -> None:
+        """Raise InputError where one of the files is no longer what it was."""
+        for path, stamp in self.stamps:
+            try:
+                same = _stamp(Path(path)) == stamp
+            except OSError:
+                same = False
+            if not same:
+                msg = f"{path}: changed while it was being scored"
+                raise InputError(msg, remedy="run the batch again once nothing writes to it")
+
+
+class Identifier:
+    """Knows pairs by their contents, and reads each file once; used by several threads."""
+
+    def __init__(self) -> None:
+        self._known: dict[tuple[str, Stamp], str] = {}
+        self._lock = threading.Lock()
+
+    def identify(self, pair: Pair) -> tuple[str, Contents]:
+        """Return the pair's identity, 64 hexadecimal digits, and what its files held.
+
+        Raises
+        ------
+        InputError
+            A file cannot be read.
+        ModelError
+            The network cannot be had.
+        """
+        options = options_of(pair.keywords)
+        paths = [pair.reference, pair.distorted]
+        paths += [str(getattr(options, name)) for name in _FILES if getattr(options, name)]
+        paths += [str(model.path) for model in parse_models(options.model) if model.path]
+        stamps = [(path, self._stamped(path)) for path in paths]
+        content = {
+            "version": __version__,
+            "files": [self._sha256(path, stamp) for path, stamp in stamps],
+            "network": _network(options),
+            "options": _described(options),
+        }
+        return digest(content), Contents(tuple(stamps))
+
+    def _stamped(self, path: str) -> Stamp:
+        try:
+            return _stamp(Path(path))
+        except (OSError, ValueError) as error:
+            raise _unreadable(path, error) from error
+
+    def _sha256(self, path: str, stamp: Stamp) -> str:
+        with self._lock:
+            known = self._known.get((path, stamp))
+        if known is None:
+            if not Path(path).is_file():
+                msg = f"{path}: is no regular file"
+                raise InputError(msg, remedy="a batch reads files, which it can read twice")
+            try:
+                known = sha256_of(Path(path))
+            except OSError as error:
+                raise _unreadable(path, error) from error
+            with self._lock:
+                self._known[path, stamp] = known
+        return known
+
+
+def _network(options: ScoreOptions) -> str | None:
+    """Return the SHA-256 of the network that finds the masks, None where something else does."""
+    others: Sequence[object] = (options.mask, options.roi, options.roi_track)
+    if any(others) or options.synthetic_mask is not None:
+        return None
+    return resolve(options.saliency_model).sha256
+
+
+def _described(options: ScoreOptions) -> dict[str, str]:
+    """Return the options as text; files are known by their contents, and a network by its own."""
+    left_out = (*_WITHOUT_EFFECT, *_FILES, "saliency_model")
+    described = {
+        each.name: repr(getattr(options, each.name))
+        for each in fields(options)
+        if each.name not in left_out
+    }
+    for name in _FILES:
+        described[name] = repr(getattr(options, name) is not None)
+    models = parse_models(options.model)
+    described["model"] = repr([(each.name, each.version, each.options) for each in models])
+    return described
+
+
+def _stamp(path: Path) -> Stamp:
+    status = path.stat()
+    return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns
+
+
+def _unreadable(path: str, error: OSError | ValueError) -> InputError:
+    reason = error.strerror if isinstance(error, OSError) else None
+    return InputError(f"{path}: cannot be read: {reason or error}", remedy="check the path")

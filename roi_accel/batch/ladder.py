@@ -1,0 +1,334 @@
+"""Ladders: several encodes of one reference, read from a batch's results, and which are worth it.
+
+An encode is worth its bits where no other, and no mixture of two others, looks as good for fewer:
+where it lies on the convex hull of score over bitrate.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from roi_accel.errors import InputError
+from roi_accel.video.info import shown
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+    from pathlib import Path
+
+METRICS = ("vmaf_full", "vmaf_masked", "vmaf_roi")
+
+UNNAMED = "encodes"
+"""The ladder of encodes for which the manifest names none."""
+
+_REMEDY = "name the file that 'roi-accel batch -o' wrote"
+_CUT_OFF = "the batch that writes it was cut off there; run it again to the end"
+_SHOWN = 40
+"""Characters of a wrong value that an error shows."""
+
+_LONG = 20
+"""Digits from which on a whole number may not fit a float."""
+
+_SETTINGS = ("model", "saliency_model", "weight")
+_PARAMETERS = ("threshold", "fade", "subsample")
+
+
+@dataclass(frozen=True)
+class Encode:
+    """One finished pair.
+
+    Attributes
+    ----------
+    line : int
+        Of the manifest.
+    distorted : str
+        The file, as the manifest named it.
+    bitrate : float or None
+        Of its video, in bits per second; None for raw video.
+    scores : mapping of str to float
+        By `METRICS`.
+    settings : mapping of str to object
+        What else decides the scores, and must be equal where they are compared.
+    """
+
+    line: int
+    distorted: str
+    bitrate: float | None
+    scores: Mapping[str, float]
+    settings: Mapping[str, object] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Ladder:
+    """Encodes of one reference that belong together: one codec, one preset.
+
+    Attributes
+    ----------
+    name : str
+    encodes : tuple of Encode
+        By bitrate; those without one come last.
+    """
+
+    name: str
+    encodes: tuple[Encode, ...]
+
+    @property
+    def rated(self) -> tuple[Encode, ...]:
+        """Those with a bitrate, in its order."""
+        return tuple(each for each in self.encodes if each.bitrate is not None)
+
+
+@dataclass(frozen=True)
+class ReferenceLadders:
+    """All ladders of one reference.
+
+    Attributes
+    ----------
+    reference : str
+    ladders : tuple of Ladder
+        In the manifest's order.
+    """
+
+    reference: str
+    ladders: tuple[Ladder, ...]
+
+    @property
+    def encodes(self) -> tuple[Encode, ...]:
+        """Those of all ladders, ladder by ladder."""
+        return tuple(each for ladder in self.ladders for each in ladder.encodes)
+
+
+@dataclass(frozen=True)
+class Failure:
+    """One pair that has no scores.
+
+    Attributes
+    ----------
+    line : int
+        Of the manifest.
+    reference, distorted : str
+    reason : str
+    """
+
+    line: int
+    reference: str
+    distorted: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class Results:
+    """What a batch has found, by reference and ladder.
+
+    Attributes
+    ----------
+    references : tuple of ReferenceLadders
+        In the manifest's order.
+    failures : tuple of Failure
+    warnings : tuple of str
+        What the reader should know, one line each.
+    """
+
+    references: tuple[ReferenceLadders, ...]
+    failures: tuple[Failure, ...]
+    warnings: tuple[str, ...]
+
+
+def hull(points: Sequence[tuple[float, float]]) -> list[int]:
+    """Return the positions of the points on the rising upper convex hull, in order of bitrate.
+
+    Parameters
+    ----------
+    points : sequence of (float, float)
+        Bitrate and score. The bitrate is taken as it is, not its logarithm: then the hull has
+        exactly those encodes that are the best choice at some price of a bit.
+
+    Returns
+    -------
+    list of int
+        From the lowest bitrate to the highest score, scores rising strictly. Of equal points only
+        the first is among them.
+
+    Notes
+    -----
+    The upper half of Andrew's monotone chain, "Another efficient algorithm for convex hulls in two
+    dimensions", Information Processing Letters 9 (1979).
+    """
+    chain: list[int] = []
+    for each in sorted(range(len(points)), key=lambda at: (points[at][0], -points[at][1])):
+        if chain and points[each][1] <= points[chain[-1]][1]:
+            continue  # It costs as much or more, and looks no better.
+        while len(chain) > 1 and _is_below(points[chain[-1]], points[chain[-2]], points[each]):
+            chain.pop()
+        chain.append(each)
+    return chain
+
+
+def _is_below(
+    point: tuple[float, float], left: tuple[float, float], right: tuple[float, float]
+) -> bool:
+    """Return whether a point lies below the line from `left` to `right`."""
+    rise = (right[1] - left[1]) * (point[0] - left[0])
+    return (point[1] - left[1]) * (right[0] - left[0]) < rise
+
+
+def on_hull(encodes: Sequence[Encode], metric: str) -> frozenset[int]:
+    """Return the manifest lines of the encodes on the hull of `metric` over bitrate.
+
+    Encodes that are equal in both are on it together; those without a bitrate never are.
+    """
+    rated = [each for each in encodes if each.bitrate is not None]
+    points = [(each.bitrate or 0.0, each.scores[metric]) for each in rated]
+    corners = {points[at] for at in hull(points)}
+    return frozenset(
+        each.line for each, point in zip(rated, points, strict=True) if point in corners
+    )
+
+
+def read_results(path: Path) -> Results:
+    """Return the ladders among the results of a batch.
+
+    Parameters
+    ----------
+    path : Path
+        One JSON object a line, as ``roi-accel batch`` writes them. Of lines with one id, as a pair
+        has that failed and was run again, the last counts.
+
+    Raises
+    ------
+    InputError
+        The file is missing, a line is no result, or no pair of it has scores.
+    """
+    found: dict[str, tuple[str, str, Encode] | Failure] = {}
+    for number, record in _records(path):
+        key, entry = _entry(record, f"{shown(path)} line {number}")
+        found[key] = entry
+    entries = sorted(found.values(), key=_line)
+    failures = tuple(each for each in entries if isinstance(each, Failure))
+    scored = [each for each in entries if not isinstance(each, Failure)]
+    if not scored:
+        what = f"all {len(failures)} pairs failed" if failures else "it is empty"
+        msg = f"{shown(path)}: has no scores: {what}"
+        raise InputError(msg, remedy=failures[0].reason if failures else _REMEDY)
+    grouped: dict[str, dict[str, list[Encode]]] = {}
+    for reference, name, encode in scored:
+        grouped.setdefault(reference, {}).setdefault(name, []).append(encode)
+    references = tuple(
+        ReferenceLadders(
+            reference, tuple(Ladder(name, _by_bitrate(each)) for name, each in ladders.items())
+        )
+        for reference, ladders in grouped.items()
+    )
+    return Results(references, failures, tuple(_warnings(references, failures)))
+
+
+def _line(entry: tuple[str, str, Encode] | Failure) -> int:
+    return entry.line if isinstance(entry, Failure) else entry[2].line
+
+
+def _by_bitrate(encodes: Sequence[Encode]) -> tuple[Encode, ...]:
+    return tuple(
+        sorted(encodes, key=lambda each: math.inf if each.bitrate is None else each.bitrate)
+    )
+
+
+def _records(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
+    """Yield each line's number and content; a line is forgotten before the next, frames and all."""
+    try:
+        with path.open("rb") as file:
+            for number, line in enumerate(file, 1):
+                if line.strip():
+                    yield number, _parsed(line, f"{shown(path)} line {number}")
+    except OSError as error:
+        msg = f"{shown(path)}: cannot be read: {error.strerror or error}"
+        raise InputError(msg, remedy=_REMEDY) from error
+
+
+def _parsed(line: bytes, where: str) -> dict[str, Any]:
+    try:
+        content = json.loads(line, parse_constant=_refuse_constant, parse_int=_integer)
+    except (ValueError, RecursionError) as error:
+        msg = f"{where}: is not strict JSON ({error})"
+        # Every whole line ends in a newline.
+        raise InputError(msg, remedy=_REMEDY if line.endswith(b"\n") else _CUT_OFF) from error
+    if not isinstance(content, dict):
+        msg = f"{where}: is {json.dumps(content)[:_SHOWN]}; an object was expected"
+        raise InputError(msg, remedy=_REMEDY)
+    return content
+
+
+def _integer(text: str) -> int | float:
+    """Return a whole number, as a float where it is too large to be any count or score."""
+    return int(text) if len(text) < _LONG else float(text)
+
+
+def _refuse_constant(name: str) -> NoReturn:
+    msg = f"{name} is no number"
+    raise ValueError(msg)
+
+
+def _entry(record: Mapping[str, Any], where: str) -> tuple[str, tuple[str, str, Encode] | Failure]:
+    """Return a record's id, and what it says: reference, ladder and encode, or a failure."""
+    batch = _value(record, "batch", dict, where)
+    key, line = _value(batch, "id", str, where), _value(batch, "line", int, where)
+    reference = _value(record, "reference", str, where)
+    distorted = _value(record, "distorted", str, where)
+    if "error" in record:
+        error = record["error"]
+        reason = error.get("message") if isinstance(error, dict) else error
+        return key, Failure(line, reference, distorted, str(reason))
+    scores = {metric: float(_value(record, metric, (int, float), where)) for metric in METRICS}
+    bitrate = batch.get("bitrate")
+    if bitrate is not None and not (_is_number(bitrate) and bitrate > 0):
+        found = json.dumps(bitrate)[:_SHOWN]
+        msg = f"{where}: has the bitrate {found}; a number above 0 or null was expected"
+        raise InputError(msg, remedy=_REMEDY)
+    name = UNNAMED if batch.get("ladder") is None else _value(batch, "ladder", str, where)
+    encode = Encode(line, distorted, bitrate, scores, _settings(record))
+    return key, (reference, name, encode)
+
+
+def _value(content: Mapping[str, Any], key: str, kind: Any, where: str) -> Any:  # noqa: ANN401 - JSON
+    value = content.get(key)
+    if not isinstance(value, kind) or isinstance(value, bool):
+        found = "has no" if key not in content else f"has {json.dumps(value)[:_SHOWN]} as"
+        msg = f"{where}: {found} {key}; a result of a batch was expected"
+        raise InputError(msg, remedy=_REMEDY)
+    if isinstance(value, float) and not math.isfinite(value):
+        msg = f"{where}: has {value} as {key}; a number was expected"
+        raise InputError(msg, remedy=_REMEDY)
+    return value
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+
+
+def _settings(record: Mapping[str, Any]) -> dict[str, object]:
+    provenance = record.get("provenance")
+    parameters = provenance.get("parameters") if isinstance(provenance, dict) else None
+    parameters = parameters if isinstance(parameters, dict) else {}
+    return {name: record.get(name) for name in _SETTINGS} | {
+        name: parameters.get(name) for name in _PARAMETERS
+    }
+
+
+def _warnings(references: Sequence[ReferenceLadders], failures: Sequence[Failure]) -> Iterator[str]:
+    for each in failures:
+        yield f"line {each.line} of the manifest failed and is left out: {each.reason}"
+    for group in references:
+        unrated = [each for each in group.encodes if each.bitrate is None]
+        if unrated:
+            yield (
+                f"{group.reference}: {len(unrated)} of {len(group.encodes)} encodes have no "
+                f"bitrate, as raw video has none ({unrated[0].distorted}); they are on no curve"
+            )
+        for name in (*_SETTINGS, *_PARAMETERS):
+            values = {str(each.settings.get(name)) for each in group.encodes}
+            if len(values) > 1:
+                yield (
+                    f"{group.reference}: scores with {name} {' and '.join(sorted(values))} are "
+                    "not comparable; give every encode of a reference the same"
+                )

@@ -1,0 +1,70 @@
+"""What became of a pair: its score, or why there is none."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping  # noqa: TC003 - dataclasses read their annotations
+from dataclasses import dataclass
+from typing import Any
+
+from roi_accel.unforeseen import foreseen
+
+
+@dataclass(frozen=True, kw_only=True)
+class Scored:
+    """A pair's score.
+
+    Attributes
+    ----------
+    result : mapping
+        As `score` writes it.
+    bitrate : float or None
+        Of the distorted video, in bits per second; None for raw video.
+    """
+
+    result: Mapping[str, Any]
+    bitrate: float | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Failure:
+    """Why a pair has no score.
+
+    Attributes
+    ----------
+    kind : str
+        The error's class.
+    message, remedy : str
+    exit_code : int
+        What `score` would have ended with.
+    """
+
+    kind: str
+    message: str
+    remedy: str
+    exit_code: int
+
+    @classmethod
+    def of(cls, error: Exception) -> Failure:
+        """Return the failure that `error` is; what nobody raised on purpose is a fault of ours."""
+        known = foreseen(error)
+        return cls(
+            kind=type(known).__name__,
+            message=known.message,
+            remedy=known.remedy,
+            exit_code=known.exit_code,
+        )
+
+    def __str__(self) -> str:
+        return f"{self.message}; {self.remedy}" if self.remedy else self.message
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the failure as a line has it."""
+        return {
+            "kind": self.kind,
+            "message": self.message,
+            "remedy": self.remedy,
+            "exit_code": self.exit_code,
+        }
+
+
+Outcome = Scored | Failure

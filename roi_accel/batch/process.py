@@ -1,0 +1,222 @@
+"""A worker in a process of its own, which may die without taking anything with it.
+
+The parent asks over a pipe and learns of a death at once. A worker whose parent dies ends too, and
+so do the VMAF processes of a worker that dies: nobody feeds their pipes any more.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import shutil
+import signal
+import tempfile
+import threading
+import time
+from multiprocessing.connection import wait
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from roi_accel.batch.outcome import Failure
+
+if TYPE_CHECKING:
+    from multiprocessing.connection import Connection
+
+    from roi_accel.batch.outcome import Outcome
+    from roi_accel.batch.rows import Pair
+    from roi_accel.batch.worker import Progress, Slot, Trust
+
+_SECONDS_TO_END = 5.0
+"""What a worker may take to end its VMAF and to remove its files."""
+
+_SECONDS_BETWEEN = 0.2
+"""Between two messages of how far a pair has come: people see no more."""
+
+_PREFIX = "roi-accel-worker-"
+
+_CONTEXT = multiprocessing.get_context("spawn")
+"""Not fork: ONNX Runtime, OpenCL and CUDA do not outlive one."""
+
+
+class WorkerDied(Exception):  # noqa: N818 - no error to those who catch it
+    """A worker's process ended before it answered.
+
+    Attributes
+    ----------
+    exit_code : int or None
+        As multiprocessing has it: minus the number of the signal that ended it.
+    """
+
+    def __init__(self, exit_code: int | None) -> None:
+        super().__init__(exit_code)
+        self.exit_code = exit_code
+
+    def __str__(self) -> str:
+        if self.exit_code is not None and self.exit_code < 0:
+            return f"was ended by {signal.Signals(-self.exit_code).name}"
+        return f"ended with exit code {self.exit_code}"
+
+
+class Refused(Exception):  # noqa: N818 - as above
+    """A worker's device cannot be trusted.
+
+    Attributes
+    ----------
+    failure : Failure
+    """
+
+    def __init__(self, failure: Failure) -> None:
+        super().__init__(str(failure))
+        self.failure = failure
+
+
+class WorkerProcess:
+    """One process, started by making this, and what to ask it.
+
+    Parameters
+    ----------
+    slot : Slot
+    records : Path or None
+        As for `roi_accel.batch.worker.prove`.
+    """
+
+    def __init__(self, slot: Slot, records: Path | None) -> None:
+        self._connection, theirs = _CONTEXT.Pipe()
+        self._process = _CONTEXT.Process(
+            target=_serve, args=(theirs, slot, records), name=f"worker {slot.number}", daemon=True
+        )
+        # Ctrl-C reaches every process of a terminal, but the parent decides what it means; the
+        # process inherits that it is deaf to it, from its very beginning.
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGINT, signal.SIGHUP))
+        try:
+            self._process.start()
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        theirs.close()
+
+    @property
+    def pid(self) -> int:
+        """The process's number."""
+        return self._process.pid or 0
+
+    def prove(self) -> Trust:
+        """Wait until the worker has proved its device.
+
+        Raises
+        ------
+        Refused
+            The device cannot be trusted.
+        WorkerDied
+        """
+        answer: Trust | Failure = self._answer(None)
+        if isinstance(answer, Failure):
+            raise Refused(answer)
+        return answer
+
+    def score(self, pairs: tuple[Pair, ...], progress: Progress) -> list[Outcome]:
+        """Return what became of `pairs`.
+
+        Raises
+        ------
+        WorkerDied
+        """
+        try:
+            self._connection.send(pairs)
+        except OSError as error:
+            raise self._death() from error
+        answer: list[Outcome] = self._answer(progress)
+        return answer
+
+    def _answer(self, progress: Progress | None) -> Any:  # noqa: ANN401 - what was asked for
+        while True:
+            # The pipe first: an answer that a dying worker sent is an answer.
+            ready = wait([self._connection, self._process.sentinel])
+            if self._connection not in ready:
+                raise self._death()
+            try:
+                kind, content = self._connection.recv()
+            except (EOFError, OSError) as error:
+                raise self._death() from error
+            if kind == "answer":
+                return content
+            if progress:
+                progress(*content)
+
+    def _death(self) -> WorkerDied:
+        self._process.join(_SECONDS_TO_END)
+        code = self._process.exitcode
+        self.close()
+        return WorkerDied(code)
+
+    def ask_to_end(self) -> None:
+        """Have the process end what it does; it does so by itself, `close` waits for it."""
+        self._process.terminate()
+
+    def close(self) -> None:
+        """End the process and remove what it left; safe to call twice."""
+        self._connection.close()
+        self._process.join(0)
+        if self._process.is_alive():
+            self._process.terminate()
+            self._process.join(_SECONDS_TO_END)
+        if self._process.is_alive():
+            self._process.kill()
+            self._process.join()
+        shutil.rmtree(_folder(self.pid), ignore_errors=True)
+
+
+def _folder(pid: int) -> Path:
+    return Path(tempfile.gettempdir()) / f"{_PREFIX}{pid}"
+
+
+def _serve(connection: Connection, slot: Slot, records: Path | None) -> None:
+    """Be the worker: prove the device, then answer until the parent has no more to ask."""
+    signal.signal(signal.SIGTERM, _unwind)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    folder = _folder(os.getpid())
+    shutil.rmtree(folder, ignore_errors=True)  # of a process of this number, long ago
+    folder.mkdir(mode=0o700)
+    tempfile.tempdir = str(folder)
+    try:
+        _answer_all(connection, slot, records)
+    except (EOFError, BrokenPipeError, ConnectionResetError):
+        pass  # The parent needs no more, or is gone.
+    finally:
+        tempfile.tempdir = None
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _answer_all(connection: Connection, slot: Slot, records: Path | None) -> None:
+    from roi_accel.batch.worker import prove, score_pairs  # noqa: PLC0415 - takes a second
+
+    try:
+        connection.send(("answer", prove(slot, records=records)))
+    except Exception as error:  # noqa: BLE001 - whatever it is, the device is not to be trusted
+        connection.send(("answer", Failure.of(error)))
+        return
+    last = 0.0
+
+    def progress(done: int, total: int | None) -> None:
+        nonlocal last
+        now = time.monotonic()
+        if now - last >= _SECONDS_BETWEEN:
+            last = now
+            connection.send(("progress", (done, total)))
+
+    while True:
+        pairs = connection.recv()
+        connection.send(("answer", score_pairs(pairs, slot, progress=progress)))
+
+
+def _unwind(_number: int, _frame: object) -> None:
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    raise SystemExit(128 + signal.SIGTERM)
+
+
+def _end_with_parent() -> None:
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        wait([parent.sentinel])
+        os.kill(os.getpid(), signal.SIGTERM)
+        time.sleep(_SECONDS_TO_END)
+        os._exit(1)

@@ -1,0 +1,191 @@
+"""A row of a manifest: what it may say, and what becomes of it on the way to a score."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Mapping  # noqa: TC003 - dataclasses read their annotations
+from dataclasses import dataclass
+from os import PathLike
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, get_args, get_type_hints
+
+from roi_accel.api import ScoreKeywords, options_from
+from roi_accel.errors import InputError, RoiAccelError
+from roi_accel.keywords import check_keywords
+from roi_accel.models import KNOWN_MODELS
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from roi_accel.options import ScoreOptions
+
+OWN_KEYS = ("reference", "distorted", "ladder")
+"""What a row says besides options of `score`: `ladder` names the set of encodes it belongs to."""
+
+_NOT_IN_ROWS = ("progress",)
+_PATHS = ("mask", "roi_track", "calibration", "dump")
+_COLON = re.compile(r"(?<!\\):")
+_WHERE = "see the manifest's keys in docs/batch.md"
+
+
+class RowKeywords(ScoreKeywords, total=False):
+    """Options that a row may have: those of `score`, raw geometry in its long form too."""
+
+    pixel_format: str | int
+    bitdepth: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pair:
+    """One distorted video and its reference, as a row asks for them.
+
+    Attributes
+    ----------
+    line : int
+        Where the row begins in the manifest, from 1; of a pattern, the place of the match.
+    reference, distorted : str
+        Paths, relative to the working directory or absolute; or URLs.
+    ladder : str or None
+        The set of encodes that this one belongs to.
+    row : str
+        What the row itself asks for, without defaults, as 64 hexadecimal digits: rows that say the
+        same have the same.
+    keywords : mapping of str to object
+        Options, checked one by one, by their names in `RowKeywords`; plain JSON.
+    """
+
+    line: int
+    reference: str
+    distorted: str
+    ladder: str | None
+    row: str
+    keywords: Mapping[str, Any]
+
+
+@dataclass(frozen=True, kw_only=True)
+class BadRow:
+    """A row that cannot be scored, which fails alone.
+
+    Attributes
+    ----------
+    line : int
+    reference, distorted : str or None
+        As far as they could be read.
+    error : RoiAccelError
+        Says what is wrong with it.
+    """
+
+    line: int
+    reference: str | None
+    distorted: str | None
+    error: RoiAccelError
+
+
+def digest(content: object) -> str:
+    """Return the SHA-256 of JSON `content` in its one canonical form, as hexadecimal digits."""
+    text = json.dumps(content, sort_keys=True, separators=(",", ":"), allow_nan=False)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def options_of(keywords: Mapping[str, Any]) -> ScoreOptions:
+    """Return a row's options as `score` takes them.
+
+    Raises
+    ------
+    InputError
+        There is no such option, or a value is of the wrong type or out of range.
+    """
+    for name in _NOT_IN_ROWS:
+        if name in keywords:
+            msg = f"{name} is no option of a row"
+            raise InputError(msg, remedy=_WHERE)
+    checked = check_keywords(keywords, RowKeywords, function="roi_accel.score")
+    if "pixel_format" in checked:
+        checked["pixel_format"] = str(checked["pixel_format"])
+    return options_from(checked)
+
+
+def option_names() -> tuple[str, ...]:
+    """Return the names of all options that a row may have."""
+    return tuple(name for name in get_type_hints(RowKeywords) if name not in _NOT_IN_ROWS)
+
+
+def from_text(name: str, text: str) -> object:
+    """Return what a CSV cell means for option `name`: a list in JSON, a number, or the text itself.
+
+    What does not read as the option's type stays text, so that checking it says what is wrong.
+    """
+    hint = get_type_hints(RowKeywords).get(name)
+    if text.startswith("["):
+        try:
+            found: object = json.loads(text)
+        except ValueError:
+            return text
+        return found
+    kinds = get_args(hint) or (hint,)
+    if str in kinds:
+        return text
+    readers: dict[object, Callable[[str], object]] = {bool: _boolean, int: int, float: float}
+    for kind, read in readers.items():
+        if kind in kinds:
+            try:
+                return read(text)
+            except ValueError:
+                return text
+    return text
+
+
+def _boolean(text: str) -> bool:
+    words = {"true": True, "false": False}
+    if text.lower() not in words:
+        raise ValueError(text)
+    return words[text.lower()]
+
+
+def anchored(keywords: Mapping[str, Any], folder: Path) -> dict[str, Any]:
+    """Return `keywords` with relative paths in them taken from `folder`."""
+    found = dict(keywords)
+    for name in _PATHS:
+        if isinstance(found.get(name), str | PathLike):
+            found[name] = at(found[name], folder)
+    network = found.get("saliency_model")
+    names = {model.name for model in KNOWN_MODELS}
+    if isinstance(network, str) and network not in names and _is_file_name(network):
+        found["saliency_model"] = at(network, folder)
+    vmaf = found.get("vmaf")
+    if isinstance(vmaf, str) and "/" in vmaf:
+        found["vmaf"] = at(vmaf, folder)
+    models = found.get("model")
+    if isinstance(models, str):
+        found["model"] = _model_at(models, folder)
+    elif isinstance(models, list):
+        found["model"] = [_model_at(each, folder) for each in models]
+    return found
+
+
+def _is_file_name(network: str) -> bool:
+    return "/" in network or network.endswith(".onnx")
+
+
+def _model_at(model: object, folder: Path) -> object:
+    prefix = "path="
+    if isinstance(model, str) and model.startswith(prefix):
+        path, *options = _COLON.split(model[len(prefix) :], maxsplit=1)
+        # libvmaf's syntax: a colon that belongs to the path has a backslash before it.
+        base = Path(str(folder).replace(":", "\\:"))
+        return ":".join([f"{prefix}{at(path, base)}", *options])
+    return model
+
+
+def at(path: str | PathLike[str], folder: Path) -> str:
+    """Return `path` as seen from `folder`; a URL as it is."""
+    text = str(path)
+    return text if is_url(text) else str(folder / text)
+
+
+def is_url(text: str) -> bool:
+    """Return whether `text` names an object of a store rather than a file."""
+    scheme, mark, _ = text.partition("://")
+    return bool(mark) and scheme.isalnum()

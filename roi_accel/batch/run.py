@@ -1,0 +1,213 @@
+"""A batch from its rows to its lines: what is done is passed over, the rest is handed out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any, Protocol
+
+from roi_accel.batch.events import Finished, Recorded
+from roi_accel.batch.identity import Identifier
+from roi_accel.batch.jobs import Job, Task, grouped
+from roi_accel.batch.outcome import Failure, Scored
+from roi_accel.batch.records import (
+    bad_row_record,
+    copied_record,
+    scored_record,
+    summary_of,
+    worker_facts,
+)
+from roi_accel.batch.rows import BadRow, Pair
+from roi_accel.errors import BackendUnavailable, RoiAccelError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+
+    from roi_accel.batch.events import Engine, Event
+    from roi_accel.batch.jobs import Shard
+    from roi_accel.batch.records import Summary
+
+
+class Sink(Protocol):
+    """Where lines go."""
+
+    def write(self, records: Iterable[Mapping[str, Any]]) -> None:
+        """Add lines for good."""
+
+    def record(self, identity: str) -> dict[str, Any] | None:
+        """Return a line with this pair's scores; None where there is none."""
+
+
+@dataclass
+class Batch:
+    """One run of a batch.
+
+    Parameters
+    ----------
+    rows : sequence of Pair or BadRow
+        Those of this shard.
+    engine : Engine
+    sink : Sink
+    done : mapping of (str, str) to Summary
+        Rows that an earlier run scored, by their pair's identity and what they asked for.
+    together : int
+        Pairs of one reference that are scored at once, at most.
+    shard : Shard, optional
+    keeps_frames : bool
+        Whether lines have the scores of every frame.
+    watch : callable, optional
+        Told every event, after what it brought is written.
+
+    Attributes
+    ----------
+    summaries : list of Summary
+        Of every row that is done, in the order in which they were.
+    passed_over : int
+        Pairs that an earlier run had scored.
+    copied : int
+        Rows whose scores the line of another row had, equal in all but the names of files.
+    repeated : list of (Pair, Pair)
+        Rows that say what an earlier row says, word by word, and that row.
+    """
+
+    rows: Sequence[Pair | BadRow]
+    engine: Engine
+    sink: Sink
+    done: Mapping[tuple[str, str], Summary] = field(default_factory=dict)
+    together: int = 1
+    shard: Shard | None = None
+    keeps_frames: bool = True
+    watch: Callable[[Event], None] | None = None
+    summaries: list[Summary] = field(default_factory=list, init=False)
+    passed_over: int = field(default=0, init=False)
+    copied: int = field(default=0, init=False)
+    repeated: list[tuple[Pair, Pair]] = field(default_factory=list, init=False)
+    _identifier: Identifier = field(default_factory=Identifier, init=False)
+
+    def __post_init__(self) -> None:
+        self._rows: dict[str, Pair] = {}
+        self._at_work: set[str] = set()
+        self._failures: dict[str, Failure] = {}
+        self._like_others: list[tuple[Pair, str]] = []
+        self._early: list[dict[str, Any]] = []
+
+    def run(self) -> None:
+        """Score what is not scored yet; every line is written as soon as it is known.
+
+        Raises
+        ------
+        OutputError
+            A line cannot be written.
+        BackendUnavailable
+            No worker is left, but there are pairs; what is done is written.
+        """
+        self._write([bad_row_record(row, **self._facts()) for row in self._bad_rows()])
+        try:
+            for event in self.engine.run(self._jobs()):
+                self._write_early()
+                if isinstance(event, Finished):
+                    self._write(self._records(event))
+                if self.watch:
+                    self.watch(event)
+            self._write_early()
+            self._copy()
+        finally:
+            self.engine.close()
+        left = self._left()
+        if left:
+            msg = f"no worker is left for {left} pairs"
+            raise BackendUnavailable(
+                msg, remedy="see above why; mend it and run the same command again"
+            )
+
+    @property
+    def exit_code(self) -> int:
+        """0 if every row has a score, else the code of the first row that has none."""
+        failed = [each for each in self.summaries if each.exit_code]
+        return min(failed, key=lambda each: each.line).exit_code if failed else 0
+
+    def _bad_rows(self) -> Iterator[BadRow]:
+        return (row for row in self.rows if isinstance(row, BadRow))
+
+    def _left(self) -> int:
+        return len(self.rows) - len(self.summaries) - len(self.repeated)
+
+    def _jobs(self) -> Iterator[Job]:
+        """Yield jobs of pairs to be scored; files are looked at only when their turn comes."""
+        pairs = [row for row in self.rows if isinstance(row, Pair)]
+        for group in grouped(pairs, together=self.together):
+            tasks = [task for pair in group if (task := self._task(pair)) is not None]
+            if tasks:
+                yield Job(tuple(tasks))
+
+    def _task(self, pair: Pair) -> Task | None:
+        """Return what is to be done for `pair`; None where nothing is, or nothing can be."""
+        first = self._rows.setdefault(pair.row, pair)
+        if first is not pair:
+            self.repeated.append((pair, first))
+            return None
+        try:
+            identity, contents = self._identifier.identify(pair)
+        except RoiAccelError as error:
+            # The thread that draws jobs is an engine's; lines are written by one thread only.
+            self._early.append(
+                scored_record(pair, Failure.of(error), identity=None, **self._facts())
+            )
+            return None
+        if (identity, pair.row) in self.done:
+            self.passed_over += 1
+            self.summaries.append(replace(self.done[identity, pair.row], line=pair.line))
+            return None
+        if identity in self._at_work or self.sink.record(identity) is not None:
+            self._like_others.append((pair, identity))
+            return None
+        self._at_work.add(identity)
+        return Task(pair, identity, contents)
+
+    def _records(self, event: Finished) -> list[dict[str, Any]]:
+        records = []
+        for task, each in zip(event.job.tasks, event.outcomes, strict=True):
+            outcome = each
+            if isinstance(outcome, Scored):
+                try:
+                    task.contents.check()
+                except RoiAccelError as error:
+                    outcome = Failure.of(error)
+            facts = self._facts(worker=worker_facts(event.trust))
+            if isinstance(outcome, Scored):
+                facts |= {"frames": len(outcome.result["frames"]), "bitrate": outcome.bitrate}
+                if not self.keeps_frames:
+                    outcome = replace(outcome, result=_without_frames(outcome.result))
+            if isinstance(outcome, Failure):
+                self._failures[task.id] = outcome
+            records.append(scored_record(task.pair, outcome, identity=task.id, **facts))
+        return records
+
+    def _copy(self) -> None:
+        """Write lines for pairs that are what other rows asked for under other names."""
+        for pair, identity in self._like_others:
+            record, failure = self.sink.record(identity), self._failures.get(identity)
+            if record is not None:
+                self.copied += 1
+                self._write([copied_record(record, pair, **self._facts())])
+            elif failure is not None:
+                self._write([scored_record(pair, failure, identity=identity, **self._facts())])
+
+    def _facts(self, **more: object) -> dict[str, Any]:
+        return {"shard": str(self.shard) if self.shard else None, **more}
+
+    def _write_early(self) -> None:
+        early, self._early = self._early, []
+        self._write(early)
+
+    def _write(self, records: Sequence[dict[str, Any]]) -> None:
+        if not records:
+            return
+        self.sink.write(records)
+        for record in records:
+            self.summaries.append(summary_of(record))
+            if self.watch:
+                self.watch(Recorded(self.summaries[-1]))
+
+
+def _without_frames(result: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in result.items() if name != "frames"}

@@ -1,0 +1,84 @@
+"""A batch's scores as a table: for spreadsheets, for data frames, and how many there are."""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+from dataclasses import asdict
+from typing import TYPE_CHECKING
+
+from roi_accel.batch.records import SUMMARY_FIELDS
+from roi_accel.errors import InputError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from types import ModuleType
+
+    from roi_accel.batch.records import Summary
+
+_SURROGATE = re.compile("[\ud800-\udfff]")
+
+
+def in_order(summaries: Sequence[Summary]) -> list[Summary]:
+    """Return the rows in the order of the manifest."""
+    return sorted(summaries, key=lambda each: (each.line, each.distorted or ""))
+
+
+def to_csv(summaries: Sequence[Summary]) -> str:
+    """Return a table with a row per pair; what is not known is empty."""
+    with io.StringIO(newline="") as text:
+        writer = csv.DictWriter(text, fieldnames=SUMMARY_FIELDS, lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(asdict(each) for each in in_order(summaries))
+        return _shown(text.getvalue())
+
+
+def require_parquet() -> ModuleType:
+    """Return pyarrow.
+
+    Raises
+    ------
+    InputError
+        It is missing or broken.
+    """
+    try:
+        import pyarrow as pa  # noqa: PLC0415 - an extra, and a large one
+        import pyarrow.parquet  # noqa: PLC0415 - as above
+    except ImportError as error:
+        msg = f"--parquet needs pyarrow, which cannot be imported: {error}"
+        raise InputError(msg, remedy='pip install "roi-accel[parquet]"') from error
+    found: ModuleType = pa
+    return found
+
+
+def to_parquet(summaries: Sequence[Summary]) -> bytes:
+    """Return the same table as Parquet, typed as `Summary` is.
+
+    Raises
+    ------
+    InputError
+        pyarrow is missing.
+    """
+    arrow = require_parquet()
+    text, whole, real = arrow.string(), arrow.int64(), arrow.float64()
+    kinds = {
+        **dict.fromkeys(("line", "frames", "width", "height", "exit_code"), whole),
+        **dict.fromkeys(("vmaf_full", "vmaf_masked", "vmaf_roi", "bitrate", "seconds"), real),
+    }
+    schema = arrow.schema([(name, kinds.get(name, text)) for name in SUMMARY_FIELDS])
+    rows = [
+        {
+            name: _shown(value) if isinstance(value, str) else value
+            for name, value in asdict(each).items()
+        }
+        for each in in_order(summaries)
+    ]
+    buffer = io.BytesIO()
+    arrow.parquet.write_table(arrow.Table.from_pylist(rows, schema=schema), buffer)
+    return buffer.getvalue()
+
+
+def _shown(text: str) -> str:
+    """Return `text` with what UTF-8 cannot write as escapes."""
+    return _SURROGATE.sub(lambda found: ascii(found[0])[1:-1], text)

@@ -1,0 +1,201 @@
+"""`roi-accel batch ladder`: score against bitrate per encode, hulls and BD-rate of a batch."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.table import Table
+
+from roi_accel.batch.bd_rate import DEFAULT_MIN_OVERLAP, compare, mean_over_references
+from roi_accel.batch.ladder import METRICS, read_results
+from roi_accel.batch.ladder_output import (
+    ALL,
+    OWN,
+    TITLES,
+    note_of,
+    rows_of,
+    shown_bitrate,
+    shown_percent,
+    to_csv,
+    to_json,
+)
+from roi_accel.cli.console import is_terminal, one_line, print_tables, print_warning, write_stdout
+from roi_accel.cli.interrupt import writing
+from roi_accel.cli.outputs import distinct_outputs
+from roi_accel.files import check_output, write_together
+from roi_accel.report.need import require_report
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from roi_accel.batch.bd_rate import BdRate, MeanBdRate
+    from roi_accel.batch.ladder import ReferenceLadders, Results
+
+_COMPARISON, _OUTPUT = "Comparison", "Output"
+
+
+def ladder(
+    results: Annotated[
+        Path, typer.Argument(help="What 'roi-accel batch' wrote: a JSON object a line.")
+    ],
+    anchor: Annotated[
+        str | None,
+        typer.Option(
+            metavar="LADDER",
+            help="The ladder that the others are held against.",
+            show_default="each reference's first",
+            rich_help_panel=_COMPARISON,
+        ),
+    ] = None,
+    min_overlap: Annotated[
+        float,
+        typer.Option(
+            metavar="PART",
+            help="The part of the scores that both ladders must reach for a BD-rate, 0 to 1.",
+            rich_help_panel=_COMPARISON,
+        ),
+    ] = DEFAULT_MIN_OVERLAP,
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            "-o",
+            "--output",
+            help="Write the JSON here.",
+            show_default="stdout",
+            rich_help_panel=_OUTPUT,
+        ),
+    ] = None,
+    csv: Annotated[
+        Path | None,
+        typer.Option(help="Also write a table with a row per encode.", rich_help_panel=_OUTPUT),
+    ] = None,
+    html: Annotated[
+        Path | None,
+        typer.Option(
+            help="Also write a page with the curves. Needs the extra 'report'.",
+            rich_help_panel=_OUTPUT,
+        ),
+    ] = None,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Replace existing output.", rich_help_panel=_OUTPUT)
+    ] = False,
+    quiet: Annotated[
+        bool,
+        typer.Option("--quiet", help="No tables, only warnings.", rich_help_panel=_OUTPUT),
+    ] = False,
+    summary: Annotated[
+        bool | None,
+        typer.Option(
+            "--summary/--no-summary",
+            help="Tables of the encodes and of BD-rates, on stderr.",
+            show_default="on a terminal",
+            rich_help_panel=_OUTPUT,
+        ),
+    ] = None,
+    debug: Annotated[  # noqa: ARG001 - read by main, which catches what commands raise
+        bool,
+        typer.Option("--debug", help="Show the traceback of a failure.", rich_help_panel=_OUTPUT),
+    ] = False,
+) -> None:
+    """Compare the encodes of a batch: score against bitrate, convex hulls, BD-rate.
+
+    Encodes of one reference that share the manifest's 'ladder' are one ladder. Examples:
+
+        roi-accel batch ladder results.ndjson
+
+        roi-accel batch ladder results.ndjson --anchor x264 --html ladders.html -o ladders.json
+    """
+    outputs = distinct_outputs({"--output": output, "--csv": csv, "--html": html})
+    for path in outputs:
+        check_output(path, overwrite=overwrite, inputs=[results])
+    if html is not None:
+        require_report()
+    found = read_results(results)
+    rates = compare(found.references, anchor=anchor, min_overlap=min_overlap)
+    for warning in found.warnings:
+        print_warning(warning)
+    text = to_json(found, rates, min_overlap=min_overlap)
+    contents: dict[Path, bytes] = {}
+    if html is not None:
+        from roi_accel.batch.ladder_plot import make_page  # noqa: PLC0415 (an extra)
+
+        contents[html] = make_page(found, rates)
+    if csv is not None:
+        contents[csv] = to_csv(found).encode()
+    if output is not None:
+        contents[output] = text.encode()
+    else:
+        write_stdout(text)
+    with writing():
+        write_together(contents, overwrite=overwrite, inputs=[results])
+    if not quiet and (is_terminal() if summary is None else summary):
+        print_tables(_tables(found, rates))
+
+
+def _tables(results: Results, rates: Sequence[Sequence[BdRate]]) -> Iterator[Table]:
+    """Yield for each reference the table of its encodes, and that of its BD-rates if it has any."""
+    for group, found in zip(results.references, rates, strict=True):
+        yield _encode_table(group)
+        if found:
+            yield _rate_table(found)
+    means = mean_over_references(rates)
+    if means:
+        yield _mean_table(means)
+
+
+def _encode_table(group: ReferenceLadders) -> Table:
+    table = Table(
+        title=f"Encodes of {one_line(group.reference)}",
+        title_justify="left",
+        caption=f"{OWN} on its ladder's hull, {ALL} on the hull of all ladders",
+        caption_justify="left",
+    )
+    for heading in ("ladder", "distorted"):
+        table.add_column(heading, overflow="fold")
+    for heading in ("kbit/s", *TITLES.values()):
+        table.add_column(heading, justify="right", overflow="fold")
+    rows = rows_of(group)
+    for row, following in zip(rows, [*rows[1:], None], strict=True):
+        # One width for all marks, so that the points stand below one another.
+        scores = (f"{row.encode.scores[m]:.2f} {row.mark(m):<{len(ALL)}}" for m in METRICS)
+        table.add_row(
+            one_line(row.ladder),
+            one_line(Path(row.encode.distorted).name),
+            shown_bitrate(row.encode.bitrate),
+            *scores,
+            end_section=following is not None and following.ladder != row.ladder,
+        )
+    return table
+
+
+def _rate_table(rates: Sequence[BdRate]) -> Table:
+    table = Table(
+        title=f"BD-rate against {one_line(rates[0].anchor)}",
+        title_justify="left",
+        caption="more bits for the same score; below 0 the ladder saves bits",
+        caption_justify="left",
+    )
+    table.add_column("ladder", overflow="fold")
+    table.add_column("score")
+    table.add_column("BD-rate", justify="right")
+    table.add_column("note", overflow="fold")
+    for rate in rates:
+        percent = shown_percent(rate.percent)
+        table.add_row(one_line(rate.test), TITLES[rate.metric], percent, one_line(note_of(rate)))
+    return table
+
+
+def _mean_table(means: Sequence[MeanBdRate]) -> Table:
+    table = Table(title="Mean BD-rate over references", title_justify="left")
+    for heading in ("anchor", "ladder"):
+        table.add_column(heading, overflow="fold")
+    table.add_column("score")
+    table.add_column("BD-rate", justify="right")
+    table.add_column("references", justify="right")
+    for each in means:
+        names = (one_line(each.anchor), one_line(each.test))
+        percent = shown_percent(each.percent)
+        table.add_row(*names, TITLES[each.metric], percent, f"{each.references} of {each.of}")
+    return table

@@ -1,0 +1,99 @@
+"""`roi-accel batch merge`: the pieces that shards wrote, as one file, and what is missing."""
+
+from __future__ import annotations
+
+from pathlib import Path  # noqa: TC003 - Typer reads the annotations
+from typing import Annotated
+
+import typer
+
+from roi_accel.batch.manifest import read_manifest
+from roi_accel.batch.merge import merge_pieces
+from roi_accel.batch.summary import require_parquet, to_csv, to_parquet
+from roi_accel.cli.console import print_error, print_note, print_warning, write_stdout
+from roi_accel.cli.interrupt import writing
+from roi_accel.cli.outputs import distinct_outputs
+from roi_accel.errors import InputError
+from roi_accel.files import check_output, write_together
+
+_ROWS, _OUTPUT = "What should be there", "Output"
+_SHOWN = 10
+
+
+def merge(
+    manifest: Annotated[str, typer.Argument(help="The manifest, or pattern, that was scored.")],
+    pieces: Annotated[
+        list[Path], typer.Argument(metavar="PIECE...", help="What 'roi-accel batch -o' wrote.")
+    ],
+    reference: Annotated[
+        str | None,
+        typer.Option(
+            "-r",
+            "--reference",
+            help="As it was given to the batch.",
+            rich_help_panel=_ROWS,
+        ),
+    ] = None,
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            "-o",
+            "--output",
+            help="Write all lines here, in the manifest's order.",
+            show_default="stdout",
+            rich_help_panel=_OUTPUT,
+        ),
+    ] = None,
+    csv: Annotated[
+        Path | None,
+        typer.Option(help="Write a table with a row per pair.", rich_help_panel=_OUTPUT),
+    ] = None,
+    parquet: Annotated[
+        Path | None,
+        typer.Option(
+            help="The same as Parquet. Needs the extra 'parquet'.", rich_help_panel=_OUTPUT
+        ),
+    ] = None,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Replace existing output.", rich_help_panel=_OUTPUT)
+    ] = False,
+    debug: Annotated[  # noqa: ARG001 - read by main, which catches what commands raise
+        bool,
+        typer.Option("--debug", help="Show the traceback of a failure.", rich_help_panel=_OUTPUT),
+    ] = False,
+) -> int:
+    """Join what the shards of a batch wrote, and name what is missing.
+
+    All that is there is written. The exit code is 2 if a pair is missing, else that of the first
+    pair without a score. Example:
+
+        roi-accel batch merge pairs.csv part-*.ndjson -o results.ndjson
+    """
+    outputs = distinct_outputs({"--output": output, "--csv": csv, "--parquet": parquet})
+    for path in outputs:
+        check_output(path, overwrite=overwrite, inputs=pieces)
+    if parquet is not None:
+        require_parquet()
+    merged = merge_pieces(read_manifest(manifest, reference=reference), pieces)
+    contents: dict[Path, bytes] = {}
+    if csv is not None:
+        contents[csv] = to_csv(merged.summaries).encode()
+    if parquet is not None:
+        contents[parquet] = to_parquet(merged.summaries)
+    lines = b"".join(merged.lines)
+    if output is not None:
+        contents[output] = lines
+    else:
+        write_stdout(lines.decode())
+    with writing():
+        write_together(contents, overwrite=overwrite, inputs=pieces)
+    for warning in merged.warnings:
+        print_warning(warning)
+    for row in merged.missing[:_SHOWN]:
+        print_error(f"line {row.line} is missing: {row.distorted} against {row.reference}")
+    if len(merged.missing) > _SHOWN:
+        print_error(f"and {len(merged.missing) - _SHOWN} more are missing")
+    print_note(f"{len(merged.summaries)} of {merged.expected} pairs are there")
+    if merged.missing:
+        return InputError.exit_code
+    return merged.exit_code

@@ -1,0 +1,102 @@
+"""What people see of a batch once it is over: how many scores, who made them, what went wrong."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from rich.table import Table
+
+from roi_accel.batch.outcome import Failure
+from roi_accel.batch.summary import in_order
+from roi_accel.cli.console import one_line, print_tables
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from roi_accel.batch.records import Summary
+    from roi_accel.batch.run import Batch
+    from roi_accel.batch.worker import Trust
+
+_MOST = 40
+"""Rows that a table on a terminal has at most; files have them all."""
+
+
+def print_batch(batch: Batch, trusts: Mapping[str, Trust | Failure]) -> None:
+    """Print a batch's tables on stderr."""
+    print_tables(_tables(batch, trusts))
+
+
+def _tables(batch: Batch, trusts: Mapping[str, Trust | Failure]) -> Iterator[Table]:
+    rows = in_order(batch.summaries)
+    yield _scores([each for each in rows if each.error is None])
+    failed = [each for each in rows if each.error is not None]
+    if failed:
+        yield _failures(failed)
+    if trusts:
+        yield _devices(trusts)
+    yield _totals(batch, failed)
+
+
+def _scores(rows: Sequence[Summary]) -> Table:
+    table = Table(title="VMAF where people look", title_justify="left")
+    table.add_column("line", justify="right")
+    table.add_column("distorted", overflow="fold")
+    for heading in ("vmaf_full", "vmaf_masked", "vmaf_roi"):
+        table.add_column(heading, justify="right")
+    for row in rows[:_MOST]:
+        scores = (row.vmaf_full, row.vmaf_masked, row.vmaf_roi)
+        table.add_row(
+            str(row.line), one_line(row.distorted or ""), *(f"{each:.2f}" for each in scores)
+        )
+    _leave_out(table, len(rows))
+    return table
+
+
+def _failures(rows: Sequence[Summary]) -> Table:
+    table = Table(title="Without a score", title_justify="left")
+    table.add_column("line", justify="right")
+    table.add_column("distorted", overflow="fold")
+    table.add_column("why", overflow="fold")
+    for row in rows[:_MOST]:
+        table.add_row(str(row.line), one_line(row.distorted or ""), one_line(row.error or ""))
+    _leave_out(table, len(rows))
+    return table
+
+
+def _leave_out(table: Table, count: int) -> None:
+    if count > _MOST:
+        table.caption = f"and {count - _MOST} more, which -o and --csv have"
+        table.caption_justify = "left"
+
+
+def _devices(trusts: Mapping[str, Trust | Failure]) -> Table:
+    table = Table(title="Who scored", title_justify="left")
+    for heading in ("worker", "node", "device", "driver", "proof"):
+        table.add_column(heading, overflow="fold")
+    for worker, trust in trusts.items():
+        if isinstance(trust, Failure):
+            table.add_row(worker, "", "", "", one_line(f"EXCLUDED: {trust}"))
+            continue
+        proof = "self-test passed" + (f", {trust.record}" if trust.record else "")
+        where = f"{trust.backend} on {trust.device}, {trust.description}"
+        table.add_row(
+            *(one_line(each) for each in (worker, trust.node, where, trust.driver, proof))
+        )
+    return table
+
+
+def _totals(batch: Batch, failed: Sequence[Summary]) -> Table:
+    table = Table.grid(padding=(0, 2, 0, 0))
+    table.add_column(style="dim")
+    table.add_column()
+    scored = len(batch.summaries) - len(failed) - batch.passed_over - batch.copied
+    table.add_row("scored", str(scored))
+    if batch.passed_over:
+        table.add_row("passed over", f"{batch.passed_over}, scored before")
+    if batch.copied:
+        table.add_row("copied", f"{batch.copied}, the same as others under another name")
+    if batch.repeated:
+        table.add_row("repeated", str(len(batch.repeated)))
+    if failed:
+        table.add_row("without a score", str(len(failed)))
+    return table
