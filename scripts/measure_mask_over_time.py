@@ -12,6 +12,7 @@ import argparse
 import sys
 import tempfile
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -27,33 +28,35 @@ def main() -> None:
     """Score every pair with every stride and time constant, then time the strides."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--model", default="student_v2", help="a saliency model's name or path")
+    parser.add_argument("--size", default="256", help="the network's long side, or native")
     parser.add_argument("--frames", type=int, default=100, help="frames of each pair to score")
     parser.add_argument("--repeats", type=int, default=5, help="turns of each command; 0: no times")
     parser.add_argument("videos", nargs="*", help="reference and distorted, pair after pair")
     arguments = parser.parse_args()
     path = Path(arguments.model)
-    model = str(path.resolve()) if path.exists() else arguments.model
+    network = {
+        "saliency_model": str(path.resolve()) if path.exists() else arguments.model,
+        "saliency_size": arguments.size,
+        "frame_count": arguments.frames,
+    }
     with tempfile.TemporaryDirectory(prefix="roi-accel-over-time-") as name:
         folder = Path(name)
         videos = [Path(each).resolve() for each in arguments.videos] or list(make_pair(folder))
         for reference, distorted in zip(videos[::2], videos[1::2], strict=True):
-            print_scores(reference, distorted, model, arguments.frames)
+            print_scores(reference, distorted, network)
             if arguments.repeats:
-                print_times(
-                    reference, distorted, model, arguments.frames, folder, arguments.repeats
-                )
+                print_times(reference, distorted, network, folder, arguments.repeats)
 
 
-def print_scores(reference: Path, distorted: Path, model: str, frames: int) -> None:
+def print_scores(reference: Path, distorted: Path, network: dict[str, Any]) -> None:
     """Print the masked score for each stride and time, and how much the mask moves."""
     found = {
         (stride, seconds): roi_accel.score(
             reference,
             distorted,
-            saliency_model=model,
             saliency_stride=stride,
             mask_smooth=seconds,
-            frame_count=frames,
+            **network,
         )
         for stride in STRIDES
         for seconds in SECONDS
@@ -77,12 +80,13 @@ def print_scores(reference: Path, distorted: Path, model: str, frames: int) -> N
 
 
 def print_times(
-    reference: Path, distorted: Path, model: str, frames: int, folder: Path, repeats: int
+    reference: Path, distorted: Path, network: dict[str, Any], folder: Path, repeats: int
 ) -> None:
     """Print how long whole runs take beside a run of stride 1."""
     command = [sys.executable, "-m", "roi_accel", "score", "--quiet", "--overwrite"]
     command += ["-r", str(reference), "-d", str(distorted), "-o", "result.json"]
-    command += ["--saliency-model", model, "--frame-count", str(frames)]
+    for name, value in network.items():
+        command += ["--" + name.replace("_", "-"), str(value)]
     sides = {f"{stride}": [[*command, "--saliency-stride", f"{stride}"]] for stride in STRIDES}
     seconds = alternate(sides, folder, repeats=repeats)
     print("\n| stride | time / stride 1: median | least | most |\n|---|---|---|---|")
