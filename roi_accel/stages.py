@@ -167,12 +167,12 @@ class Stages:
                 yield _Looked(each.index, each.reference, each.distorted, each.is_last, masks)
 
     def _looking(self, frame: _Read) -> AbstractContextManager[None]:
-        """Let the gate check what is made of a frame that is looked at."""
+        """Let the gate check what is made of a frame that is looked at; the last may be between."""
         return self.gate.frame(
             frame.index,
             frame.distorted,
             is_last=frame.is_last,
-            turn=frame.index // self.over_time.stride,
+            turn=-(-frame.index // self.over_time.stride),
         )
 
     def _mask(self, looked: _Looked) -> list[Frame]:
