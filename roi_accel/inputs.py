@@ -73,7 +73,19 @@ class Inputs:
         return self.readers[0].info.crop
 
     def masks_of(self, source: MaskSource) -> MaskSource:
-        """Return `source`, which was made for `file`, for the frames that are scored."""
+        """Return `source`, which was made for `file`, for the frames that are scored.
+
+        Raises
+        ------
+        InputError
+            It has masks of another part of the frames than the one that is scored.
+        """
+        if source.covers is not None:
+            if source.covers != self.crop:
+                scored = f"--crop {self.crop}" if self.crop else "the whole frame"
+                msg = f"{source.label} has masks of --crop {source.covers} alone, not of {scored}"
+                raise InputError(msg, remedy=f"--crop {source.covers}, or other masks")
+            return source
         if self.crop is None:
             return source
         width, height = self.whole_size

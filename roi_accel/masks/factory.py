@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from roi_accel.errors import InputError
+from roi_accel.masks.archive import MaskArchive, is_archive
 from roi_accel.masks.boxes import BoxesSource
 from roi_accel.masks.clip import ClipSource
 from roi_accel.masks.constant import ConstantSource
@@ -34,7 +35,7 @@ def open_mask_source(
     Parameters
     ----------
     mask : Path, optional
-        A gray picture or a gray video (``--mask``).
+        A gray picture, a gray video, or an archive of masks (``--mask``).
     roi : sequence of str
         Boxes (``--roi``).
     roi_track : Path, optional
@@ -63,10 +64,7 @@ def open_mask_source(
         msg = f"{' and '.join(chosen)} were given; a run has one source of masks"
         raise InputError(msg, remedy=f"keep one of them, such as {chosen[0]}")
     if mask is not None:
-        media = MaskMedia(mask, width=width, height=height)
-        if media.is_picture:
-            return PictureSource(media, mask)
-        return ClipSource(media, mask, first_frame=first_frame)
+        return _file_source(mask, width=width, height=height, first_frame=first_frame)
     if roi:
         return BoxesSource(roi, width=width, height=height)
     if roi_track is not None:
@@ -74,3 +72,18 @@ def open_mask_source(
     if synthetic_mask is not None:
         return ConstantSource(synthetic_mask)
     return None
+
+
+def _file_source(path: Path, *, width: int, height: int, first_frame: int) -> MaskSource:
+    media: MaskMedia | MaskArchive
+    if is_archive(path):
+        media = MaskArchive(path, width=width, height=height)
+    else:
+        media = MaskMedia(path, width=width, height=height)
+        if media.is_picture:
+            return PictureSource(media, path)
+    try:
+        return ClipSource(media, path, first_frame=first_frame)
+    except InputError:
+        media.close()
+        raise

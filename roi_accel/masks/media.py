@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, BinaryIO
 from roi_accel.errors import InputError
 from roi_accel.masks.files import open_regular, path_text, require_unchanged, sha256_file
 from roi_accel.masks.gray import to_mask
+from roi_accel.masks.place import MaskPlace
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator
@@ -53,6 +54,8 @@ class MaskMedia:
     ----------
     size : (int, int)
         (height, width) of the masks.
+    place : MaskPlace
+        Which frames and part of them the masks are about.
     is_picture : bool
         Whether the file's format holds one picture rather than a video.
     codec : str
@@ -76,7 +79,9 @@ class MaskMedia:
             context = self._stream.codec_context
             self.codec = context.name
             self.size = (self._stream.height, self._stream.width)
-            _check_size(self._stream.width, self._stream.height, self._where)
+            check_size(self._stream.width, self._stream.height, self._where)
+            self.place = MaskPlace.from_tags(self._container.metadata, self._where)
+            height, width = self.place.shape(height, width)
             check_shape(self.size, (height, width), self._where)
             names = self._container.format.name
             brand = self._container.metadata.get("major_brand", "")
@@ -194,7 +199,7 @@ def _video_stream(container: InputContainer, where: str) -> VideoStream:
     return stream
 
 
-def _check_size(width: int, height: int, where: str) -> None:
+def check_size(width: int, height: int, where: str) -> None:
     """Raise InputError for sizes that would be dangerous or pointless to decode."""
     limit = f"{MAX_SIDE} pixels per side and {MAX_SAMPLES >> 20} Mi pixels"
     if width < 1 or height < 1:
