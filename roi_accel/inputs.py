@@ -82,6 +82,7 @@ class Inputs:
         """
         if source.covers is not None:
             if source.covers != self.crop:
+                source.close()
                 scored = f"--crop {self.crop}" if self.crop else "the whole frame"
                 msg = f"{source.label} has masks of --crop {source.covers} alone, not of {scored}"
                 raise InputError(msg, remedy=f"--crop {source.covers}, or other masks")

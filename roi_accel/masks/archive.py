@@ -173,7 +173,9 @@ class MaskArchive:
             shape, is_fortran, dtype = _read_header(member)
             start = member.tell()
         if dtype.kind != "u" or dtype.itemsize != np.dtype(np.uint16).itemsize:
-            msg = f"{self._where}: {MASKS!r} is {str(dtype)[:40]}; expected uint16, 0..65535 for 0..1"
+            msg = (
+                f"{self._where}: {MASKS!r} is {str(dtype)[:40]}; expected uint16, 0..65535 for 0..1"
+            )
             remedy = "numpy.floor(SALIENCY * 65535 + 0.5).astype(numpy.uint16) makes it so"
             raise InputError(msg, remedy=remedy)
         if len(shape) != _AXES or is_fortran or shape[0] < 1:
