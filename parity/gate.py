@@ -165,18 +165,34 @@ class Gate:
 
     @contextmanager
     def frame(
-        self, index: int, distorted: Sequence[Frame], *, is_last: bool = False
+        self,
+        index: int,
+        distorted: Sequence[Frame],
+        *,
+        is_last: bool = False,
+        turn: int | None = None,
     ) -> Iterator[None]:
         """Check what this thread has computed in the ``with``, if frame `index` is due.
 
         A frame may have such blocks in which it gets its masks, and another for masking it.
+
+        Parameters
+        ----------
+        index : int
+        distorted : sequence of Frame
+            One per video.
+        is_last : bool
+            Whether no frame follows.
+        turn : int, optional
+            Which of the frames it is that get such a block, from 0, where not all do: every 31st
+            of these is due. Default: `index`.
 
         Raises
         ------
         ParityError
             Something differs: at the latest on leaving the block, so before a frame is used.
         """
-        is_due = is_checked(self._mode, index, is_last=is_last)
+        is_due = is_checked(self._mode, index if turn is None else turn, is_last=is_last)
         session = self._session
         with session.frame(index, distorted, is_due=is_due) if session else nullcontext():
             if not is_due or (session is None and self._reference_network is None):
@@ -187,7 +203,8 @@ class Gate:
                 yield
             finally:
                 self._local.index = None
-            self._checked.add(index)
+            if session is not None:
+                self._checked.add(index)
 
     def finish(self) -> None:
         """Compare what was checked last once more, now that all frames are computed.
@@ -216,6 +233,7 @@ class Gate:
         index: int | None = getattr(self._local, "index", None)
         if index is None or self._reference_network is None:
             return
+        self._checked.add(index)
         infer, provider, tolerance = self._reference_network
         with self._timed():
             check = Check(
@@ -245,6 +263,7 @@ class Gate:
         index: int | None = getattr(self._local, "index", None)
         if index is None or self._reference_network is None:
             return
+        self._checked.add(index)
         infer, provider, tolerance = self._reference_network
         height, width = mask.shape
         wanted = np.clip(infer(model_input)[:height, :width].astype(np.float64), 0.0, 1.0)

@@ -23,7 +23,7 @@ from roi_accel.video.scaling import Kernel, TargetSize
 if TYPE_CHECKING:
     from roi_accel.result import Result
 
-_TIMES = ("start", "duration")
+_TIMES = ("start", "duration", "mask_smooth")
 
 AnyPath = str | PathLike[str]
 
@@ -45,10 +45,12 @@ class ScoreKeywords(TypedDict, total=False):
     saliency_model: AnyPath
     saliency_size: int | str
     saliency_batch: int | str
+    saliency_stride: int
     mask: AnyPath
     roi: str | Sequence[str]
     roi_track: AnyPath
     synthetic_mask: float
+    mask_smooth: float | str | Fraction
     threshold: float
     fade: float
     weight: float
@@ -98,8 +100,8 @@ def score(
     pix_fmt : str
         Of raw input, by FFmpeg's name: ``yuv420p``, ``yuv422p10le``, ...
     fps : number or str
-        Frames per second of raw input, such as 25 or ``"30000/1001"``; only `start` and `duration`
-        need it.
+        Frames per second of raw input, such as 25 or ``"30000/1001"``; only `start`, `duration`
+        and `mask_smooth` need it.
     scale : {"bicubic", "bilinear", "lanczos"}
         Scale the distorted video to the reference's size, which is an error to differ otherwise.
     scale_to : str
@@ -121,6 +123,9 @@ def score(
     saliency_batch : int or str
         Frames that the network looks at at once, at most, from 1 to 64; or ``auto``, the default.
         The masks do not depend on it.
+    saliency_stride : int
+        The network looks at every N-th frame and at the last, from 1 to 32; the masks between are
+        interpolated. Default 1. Another stride is another score.
     mask : path
         In place of a network: a gray picture, or a video of masks.
     roi : str or list of str
@@ -130,6 +135,9 @@ def score(
         In place of a network: a CSV or JSON file of boxes per frame.
     synthetic_mask : float
         In place of a network: the same saliency everywhere, in [0, 1].
+    mask_smooth : number or str
+        Time constant in seconds, up to 60, by which masks of any kind are smoothed over time, each
+        after those before it. Default: not at all, as with 0. Another one is another score.
     threshold : float
         Saliency in [0, 1] up to which a pixel counts as perfect. Default 0.3.
     fade : float
@@ -259,6 +267,7 @@ def input_choices(
     crop: str | None,
     start: str | float | Fraction | None,
     duration: str | float | Fraction | None,
+    mask_smooth: str | float | Fraction | None,
 ) -> dict[str, Any]:
     """Return these options of `ScoreOptions` from what was written; None where nothing was.
 
@@ -273,6 +282,9 @@ def input_choices(
         "crop": crop if crop is None or crop == AUTO_CROP else Rectangle.parse(crop),
         "start": None if start is None else parse_seconds(start, "--start"),
         "duration": None if duration is None else parse_seconds(duration, "--duration"),
+        "mask_smooth": (
+            None if mask_smooth is None else parse_seconds(mask_smooth, "--mask-smooth")
+        ),
     }
 
 

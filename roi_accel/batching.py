@@ -68,7 +68,12 @@ def parse_batch(text: str | int) -> int | None:
 
 
 def decide_batch(
-    network: SaliencyNetwork, size: ModelSize, asked: int | None, stopwatch: Stopwatch
+    network: SaliencyNetwork,
+    size: ModelSize,
+    asked: int | None,
+    stopwatch: Stopwatch,
+    *,
+    stride: int = 1,
 ) -> Batch:
     """Return how many frames `network` is to look at at once, at most `asked`.
 
@@ -81,10 +86,15 @@ def decide_batch(
         None leaves it to the provider.
     stopwatch : Stopwatch
         Counts the stage ``try_batch``, where there is something to try.
+    stride : int
+        How many frames wait for each that the network looks at; all in all not above MAX_BATCH.
     """
     provider = network.providers.attached[0]
     frames = _AUTO.get(provider, 1) if asked is None else asked
     reason = f"{AUTO_BATCH} on {provider}" if asked is None else "as asked"
+    if frames * stride > MAX_BATCH:
+        frames = MAX_BATCH // stride
+        reason = f"with --saliency-stride {stride}, {MAX_BATCH} frames wait for it already"
     if frames == 1:
         return Batch(1, reason)
     if not network.takes_batches:

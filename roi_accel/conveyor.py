@@ -91,19 +91,23 @@ def _submit_all(
         yield failed
 
 
-def batched(items: Iterable[Item], size: int) -> Iterator[list[Item]]:
-    """Yield `items` in lists of `size`, and what is left in a shorter one.
+def batched(
+    items: Iterable[Item], size: int, *, counted: Callable[[Item], bool] = lambda _: True
+) -> Iterator[list[Item]]:
+    """Yield `items` in lists that end with the `size`-th item that is counted, and what is left.
 
     What `items` raises is raised after the items before it, so that an earlier item's own error is
     the one that is seen, whatever `size` is.
     """
     batch: list[Item] = []
+    count = 0
     try:
         for item in items:
             batch.append(item)
-            if len(batch) == size:
+            count += counted(item)
+            if count == size:
                 yield batch
-                batch = []
+                batch, count = [], 0
     except Exception:
         if batch:
             yield batch

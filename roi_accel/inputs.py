@@ -156,6 +156,19 @@ def _span(file: VideoInfo, options: ScoreOptions) -> tuple[int, int | None]:
     """Return the first frame that ``--start`` leaves, and how many ``--duration`` does."""
     if options.start is None and options.duration is None:
         return 0, None
+    option = "--start" if options.start is not None else "--duration"
+    rate = frame_rate(file, options, option)
+    return frames_within(options.start, options.duration, rate)
+
+
+def frame_rate(file: VideoInfo, options: ScoreOptions, option: str) -> Fraction:
+    """Return the reference's frames per second, which `option` needs.
+
+    Raises
+    ------
+    InputError
+        The file does not say it and ``--fps`` is not given, or they contradict each other.
+    """
     declared = file.frame_rate
     if options.fps and declared and abs(declared - options.fps) > RATE_SLACK * declared:
         msg = (
@@ -165,10 +178,9 @@ def _span(file: VideoInfo, options: ScoreOptions) -> tuple[int, int | None]:
         raise InputError(msg, remedy="leave --fps out; it is for raw video")
     rate = declared or options.fps
     if rate is None:
-        option = "--start" if options.start is not None else "--duration"
         msg = f"{shown(file.path)}: does not say its frame rate, which {option} needs"
         raise InputError(msg, remedy="add it, such as --fps 25")
-    return frames_within(options.start, options.duration, rate)
+    return rate
 
 
 def _skipped(reader: VideoReader, skip: int, first: int, which: str) -> VideoReader:

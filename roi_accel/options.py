@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Literal
 from roi_accel.backends.host import available_cores
 from roi_accel.batching import parse_batch
 from roi_accel.errors import InputError
+from roi_accel.masks.over_time import check_smooth, parse_stride
 from roi_accel.parity.gate import DEFAULT_GATE, GATE_MODES
 from roi_accel.saliency import DEFAULT_SIZE, SaliencySize
 from roi_accel.suggest import no_such
@@ -53,10 +54,12 @@ class ScoreOptions:
     saliency_model: str | PathLike[str] = DEFAULT_NETWORK
     saliency_size: SaliencySize = field(default_factory=lambda: SaliencySize(DEFAULT_SIZE))
     saliency_batch: int | None = None
+    saliency_stride: int = 1
     mask: Path | None = None
     roi: tuple[str, ...] = ()
     roi_track: Path | None = None
     synthetic_mask: float | None = None
+    mask_smooth: Fraction | None = None
     threshold: float = DEFAULT_THRESHOLD
     fade: float = DEFAULT_FADE
     weight: float = DEFAULT_WEIGHT
@@ -84,6 +87,7 @@ class ScoreOptions:
                 raise InputError(msg, remedy=f"for example --{name} 0.3")
         if self.saliency_batch is not None:
             parse_batch(self.saliency_batch)
+        self._check_over_time()
         for name in ("threads", "subsample", "frame_count"):
             value = getattr(self, name)
             if value is not None and value < 1:
@@ -99,6 +103,21 @@ class ScoreOptions:
         if not self.model:
             msg = "no VMAF model is named"
             raise InputError(msg, remedy=f"for example --model {DEFAULT_MODEL}")
+
+    def _check_over_time(self) -> None:
+        if parse_stride(self.saliency_stride) > 1:
+            given = {
+                "--mask": self.mask is not None,
+                "--roi": bool(self.roi),
+                "--roi-track": self.roi_track is not None,
+                "--synthetic-mask": self.synthetic_mask is not None,
+            }
+            for option, is_given in given.items():
+                if is_given:
+                    msg = f"--saliency-stride is for a network, and {option} takes its place"
+                    raise InputError(msg, remedy=f"leave out --saliency-stride or {option}")
+        if self.mask_smooth is not None:
+            check_smooth(self.mask_smooth)
 
     def _check_inputs(self) -> None:
         for name in ("frame_skip_ref", "frame_skip_dist"):

@@ -37,13 +37,25 @@ def facts(result: Result) -> dict[str, str]:
     why = f" ({backend['reason']})" if backend.get("reason") else ""
     found = {
         "frames": f"{frames}, {result.timing['frames_per_second']:.1f} frames/s",
-        "mask": result.saliency_model,
+        "mask": masks(result),
         "VMAF": f"{result.model}, weight {result.weight:g}",
         "backend": f"{backend['name']} on {backend['device']}{why}",
     }
     if "providers_attached" in mask:
         found["network"] = f"on {', '.join(mask['providers_attached'])}"
     return found | {"gate": _gate_outcome(result.parity, frames)}
+
+
+def masks(result: Result) -> str:
+    """Return where the masks came from, and what was done to them over time."""
+    parameters = result.provenance["parameters"]
+    found = result.saliency_model
+    stride = parameters.get("saliency_stride", 1)
+    if stride > 1:
+        found += f", one frame in {stride} looked at"
+    if parameters.get("mask_smooth"):
+        found += f", smoothed over {parameters['mask_smooth']:g} s"
+    return found
 
 
 def _gate_outcome(parity: Mapping[str, Any], frames: int) -> str:

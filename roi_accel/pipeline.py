@@ -14,11 +14,12 @@ from roi_accel.cautions import cautions
 from roi_accel.dispatch import choose_backend
 from roi_accel.errors import InputError
 from roi_accel.evidence import EvidenceFolder
-from roi_accel.inputs import prepare_inputs
+from roi_accel.inputs import frame_rate, prepare_inputs
 from roi_accel.inspection import Inspection
 from roi_accel.lockstep import check_known_counts
 from roi_accel.masks import MaskSource, open_mask_source
 from roi_accel.masks.network import NetworkSource
+from roi_accel.masks.over_time import OverTime, Smoothing
 from roi_accel.models import resolve
 from roi_accel.parity.calibration import Calibration, read_calibration
 from roi_accel.parity.gate import Gate
@@ -101,6 +102,7 @@ def score_all(
             readers = inputs.readers
             _check_readers(inputs, options)
             info = readers[0].info
+            over_time = _over_time(inputs, options)
             if scorer.kind == "vmaf" and is_unsafe_for_tool(
                 info.pixel_format, info.width, info.height
             ):
@@ -159,6 +161,7 @@ def score_all(
                 [reader.info for reader in readers],
                 skipped=(options.frame_skip_ref, options.frame_skip_dist),
             ),
+            over_time=over_time,
         )
         stages.feed_all(frame_count=inputs.frame_count, shortest=options.shortest)
         gate.finish()
@@ -185,6 +188,7 @@ def score_all(
                     provenance=facts
                     | {
                         "scaling": inputs.scaling,
+                        "smoothing": over_time.smoothing and over_time.smoothing.facts(),
                         "distorted": video_facts(readers[number + 1].info),
                     },
                     warnings=source.warnings
@@ -198,7 +202,10 @@ def score_all(
             )
             for number, path in enumerate(distorted)
         ]
-        _look_again(revisit, results, inputs, options, source, session, stopwatch)
+        _look_again(
+            *(revisit, results, inputs, options, source),
+            *(over_time, len(stages.means), session, stopwatch),
+        )
     return results
 
 
@@ -222,6 +229,8 @@ def _look_again(
     inputs: Inputs,
     options: ScoreOptions,
     source: MaskSource,
+    over_time: OverTime,
+    frame_count: int,
     session: Session,
     stopwatch: Stopwatch,
 ) -> None:
@@ -238,6 +247,8 @@ def _look_again(
             readers=inputs.readers,
             source=given or source,
             masks_in_order=given is not None,
+            over_time=over_time,
+            frame_count=frame_count,
             session=session,
         )
 
@@ -247,6 +258,14 @@ def _check_readers(inputs: Inputs, options: ScoreOptions) -> None:
     check_scorable(readers[0].info)
     if not options.shortest and inputs.frame_count is None:
         check_known_counts(readers)
+
+
+def _over_time(inputs: Inputs, options: ScoreOptions) -> OverTime:
+    smoothing = None
+    if options.mask_smooth:
+        rate = frame_rate(inputs.file, options, "--mask-smooth")
+        smoothing = Smoothing(options.mask_smooth, rate)
+    return OverTime(stride=options.saliency_stride, smoothing=smoothing)
 
 
 def _given_source(inputs: Inputs, options: ScoreOptions) -> MaskSource | None:
@@ -284,6 +303,7 @@ def _network_source(
         network,
         options.saliency_size,
         batch=options.saliency_batch,
+        stride=options.saliency_stride,
         width=info.width,
         height=info.height,
         stopwatch=stopwatch,

@@ -47,6 +47,8 @@ def provenance(
             },
             "features": list(options.feature),
             **_input_parameters(options),
+            "saliency_stride": options.saliency_stride,
+            "mask_smooth": None if options.mask_smooth is None else float(options.mask_smooth),
             "subsample": options.subsample,
             "frame_count": options.frame_count,
             "shortest": options.shortest,

@@ -6,11 +6,12 @@ take memory without bound. Decoding is a small part of a run's work, so it is do
 
 from __future__ import annotations
 
-from contextlib import closing
+from contextlib import closing, nullcontext
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 from roi_accel.lockstep import read_together
+from roi_accel.masks.over_time import masks_over_time
 from roi_accel.timing import Stopwatch
 
 if TYPE_CHECKING:
@@ -19,8 +20,18 @@ if TYPE_CHECKING:
     from roi_accel.backends.frame import Frame
     from roi_accel.backends.protocol import Mask, Session
     from roi_accel.masks import MaskSource
+    from roi_accel.masks.over_time import OverTime
     from roi_accel.result import Result
     from roi_accel.video import VideoInfo, VideoReader
+
+
+@dataclass(frozen=True)
+class _Again:
+    """One frame of each video, before its mask is known."""
+
+    index: int
+    reference: Frame
+    distorted: Sequence[Frame]
 
 
 @dataclass(frozen=True)
@@ -66,6 +77,8 @@ def look_again(
     readers: Sequence[VideoReader],
     source: MaskSource,
     masks_in_order: bool,
+    over_time: OverTime,
+    frame_count: int,
     session: Session,
 ) -> None:
     """Decode the videos up to the last frame that `revisit` chooses, and show it those it chose.
@@ -82,6 +95,10 @@ def look_again(
         One that has given no mask yet where `masks_in_order`.
     masks_in_order : bool
         Whether the source must be asked for every frame's mask, or only for those that are shown.
+    over_time : OverTime
+        How the masks hang together in time.
+    frame_count : int
+        How many frames were scored.
     session : Session
         The one that masked the frames for VMAF.
 
@@ -92,16 +109,38 @@ def look_again(
     """
     chosen = [frozenset(revisit.choose(result)) for result in results]
     wanted = frozenset[int]().union(*chosen)
+    if not wanted:
+        return
+    stopwatch = Stopwatch()
     together = read_together(
-        readers, frame_count=max(wanted, default=-1) + 1, shortest=True, stopwatch=Stopwatch()
+        readers,
+        frame_count=over_time.frames_for(max(wanted), frame_count),
+        shortest=True,
+        stopwatch=stopwatch,
     )
     with closing(together):
-        for index, (reference, *distorted) in enumerate(together):
-            if not masks_in_order and index not in wanted:
-                continue
-            mask = source.masks(index, reference, session)[0]
-            for video, (frame, numbers) in enumerate(zip(distorted, chosen, strict=True)):
-                if index in numbers:
-                    masked = session.substitute(reference, frame, mask)
-                    seen = SeenFrame(index, readers[0].info, reference, frame, masked, mask)
+        frames = (
+            _Again(index, reference, distorted)
+            for index, (reference, *distorted) in enumerate(together)
+            if masks_in_order or over_time.in_order or index in wanted
+        )
+        found = masks_over_time(
+            frames,
+            source,
+            session,
+            over_time,
+            looking=lambda _: nullcontext(),
+            stopwatch=stopwatch,
+        )
+        for each, (mask, *_) in found:
+            for video, (frame, numbers) in enumerate(zip(each.distorted, chosen, strict=True)):
+                if each.index in numbers:
+                    seen = SeenFrame(
+                        index=each.index,
+                        info=readers[0].info,
+                        reference=each.reference,
+                        distorted=frame,
+                        masked=session.substitute(each.reference, frame, mask),
+                        mask=mask,
+                    )
                     revisit.take(video, seen)

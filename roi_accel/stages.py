@@ -16,9 +16,10 @@ from roi_accel.backends.arithmetic import mean_alpha, mean_saliency
 from roi_accel.backends.blame import blaming_kernels
 from roi_accel.backends.protocol import slots_of
 from roi_accel.backends.tables import fade_table
-from roi_accel.conveyor import ahead, batched, ordered_map, with_last
+from roi_accel.conveyor import ahead, ordered_map, with_last
 from roi_accel.errors import InputError
 from roi_accel.lockstep import read_together
+from roi_accel.masks.over_time import OverTime, masks_over_time
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator, Sequence
@@ -76,6 +77,8 @@ class Stages:
     progress : callable, optional
     inspection : Inspection
         Shown every frame before it is masked.
+    over_time : OverTime
+        How the masks hang together in time.
 
     Attributes
     ----------
@@ -91,6 +94,7 @@ class Stages:
     stopwatch: Stopwatch
     progress: Progress | None
     inspection: Inspection
+    over_time: OverTime
 
     def __post_init__(self) -> None:
         plan = self.session.plan
@@ -147,29 +151,36 @@ class Stages:
                 _Read(index, reference, distorted, is_last)
                 for index, ((reference, *distorted), is_last) in enumerate(with_last(together))
             )
-            size = self.source.batch(self.session)
-            for batch in batched(read, size):
-                if len(batch) == size > 1:
-                    for each in batch:
-                        with self._gated(each):
-                            self.source.look(each.index, each.reference, self.session)
-                for each in batch:
-                    with self.stopwatch.stage("inspect", each.index):
-                        self.inspection.look(each.index, each.reference, each.distorted)
-                    with self._gated(each):
-                        masks = self.source.masks(each.index, each.reference, self.session)
-                    self.means.append(self._mean(masks[0]))
-                    yield _Looked(each.index, each.reference, each.distorted, each.is_last, masks)
+            found = masks_over_time(
+                read,
+                self.source,
+                self.session,
+                self.over_time,
+                looking=self._looking,
+                stopwatch=self.stopwatch,
+                batch=self.source.batch(self.session),
+            )
+            for each, masks in found:
+                with self.stopwatch.stage("inspect", each.index):
+                    self.inspection.look(each.index, each.reference, each.distorted)
+                self.means.append(self._mean(masks[0]))
+                yield _Looked(each.index, each.reference, each.distorted, each.is_last, masks)
 
-    def _gated(self, frame: _Read) -> AbstractContextManager[None]:
-        return self.gate.frame(frame.index, frame.distorted, is_last=frame.is_last)
+    def _looking(self, frame: _Read) -> AbstractContextManager[None]:
+        """Let the gate check what is made of a frame that is looked at."""
+        return self.gate.frame(
+            frame.index,
+            frame.distorted,
+            is_last=frame.is_last,
+            turn=frame.index // self.over_time.stride,
+        )
 
     def _mask(self, looked: _Looked) -> list[Frame]:
         """Return the scorer's streams: the reference, then per video the full and masked frames."""
         streams = [looked.reference]
         with (
             self.stopwatch.stage("substitute", looked.index),
-            self._gated(looked),
+            self.gate.frame(looked.index, looked.distorted, is_last=looked.is_last),
             blaming_kernels(f"frame {looked.index}: "),
         ):
             for frame in looked.distorted:

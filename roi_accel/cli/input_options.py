@@ -14,7 +14,8 @@ SELECTION = "What is scored of it"
 Fps = Annotated[
     str | None,
     typer.Option(
-        help="Frames per second, such as 25 or 30000/1001, for --start and --duration.",
+        help="Frames per second, such as 25 or 30000/1001, for --start, --duration and "
+        "--mask-smooth.",
         rich_help_panel=RAW,
     ),
 ]

@@ -22,6 +22,7 @@ from roi_accel.cli.interrupt import writing
 from roi_accel.dispatch import AUTO, BACKENDS
 from roi_accel.errors import InputError
 from roi_accel.files import check_output, write_together
+from roi_accel.masks.over_time import MAX_STRIDE
 from roi_accel.options import (
     DEFAULT_FADE,
     DEFAULT_NETWORK,
@@ -118,6 +119,15 @@ def score(
             rich_help_panel=_MASK,
         ),
     ] = AUTO_BATCH,
+    saliency_stride: Annotated[
+        int,
+        typer.Option(
+            metavar="N",
+            help=f"The network looks at every N-th frame, up to {MAX_STRIDE}; masks between are "
+            "interpolated.",
+            rich_help_panel=_MASK,
+        ),
+    ] = 1,
     mask: Annotated[
         Path | None,
         typer.Option(help="A gray picture, or a video of masks.", rich_help_panel=_MASK),
@@ -139,6 +149,14 @@ def score(
         typer.Option(
             metavar="FILL",
             help="The same saliency everywhere, from 0 to 1.",
+            rich_help_panel=_MASK,
+        ),
+    ] = None,
+    mask_smooth: Annotated[
+        str | None,
+        typer.Option(
+            metavar="SECONDS",
+            help="Smooth masks over time, with this time constant; raw input needs --fps.",
             rich_help_panel=_MASK,
         ),
     ] = None,
@@ -355,10 +373,18 @@ def score(
         scale=scale,
         frame_skip_ref=frame_skip_ref,
         frame_skip_dist=frame_skip_dist,
-        **input_choices(fps=fps, scale_to=scale_to, crop=crop, start=start, duration=duration),
+        **input_choices(
+            fps=fps,
+            scale_to=scale_to,
+            crop=crop,
+            start=start,
+            duration=duration,
+            mask_smooth=mask_smooth,
+        ),
         saliency_model=saliency_model,
         saliency_size=SaliencySize.parse(saliency_size),
         saliency_batch=parse_batch(saliency_batch),
+        saliency_stride=saliency_stride,
         mask=mask,
         roi=tuple(roi or ()),
         roi_track=roi_track,

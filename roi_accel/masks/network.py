@@ -36,6 +36,8 @@ class NetworkSource(MaskSource):
         As the user gave it.
     batch : int, optional
         Frames to look at at once, at most. Default: as many as suit the provider.
+    stride : int
+        How many frames wait for each that is looked at.
     width, height : int
         The frames' size in luma pixels.
     stopwatch : Stopwatch
@@ -61,6 +63,7 @@ class NetworkSource(MaskSource):
         size: SaliencySize,
         *,
         batch: int | None = None,
+        stride: int = 1,
         width: int,
         height: int,
         stopwatch: Stopwatch,
@@ -71,6 +74,7 @@ class NetworkSource(MaskSource):
         self.network = network
         self._asked_size = size
         self._asked_batch = batch
+        self._stride = stride
         self._batch = Batch(1, "nothing was looked at")
         self._inputs: dict[int, ModelInput] = {}
         self._maps: dict[int, NDArray[np.float32]] = {}
@@ -91,7 +95,11 @@ class NetworkSource(MaskSource):
             self._batch = Batch(1, "the network runs in the device's memory, frame by frame")
         else:
             self._batch = decide_batch(
-                self.network, self.model_size, self._asked_batch, self._stopwatch
+                self.network,
+                self.model_size,
+                self._asked_batch,
+                self._stopwatch,
+                stride=self._stride,
             )
         frames = self._batch.frames
         if self._asked_batch is not None and frames < self._asked_batch:

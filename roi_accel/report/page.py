@@ -194,7 +194,7 @@ def _facts(result: Result) -> list[tuple[str, str]]:
     return [
         ("frames", f"{len(result.frames):,} scored{cuts}"),
         ("video", video),
-        ("where people look", result.saliency_model),
+        ("where people look", found["mask"]),
         ("threshold, fade", f"{parameters['threshold']:g}, {parameters['fade']:g}"),
         ("VMAF", f"{result.model}, libvmaf {vmaf['libvmaf']}"),
         ("computed by", found["backend"]),

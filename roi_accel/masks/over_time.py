@@ -1,0 +1,279 @@
+"""How the masks of a run hang together in time: which frames the network looks at, and smoothing.
+
+Both change the score on purpose and are off by default. What they compute from masks is integers,
+on the host (backends/temporal.py), so that every backend gets the same masks.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import TYPE_CHECKING, Protocol, TypeVar
+
+import numpy as np
+
+from roi_accel.backends.temporal import (
+    MAX_FRAMES_APART,
+    WEIGHT_BITS,
+    between,
+    codes_of,
+    smooth,
+    smoothing_weight,
+    state_of,
+)
+from roi_accel.conveyor import batched
+from roi_accel.errors import InputError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+    from contextlib import AbstractContextManager
+
+    from numpy.typing import NDArray
+
+    from roi_accel.backends.frame import Frame
+    from roi_accel.backends.protocol import Mask, Session
+    from roi_accel.masks.source import MaskSource
+    from roi_accel.timing import Stopwatch
+
+    Masks = tuple[Mask, ...]
+
+MAX_STRIDE = MAX_FRAMES_APART
+"""Frames of every video wait for the next that is looked at; more would be gigabytes at 4K."""
+
+MAX_SMOOTH = Fraction(60)
+"""Seconds; far beyond how long people look at one thing, and so short that rounding stays small."""
+
+
+class Numbered(Protocol):
+    """One frame on its way through a run."""
+
+    @property
+    def index(self) -> int:
+        """0-based."""
+        ...
+
+    @property
+    def reference(self) -> Frame:
+        """The reference's picture."""
+        ...
+
+
+Item = TypeVar("Item", bound=Numbered)
+
+
+@dataclass(frozen=True)
+class Smoothing:
+    """Exponential smoothing: each mask is drawn towards the next by the same share of the way.
+
+    Attributes
+    ----------
+    seconds : Fraction
+        The time constant, above 0: so long after a step 63 % of it are done.
+    rate : Fraction
+        Frames per second.
+    """
+
+    seconds: Fraction
+    rate: Fraction
+
+    @property
+    def weight(self) -> int:
+        """The share of the way, in units of 2**-30."""
+        return smoothing_weight(self.seconds * self.rate)
+
+    def facts(self) -> dict[str, float | str | int]:
+        """Return what the result records."""
+        return {
+            "seconds": float(self.seconds),
+            "frame_rate": str(self.rate),
+            "weight": self.weight,
+            "weight_bits": WEIGHT_BITS,
+        }
+
+
+@dataclass(frozen=True, kw_only=True)
+class OverTime:
+    """What a run does with its masks beyond taking each as it comes.
+
+    Attributes
+    ----------
+    stride : int
+        The network looks at frames 0, stride, 2 * stride, ... and at the last; the masks of those
+        between are interpolated. 1..MAX_STRIDE.
+    smoothing : Smoothing or None
+        What follows upon that.
+    """
+
+    stride: int = 1
+    smoothing: Smoothing | None = None
+
+    @property
+    def in_order(self) -> bool:
+        """Whether a frame's masks depend on those of others."""
+        return self.stride > 1 or self.smoothing is not None
+
+    def frames_for(self, last: int, count: int) -> int:
+        """Return how many frames, from the first, decide the masks of frame `last` of `count`."""
+        return min(-(-last // self.stride) * self.stride, count - 1) + 1
+
+
+def parse_stride(stride: int) -> int:
+    """Return what ``--saliency-stride`` says; InputError unless it is from 1 to MAX_STRIDE."""
+    if not 1 <= stride <= MAX_STRIDE:
+        msg = f"--saliency-stride must be from 1 to {MAX_STRIDE}, not {stride}"
+        raise InputError(msg, remedy="1, the default, lets the network look at every frame")
+    return stride
+
+
+def check_smooth(seconds: Fraction) -> None:
+    """Raise InputError if ``--mask-smooth`` is longer than MAX_SMOOTH."""
+    if seconds > MAX_SMOOTH:
+        msg = f"--mask-smooth must be at most {MAX_SMOOTH} seconds, not {float(seconds):g}"
+        raise InputError(msg, remedy="it is a time constant, for example --mask-smooth 0.5")
+
+
+def masks_over_time(
+    frames: Iterable[Item],
+    source: MaskSource,
+    session: Session,
+    over_time: OverTime,
+    *,
+    looking: Callable[[Item], AbstractContextManager[None]],
+    stopwatch: Stopwatch,
+    batch: int = 1,
+) -> Iterator[tuple[Item, Masks]]:
+    """Yield each of `frames` with the masks that it is scored with.
+
+    At most `batch` times the stride of `frames` wait.
+
+    Parameters
+    ----------
+    frames : iterable
+        From the first on in order, where masks depend on one another; else any.
+    source : MaskSource
+    session : Session
+        The backend's.
+    over_time : OverTime
+    looking : callable
+        Given a frame, returns a context manager in which its masks are asked for.
+    stopwatch : Stopwatch
+        Counts the stages ``interpolate`` and ``smooth``, where there are any.
+    batch : int
+        Frames that `source` looks at at once, as it says itself.
+
+    Raises
+    ------
+    RoiAccelError
+        As `source` and `session` do.
+    """
+    found = _filled(frames, source, session, over_time.stride, looking, stopwatch, batch)
+    if over_time.smoothing is None:
+        yield from found
+        return
+    smoother = Smoother(over_time.smoothing.weight)
+    for each, masks in found:
+        with stopwatch.stage("smooth", each.index):
+            smoothed = smoother.next(masks)
+        yield each, smoothed
+
+
+def _filled(
+    frames: Iterable[Item],
+    source: MaskSource,
+    session: Session,
+    stride: int,
+    looking: Callable[[Item], AbstractContextManager[None]],
+    stopwatch: Stopwatch,
+    batch: int,
+) -> Iterator[tuple[Item, Masks]]:
+    """Yield each frame with the source's masks, or with those between two of them."""
+
+    def is_due(each: Item) -> bool:
+        return each.index % stride == 0
+
+    before = 0
+    earlier: Masks = ()
+    for group in batched(frames, batch, counted=is_due):
+        last = group[-1].index
+        due = [each for each in group if is_due(each) or each.index == last]
+        if len(due) == batch > 1:
+            for each in due:
+                with looking(each):
+                    source.look(each.index, each.reference, session)
+        del due
+        waiting: list[Item] = []
+        # Taken out, so that a frame is free once it has been used, not when all of its group are.
+        while group:
+            each = group.pop(0)
+            if not (is_due(each) or each.index == last):
+                waiting.append(each)
+                continue
+            with looking(each):
+                masks = source.masks(each.index, each.reference, session)
+            while waiting:
+                skipped = waiting.pop(0)
+                step, steps = skipped.index - before, each.index - before
+                with stopwatch.stage("interpolate", skipped.index):
+                    made = _between(earlier, masks, step, steps)
+                yield skipped, made
+            before, earlier = each.index, masks
+            yield each, masks
+
+
+def _between(first: Masks, second: Masks, step: int, steps: int) -> Masks:
+    return tuple(
+        _read_only(between(*pair, step, steps)) for pair in zip(first, second, strict=True)
+    )
+
+
+class Smoother:
+    """The masks of one run, smoothed; each region has a state of its own.
+
+    Parameters
+    ----------
+    weight : int
+        Of `roi_accel.backends.temporal.smoothing_weight`.
+    """
+
+    def __init__(self, weight: int) -> None:
+        self._weight = weight
+        self._lines: list[_Line] = []
+
+    def next(self, masks: Masks) -> Masks:
+        """Return the masks of the next frame, smoothed; the same object while one stays the same.
+
+        Parameters
+        ----------
+        masks : tuple of uint16[height, width]
+            As many as in every frame.
+        """
+        if not self._lines:
+            self._lines = [_Line(mask) for mask in masks]
+            return masks
+        return tuple(
+            line.next(mask, self._weight) for line, mask in zip(self._lines, masks, strict=True)
+        )
+
+
+class _Line:
+    """One mask through the frames."""
+
+    def __init__(self, mask: Mask) -> None:
+        self._state: NDArray[np.int64] = state_of(mask)
+        self._given = self._smoothed = mask
+        self._is_at_rest = True
+
+    def next(self, mask: Mask, weight: int) -> Mask:
+        if mask is self._given and self._is_at_rest:
+            return self._smoothed
+        self._is_at_rest = not smooth(self._state, mask, weight)
+        self._given = mask
+        smoothed = codes_of(self._state)
+        if not np.array_equal(smoothed, self._smoothed):
+            self._smoothed = _read_only(smoothed)
+        return self._smoothed
+
+
+def _read_only(mask: Mask) -> Mask:
+    mask.setflags(write=False)
+    return mask
