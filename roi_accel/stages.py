@@ -22,7 +22,7 @@ from roi_accel.lockstep import read_together
 from roi_accel.masks.over_time import OverTime, masks_over_time
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Iterator, Sequence
+    from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
     from contextlib import AbstractContextManager
 
     from roi_accel.backends.frame import Frame
@@ -60,46 +60,46 @@ class Looked(Read):
     masks: Sequence[Mask]
 
 
+def numbered(together: Iterable[tuple[Frame, ...]]) -> Iterator[Read]:
+    """Yield what `read_together` gives as frames that know their place."""
+    for index, ((reference, *distorted), is_last) in enumerate(with_last(together)):
+        yield Read(index, reference, distorted, is_last)
+
+
 def look(
-    together: Generator[tuple[Frame, ...], None, None],
+    frames: Iterable[Read],
     *,
     source: MaskSource,
     session: Session,
     gate: Gate,
     over_time: OverTime,
     stopwatch: Stopwatch,
+    batch: int,
 ) -> Generator[Looked, None, None]:
-    """Yield each frame of the videos with the masks that it is scored with.
+    """Yield each of `frames` with the masks that it is scored with.
 
     Parameters
     ----------
-    together : generator of tuple of Frame
-        The reference's frame and the distorted ones'; closed with this one.
+    frames : iterable of Read
     source : MaskSource
     session : Session
     gate : Gate
         Checks what is made of the frames that are looked at.
     over_time : OverTime
     stopwatch : Stopwatch
+    batch : int
+        Frames that `source` looks at at once, as it says itself.
     """
 
     def looking(frame: Read) -> AbstractContextManager[None]:
         turn = frame.index // over_time.stride
         return gate.frame(frame.index, frame.distorted, is_last=frame.is_last, turn=turn)
 
-    with closing(together):
-        read = (
-            Read(index, reference, distorted, is_last)
-            for index, ((reference, *distorted), is_last) in enumerate(with_last(together))
-        )
-        found = masks_over_time(
-            *(read, source, session, over_time),
-            looking=looking,
-            stopwatch=stopwatch,
-            batch=source.batch(session),
-        )
-        for each, masks in found:
-            yield Looked(each.index, each.reference, each.distorted, each.is_last, masks)
+    found = masks_over_time(
+        *(frames, source, session, over_time), looking=looking, stopwatch=stopwatch, batch=batch
+    )
+    for each, masks in found:
+        yield Looked(each.index, each.reference, each.distorted, each.is_last, masks)
 
 
 @dataclass
@@ -188,15 +188,16 @@ class Stages:
 
     def _look(self, together: Generator[tuple[Frame, ...], None, None]) -> Iterator[Looked]:
         """Yield each frame with its masks, once both have been looked at by whoever counts."""
-        looked = look(
-            together,
-            source=self.source,
-            session=self.session,
-            gate=self.gate,
-            over_time=self.over_time,
-            stopwatch=self.stopwatch,
-        )
-        with closing(looked):
+        with closing(together):
+            looked = look(
+                numbered(together),
+                source=self.source,
+                session=self.session,
+                gate=self.gate,
+                over_time=self.over_time,
+                stopwatch=self.stopwatch,
+                batch=self.source.batch(self.session),
+            )
             for each in looked:
                 with self.stopwatch.stage("inspect", each.index):
                     self.inspection.look(each.index, each.reference, each.distorted)

@@ -1,0 +1,43 @@
+"""What a command is about to write, checked before it does any work."""
+
+from __future__ import annotations
+
+from pathlib import Path  # noqa: TC003 - as the other modules of commands have it
+from typing import TYPE_CHECKING
+
+from roi_accel.errors import InputError
+from roi_accel.files import check_output
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+
+def check_outputs(
+    named: Mapping[str, Path | None], *, overwrite: bool, inputs: Sequence[Path]
+) -> list[Path]:
+    """Return the files to be written.
+
+    Parameters
+    ----------
+    named : mapping of str to Path or None
+        By the option that names it; None where it was left out.
+    overwrite, inputs
+        As `roi_accel.files.write_atomically` takes them.
+
+    Raises
+    ------
+    InputError
+        Two options name the same file.
+    OutputError
+        One of them could not be written.
+    """
+    first: dict[Path, str] = {}
+    outputs = {option: path for option, path in named.items() if path is not None}
+    for option, path in outputs.items():
+        other = first.setdefault(path.resolve(), option)
+        if other != option:
+            msg = f"{other} and {option} both name {path}"
+            raise InputError(msg, remedy="give each its own file")
+    for path in outputs.values():
+        check_output(path, overwrite=overwrite, inputs=inputs)
+    return list(outputs.values())
