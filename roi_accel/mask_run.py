@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from roi_accel.backends.frame import Frame
+    from roi_accel.backends.plan import Plan
     from roi_accel.backends.protocol import Mask
     from roi_accel.inputs import Inputs
     from roi_accel.masks.over_time import OverTime
@@ -61,6 +62,28 @@ class MaskedFrame:
     reference: Frame
     mask: Mask
     masked: Frame | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Legend:
+    """What a picture says about the masks in it.
+
+    Attributes
+    ----------
+    info : VideoInfo
+        The reference's.
+    rate : Fraction or None
+        Frames per second.
+    label : str
+        What the masks come from.
+    plan : Plan
+        With the masks' size, threshold and fade.
+    """
+
+    info: VideoInfo
+    rate: Fraction | None
+    label: str
+    plan: Plan
 
 
 @contextmanager
@@ -126,6 +149,20 @@ class MaskRun:
         return self.info.frame_rate or self.options.fps
 
     @property
+    def label(self) -> str:
+        """What the masks come from, as a result's ``saliency_model`` says it."""
+        return self.masking.source.label
+
+    def legend(self) -> Legend:
+        """Return what a picture of these masks says about them."""
+        return Legend(
+            info=self.info,
+            rate=self.rate,
+            label=self.label,
+            plan=self.masking.session.plan,
+        )
+
+    @property
     def size(self) -> tuple[int, int]:
         """Height and width of the masks."""
         return self.masking.source.size
@@ -144,7 +181,7 @@ class MaskRun:
         """Return what made the masks, as strict JSON; complete after the last frame."""
         return {
             "roi_accel": __version__,
-            "saliency_model": self.masking.source.label,
+            "saliency_model": self.label,
             "mask": self.masking.source.provenance(),
             "saliency_stride": self.over_time.stride,
             "smoothing": self.over_time.facts(),
@@ -227,7 +264,8 @@ class MaskRun:
                 if each.index in numbers:
                     yield each
         if seen <= last:
-            msg = f"{shown(self.info.path)}: has {seen} frames, 0 to {seen - 1}, and no frame {last}"
+            path = shown(self.info.path)
+            msg = f"{path}: has {seen} frames, 0 to {seen - 1}, so that there is no frame {last}"
             raise InputError(msg, remedy=f"--frame {seen // 2} is in its middle")
         self.masking.gate.finish()
         self.masking.source.finish(seen, whole=False)

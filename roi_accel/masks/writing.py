@@ -1,4 +1,4 @@
-"""Masks as files, written as they come: a lossless video, or NumPy's archive; both read back exactly."""
+"""Masks as files that are read back exactly: lossless video or NumPy's archive, as they come."""
 
 from __future__ import annotations
 
@@ -6,8 +6,10 @@ import json
 import shutil
 import tempfile
 import zipfile
+from abc import abstractmethod
+from contextlib import suppress
 from fractions import Fraction
-from typing import TYPE_CHECKING, Any, BinaryIO, Protocol
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
 from numpy.lib import format as npy
@@ -38,17 +40,16 @@ _TIME = (1980, 1, 1, 0, 0, 0)
 """A zip's earliest, so that equal masks make equal files."""
 
 
-class MaskWriter(Protocol):
-    """Takes a run's masks in order; a context manager that lets go of what it holds."""
+class MaskWriter(Closing):
+    """Takes a run's masks in order."""
 
+    @abstractmethod
     def write(self, mask: Mask) -> None:
-        """Take the next mask."""
+        """Take the next mask, uint16 of the size that was announced."""
 
+    @abstractmethod
     def finish(self, about: Mapping[str, Any]) -> None:
         """Write what is left, and `about`, strict JSON, where the file has room for it."""
-
-    def close(self) -> None:
-        """Let go of what is held; harmless when repeated."""
 
 
 def open_mask_writer(
@@ -79,7 +80,7 @@ def open_mask_writer(
     return ClipWriter(file, size=size, rate=rate, place=place)
 
 
-class ClipWriter(Closing):
+class ClipWriter(MaskWriter):
     """Masks as gray video of 16 bits: FFV1 in Matroska, a frame per mask, every one a key frame.
 
     Parameters
@@ -131,10 +132,11 @@ class ClipWriter(Closing):
 
     def close(self) -> None:
         """Let go of the encoder."""
-        self._container.close()
+        with suppress(OSError):  # what a full disk kept it from writing is of no use any more
+            self._container.close()
 
 
-class ArchiveWriter(Closing):
+class ArchiveWriter(MaskWriter):
     """Masks as one array of NumPy's archive, uint16[frames, height, width], and what made them.
 
     An array's size stands before its samples, so they wait in a nameless file until all are there.
@@ -153,7 +155,7 @@ class ArchiveWriter(Closing):
         self._file = file
         self._size = size
         self._place = place
-        self._samples = tempfile.TemporaryFile(dir=folder)
+        self._samples = tempfile.TemporaryFile(dir=folder)  # noqa: SIM115 - closed by close
         self._count = 0
 
     def write(self, mask: Mask) -> None:

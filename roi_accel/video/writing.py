@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from fractions import Fraction
 from typing import TYPE_CHECKING, BinaryIO
 
 import numpy as np
@@ -12,6 +11,7 @@ from roi_accel.video.opening import RAW_SUFFIXES
 from roi_accel.video.y4m import COLOUR_SPACES, MAGIC
 
 if TYPE_CHECKING:
+    from fractions import Fraction
     from pathlib import Path
 
     from roi_accel.backends.frame import Frame
