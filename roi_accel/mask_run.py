@@ -263,12 +263,16 @@ class MaskRun:
             for each in self._masked(due(), 1):
                 if each.index in numbers:
                     yield each
-        if seen <= last:
-            path = shown(self.info.path)
-            msg = f"{path}: has {seen} frames, 0 to {seen - 1}, so that there is no frame {last}"
-            raise InputError(msg, remedy=f"--frame {seen // 2} is in its middle")
+        self.require_frame(last, seen)
         self.masking.gate.finish()
         self.masking.source.finish(seen, whole=False)
+
+    def require_frame(self, number: int, count: int) -> None:
+        """Raise InputError if `number` is beyond the last of `count` frames."""
+        if number >= count:
+            path = shown(self.info.path)
+            msg = f"{path}: has {count} frames, 0 to {count - 1}, so that there is no frame {number}"
+            raise InputError(msg, remedy=f"--frame {count // 2} is in the middle")
 
     def _masked(self, frames: Iterator[Read], batch: int) -> Iterator[MaskedFrame]:
         session, gate = self.masking.session, self.masking.gate

@@ -268,7 +268,7 @@ class _Picture:
     ) -> None:
         from roi_accel.report.mask_picture import MaskPicture  # noqa: PLC0415 (an extra)
 
-        self._path = path
+        self._path, self._run, self._seen = path, run, 0
         self._file = staged.open(path)
         if sheet is not None:
             self.wanted = sheet.frames(run.count())
@@ -277,10 +277,12 @@ class _Picture:
         self._picture = MaskPicture(run.legend(), sheet)
 
     def take(self, frame: MaskedFrame) -> None:
+        self._seen = frame.index + 1
         if frame.index in self.wanted:
             self._picture.add(frame.index, frame.reference, frame.mask)
 
     def finish(self) -> str:
+        self._run.require_frame(max(self.wanted), self._seen)
         with naming_output(self._path):
             self._file.write(self._picture.png())
         frames = ", ".join(map(str, self.wanted))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -27,19 +28,21 @@ if TYPE_CHECKING:
 LEAST_WIDTH, MOST_WIDTH = 640, 1920
 """Of the picture, in pixels: as wide as the scale's words need, and no wider than a screen."""
 
+MOST_PIXELS = 1 << 25
+"""Of all frames of a picture together: what a viewer opens without a thought."""
+
 _LEAST_FONT, _MOST_FONT = 13, 26
 _PAPER, _INK, _FAINT = (255, 255, 255), (32, 32, 32), (120, 120, 120)
 _WHOLE = 65536  # of alpha
 _TICKS = 5
-_DASH = 4
 
 
 class MaskPicture:
     """Puts frames with their masks side by side, and a scale below them.
 
     The colours are viridis, dark blue where nobody looks and yellow where all do, over the frame's
-    luminance. A dashed white line goes around what begins to count, a full one around what counts
-    in full; they are one line where there is no fade.
+    luminance. A thin white line goes around what begins to count, a thick one around what counts in
+    full; they are one line where there is no fade.
 
     Parameters
     ----------
@@ -60,10 +63,14 @@ class MaskPicture:
             width = max(width, min(MOST_WIDTH, self._columns * info.width))
         self._font_size = min(max(width // 64, _LEAST_FONT), _MOST_FONT)
         self._gap = self._font_size // 2
-        self._cell_width = (width - self._gap * (self._columns - 1)) // self._columns
+        self._cell_width = min(
+            (width - self._gap * (self._columns - 1)) // self._columns,
+            math.isqrt(MOST_PIXELS * info.width // (info.height * self._rows * self._columns)),
+        )
         self._cell_height = max(1, round(self._cell_width * info.height / info.width))
         self._line = round(self._font_size * 1.5)
-        self._width = self._cell_width * self._columns + self._gap * (self._columns - 1)
+        cells = self._cell_width * self._columns + self._gap * (self._columns - 1)
+        self._width = max(cells, LEAST_WIDTH)
         self._cells: list[tuple[int, Image.Image]] = []
 
     def add(self, index: int, reference: Frame, mask: Mask) -> None:
@@ -100,8 +107,8 @@ class MaskPicture:
             y, x = divmod(place, self._columns)
             left, top = x * (self._cell_width + self._gap), y * (row + self._gap)
             picture.paste(cell, (left, top))
-            words = _fitting(self._words(index), self._cell_width, font)
-            draw.text((left, top + self._cell_height + 2), words, _INK, font)
+            words = _fitting(self._words(index), self._cell_width - self._gap, font)
+            draw.text((left + self._gap, top + self._cell_height + 2), words, _INK, font)
         picture.paste(scale.draw(), (0, height - scale.height))
         with io.BytesIO() as file:
             picture.save(file, "PNG")
@@ -120,11 +127,8 @@ class MaskPicture:
         plan = self._legend.plan
         alpha = mask.astype(np.uint32)
         apply_fade(alpha, fade_table(plan.threshold_code, plan.fade_code))
-        thick = max(1, self._cell_width // 640)
-        y, x = np.indices(alpha.shape, sparse=True)
-        dashed = (x + y) // (_DASH * thick) % 2 == 0
-        pixels[_edge(alpha > 0, thick) & dashed] = 255
-        pixels[_edge(alpha >= _WHOLE, thick)] = 255
+        thin = max(1, self._cell_width // 640)
+        pixels[_edge(alpha > 0, thin) | _edge(alpha >= _WHOLE, 2 * thin)] = 255
 
 
 @dataclass(frozen=True)
@@ -146,8 +150,7 @@ class _Scale:
         picture = Image.new("RGB", (self.width, self.height), _PAPER)
         draw = ImageDraw.Draw(picture)
         font = ImageFont.load_default(self.font_size)
-        margin = 2 * self.font_size
-        left, right = margin, self.width - margin
+        left, right = self.font_size, self.width - self.font_size
         top = self.font_size
         # Every colour of the picture is in it: from left to right the mask, downwards the frame.
         mask = np.linspace(0, MASK_MAX, right - left).astype(np.uint16)
@@ -182,13 +185,13 @@ class _Scale:
 
     def _words(self) -> tuple[str, ...]:
         plan = self.legend.plan
-        start, full = f"{plan.threshold:g}", f"{plan.threshold + plan.fade:.4g}"
         size = f"{plan.mask_width}x{plan.mask_height}"
-        lines = "dashed line, full line" if plan.fade else "line in the picture"
+        start, full = f"{plan.threshold:g}", f"{plan.threshold + plan.fade:.6g}"
+        lines = f"thin line at {start}, thick line at {full}" if plan.fade else f"line at {start}"
         return (
             f"mask: {self.legend.label}, {size}; 0 where nobody looks, 1 where all do",
             f"threshold {start}, fade {plan.fade:g}: black counts as perfect, white in full",
-            f"{lines}: {start}" + (f", {full}" if plan.fade else ""),
+            f"in the picture: {lines}",
         )
 
 
