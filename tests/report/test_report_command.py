@@ -7,6 +7,7 @@ import io
 import json
 import re
 import subprocess
+from fractions import Fraction
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -135,32 +136,52 @@ def sources(tmp_path: Path, network: Path) -> dict[str, dict[str, object]]:
     clip = tmp_path / "masks.mkv"
     shape = ("-f", "rawvideo", "-pixel_format", "gray", "-video_size", "96x64")
     run_ffmpeg(*shape, "-i", gray, "-c:v", "ffv1", clip)
+    smooth = Fraction(1, 10)
     track = tmp_path / "boxes.csv"
     track.write_text("frame,x,y,w,h\n" + "".join(f"{n},{8 * n},8,24,24\n" for n in range(8)))
     return {
         "network": {"saliency_model": network},
         "network in batches": {"saliency_model": network, "saliency_batch": 3},
+        "network at every 3rd frame": {"saliency_model": network, "saliency_stride": 3},
+        "the same in batches": {
+            "saliency_model": network,
+            "saliency_stride": 3,
+            "saliency_batch": 2,
+        },
+        "network smoothed": {"saliency_model": network, "mask_smooth": smooth},
+        "network both": {
+            "saliency_model": network,
+            "saliency_stride": 3,
+            "mask_smooth": smooth,
+        },
         "clip": {"mask": clip},
+        "clip smoothed": {"mask": clip, "mask_smooth": smooth},
         "track": {"roi_track": track},
         "boxes": {"roi": ("0,0,48,64",)},
     }
 
 
 @pytest.mark.parametrize(
-    "kind", ["network", "network in batches", "clip", "track", "boxes"], ids=str
+    "kind",
+    [
+        *("network", "network in batches", "network at every 3rd frame", "the same in batches"),
+        *("network smoothed", "network both", "clip", "clip smoothed", "track", "boxes"),
+    ],
 )
+@pytest.mark.parametrize("frames", [(2, 5), (3,), (7,)])
 def test_frames_seen_again_are_those_that_vmaf_saw(
     tiny_pair: Pair,
     tiny_network: Path,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     kind: str,
+    frames: tuple[int, ...],
 ) -> None:
     recorded = Recorded(monkeypatch)
-    noted = Noted(2, 5)
+    noted = Noted(*frames)
     options = ScoreOptions(backend="numpy", **sources(tmp_path, tiny_network)[kind])  # type: ignore[arg-type]
     score_all(tiny_pair.reference, [tiny_pair.distorted] * 2, options, revisit=noted)
-    assert sorted(noted.seen) == [(0, 2), (0, 5), (1, 2), (1, 5)]
+    assert sorted(noted.seen) == [(video, index) for video in (0, 1) for index in frames]
     for (video, index), frame in noted.seen.items():
         reference, *streams = recorded.fed[index]
         wanted = [reference, *streams[2 * video : 2 * video + 2]]

@@ -1,0 +1,160 @@
+"""The gate where the network looks at every N-th frame: it checks what is made of those frames."""
+
+from __future__ import annotations
+
+from contextlib import closing, nullcontext
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from clips import P8, smooth_frames
+from faulty_backend import CudaLookalike, InferringBackend
+
+import roi_accel
+from roi_accel.backends.numba_backend import NumbaSession
+from roi_accel.backends.numpy_backend import NumpyBackend
+from roi_accel.backends.plan import ModelSize, Plan
+from roi_accel.backends.protocol import InfersOnDevice
+from roi_accel.errors import ParityError
+from roi_accel.masks.network import NetworkSource
+from roi_accel.masks.over_time import OverTime, Smoothing, masks_over_time
+from roi_accel.models import resolve
+from roi_accel.parity.gate import Gate
+from roi_accel.parity.tolerance import table_tolerance
+from roi_accel.providers import plan_provider
+from roi_accel.saliency import SaliencyNetwork, SaliencySize
+from roi_accel.timing import Stopwatch
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    import numpy as np
+    from conftest import Pair
+
+    from roi_accel.backends.frame import Frame
+    from roi_accel.result import Result
+
+MAP = 40 * 64
+SAMPLES = 96 * 64 * 3 // 2
+
+
+def score(pair: Pair, **options: Any) -> Result:
+    common: dict[str, Any] = {"saliency_size": 64, "saliency_stride": 3, "backend": "numba"}
+    return roi_accel.score(pair.reference, pair.distorted, **(common | options))
+
+
+def compared(result: Result) -> dict[str, int]:
+    return {stage["stage"]: stage["values"] for stage in result.parity["stages"]}
+
+
+@pytest.mark.parametrize("batch", [1, 2])
+def test_inputs_of_all_frames_that_are_looked_at_are_checked(tiny_pair: Pair, batch: int) -> None:
+    result = score(tiny_pair, gate="all", saliency_batch=batch)
+    assert compared(result) == {"preprocess": 4 * 3 * MAP, "substitute": 8 * SAMPLES}
+    assert result.parity["frames_checked"] == 8
+
+
+@pytest.mark.parametrize("batch", [1, 2])
+def test_a_sample_has_the_first_two_that_are_looked_at_and_the_last(
+    tiny_pair: Pair, batch: int
+) -> None:
+    result = score(tiny_pair, saliency_batch=batch)
+    assert compared(result) == {"preprocess": 3 * 3 * MAP, "substitute": 3 * SAMPLES}
+    assert result.parity["frames_checked"] == 4  # 0 and 7; 3 when looked at; 1 when masked
+
+
+@pytest.mark.parametrize("batch", [1, 2])
+def test_wrong_input_names_the_frame_that_was_looked_at(
+    tiny_pair: Pair, monkeypatch: pytest.MonkeyPatch, batch: int
+) -> None:
+    real = NumbaSession.preprocess
+    calls: list[int] = []
+
+    def preprocess(self: NumbaSession, reference: Any) -> np.ndarray:
+        model_input = real(self, reference)
+        if self.plan.width == 96 and self.plan.mask_width == 64:
+            if len(calls) == 2:
+                model_input[0, 1, 2, 3] += 1
+            calls.append(1)
+        return model_input
+
+    monkeypatch.setattr(NumbaSession, "preprocess", preprocess)
+    with pytest.raises(ParityError, match=r"preprocess: .*frame 6, G, y 2, x 3"):
+        score(tiny_pair, gate="all", saliency_batch=batch)
+
+
+@pytest.fixture
+def on_cuda(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let ``--ep cuda`` run on the CPU."""
+
+    def create(self: Any, content: bytes, plan: Any, threads: int) -> Any:
+        session = self._create_on_cpu(content, threads)
+        return session if plan.provider == "CPUExecutionProvider" else CudaLookalike(session)
+
+    monkeypatch.setattr("roi_accel.attach.NetworkSession._create", create)
+    monkeypatch.setattr("roi_accel.attach._not_in_this_build", lambda *_: "")
+
+
+@pytest.mark.usefixtures("on_cuda")
+@pytest.mark.parametrize(("mode", "frames"), [("first", 1), ("sample", 3), ("all", 4)])
+def test_only_frames_whose_map_was_compared_count_where_nothing_else_is(
+    tiny_pair: Pair, mode: str, frames: int
+) -> None:
+    result = score(tiny_pair, backend="numpy", ep="cuda", gate=mode)
+    assert compared(result) == {"saliency": frames * MAP}
+    assert result.parity["frames_checked"] == frames
+
+
+@dataclass(frozen=True)
+class Numbered:
+    index: int
+    reference: Frame
+
+
+@pytest.fixture
+def source() -> Any:
+    network = SaliencyNetwork(resolve("center-surround"), plan_provider("numpy"), threads=1)
+    size = SaliencySize(64)
+    with closing(
+        NetworkSource(network, size, batch=4, stride=3, width=96, height=64, stopwatch=Stopwatch())
+    ) as source:
+        yield source
+
+
+@pytest.mark.parametrize("smoothing", [None, Smoothing(Fraction(1, 10), Fraction(25))])
+def test_network_in_the_devices_memory_gives_the_same_masks(
+    source: NetworkSource, smoothing: Smoothing | None
+) -> None:
+    plan = Plan(
+        pixel_format=P8,
+        width=96,
+        height=64,
+        mask_width=64,
+        mask_height=40,
+        model=ModelSize(64, 40, 64, 40),
+    )
+    frames = [Numbered(*each) for each in enumerate(smooth_frames(P8, 96, 64, 8))]
+    gate = Gate("all", InferringBackend(), timed=nullcontext)
+    infer: Callable[..., Any] = source.network.infer
+    gate.compare_network(infer, "CPUExecutionProvider", table_tolerance("saliency"))
+
+    def masks(session: Any) -> list[bytes]:
+        found = masks_over_time(
+            frames,
+            source,
+            session,
+            OverTime(stride=3, smoothing=smoothing),
+            looking=lambda each: gate.frame(each.index, [each.reference]),
+            stopwatch=Stopwatch(),
+            batch=source.batch(session),
+        )
+        return [made.tobytes() for _, (made,) in found]
+
+    with NumpyBackend().open(plan) as session:
+        wanted = masks(session)
+    with gate.open(plan, videos=["video"], regions=[]) as session:
+        assert isinstance(session, InfersOnDevice)
+        assert masks(session) == wanted
+    assert source.provenance()["tensors"] == "device"
+    assert len(set(wanted)) == 8
