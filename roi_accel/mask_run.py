@@ -271,7 +271,7 @@ class MaskRun:
         """Raise InputError if `number` is beyond the last of `count` frames."""
         if number >= count:
             path = shown(self.info.path)
-            msg = f"{path}: has {count} frames, 0 to {count - 1}, so that there is no frame {number}"
+            msg = f"{path}: has {count} frames, 0 to {count - 1}, but no frame {number}"
             raise InputError(msg, remedy=f"--frame {count // 2} is in the middle")
 
     def _masked(self, frames: Iterator[Read], batch: int) -> Iterator[MaskedFrame]:
