@@ -116,6 +116,7 @@ def open_given_source(
         synthetic_mask=options.synthetic_mask,
         width=inputs.file.width,
         height=inputs.file.height,
+        scaled=(inputs.whole_size[1], inputs.whole_size[0]),
         first_frame=inputs.readers[0].info.skipped,
     )
     return source and resources.enter_context(closing(inputs.masks_of(source)))

@@ -18,7 +18,7 @@ from numpy.lib import format as npy
 
 from roi_accel.errors import InputError
 from roi_accel.masks.files import open_regular, path_text, require_unchanged, sha256_file
-from roi_accel.masks.media import OPTION, check_shape, check_size
+from roi_accel.masks.media import OPTION, check_shape, check_size, has_shape
 from roi_accel.masks.place import CROP, FIRST_FRAME, MaskPlace
 
 if TYPE_CHECKING:
@@ -74,6 +74,8 @@ class MaskArchive:
         The file.
     width, height : int
         The frame's luma size in pixels, whose shape the masks must have.
+    scaled : (int, int), optional
+        (height, width) of the frame after scaling, whose shape will do as well.
 
     Attributes
     ----------
@@ -92,7 +94,9 @@ class MaskArchive:
     is_picture = False
     codec = "npz"
 
-    def __init__(self, path: Path, *, width: int, height: int) -> None:
+    def __init__(
+        self, path: Path, *, width: int, height: int, scaled: tuple[int, int] | None = None
+    ) -> None:
         self._path = path
         self._where = f"{OPTION} {path_text(path)}"
         self._file, self._state = open_regular(path, OPTION)
@@ -101,8 +105,8 @@ class MaskArchive:
                 self._archive = zipfile.ZipFile(cast("IO[bytes]", _SmallReads(self._file)))
             self._count, self.size, self._dtype, self._start = self._examine()
             self.place = self._read_place()
-            covered = self.place.shape(height, width)
-            check_shape(self.size, covered, self._where)
+            if scaled is None or not has_shape(self.size, scaled):
+                check_shape(self.size, self.place.shape(height, width), self._where)
         except BaseException:
             self.close()
             raise
