@@ -151,7 +151,9 @@ SaliencyStride = Annotated[
 ]
 Mask = Annotated[
     Path | None,
-    typer.Option(help="A gray picture, or a video of masks.", rich_help_panel=MASK),
+    typer.Option(
+        help="A gray picture, a video of masks, or an array of them (.npz).", rich_help_panel=MASK
+    ),
 ]
 Roi = Annotated[
     list[str] | None,
