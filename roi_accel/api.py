@@ -127,7 +127,7 @@ def score(
         The network looks at every N-th frame and at the last, from 1 to 32; the masks between are
         interpolated. Default 1. Another stride is another score.
     mask : path
-        In place of a network: a gray picture, or a video of masks.
+        In place of a network: a gray picture, a video of masks, or a NumPy archive of them.
     roi : str or list of str
         In place of a network: boxes in pixels from the top left, ``"X,Y,W,H"`` or
         ``"NAME=X,Y,W,H"``. Named boxes are also scored one by one.

@@ -6,14 +6,14 @@ import hashlib
 import os
 import secrets
 import stat
-from contextlib import ExitStack, contextmanager
-from typing import TYPE_CHECKING
+from contextlib import ExitStack, contextmanager, suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, BinaryIO, Self
 
 from roi_accel.errors import OutputError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
-    from pathlib import Path
 
 _TEMPORARY_PREFIX = ".roi-accel-"
 _UNTOUCHED = "nothing was changed there; make room or choose another place"
@@ -75,14 +75,70 @@ def write_together(
         As for `write_atomically`. Everything is on the disk before the first file takes its name;
         if a name is then refused, files that took a new name lose it again.
     """
-    inputs = list(inputs)
-    for path in contents:
-        check_output(path, overwrite=overwrite, inputs=inputs)
-    with ExitStack() as undo, ExitStack() as temporaries:
-        staged = {path: _stage(path, data, temporaries) for path, data in contents.items()}
-        for path, temporary in staged.items():
-            _move(temporary, path, overwrite=overwrite, undo=undo)
-        undo.pop_all()
+    with StagedFiles(contents, overwrite=overwrite, inputs=inputs) as staged:
+        for path, data in contents.items():
+            with naming_output(path):
+                staged.open(path).write(data)
+        staged.commit()
+
+
+class StagedFiles:
+    """Files that are written bit by bit beside their places, and take them together or not at all.
+
+    A context manager: what has not been committed at its end is gone.
+
+    Parameters
+    ----------
+    paths : iterable of Path
+        The files to make.
+    overwrite, inputs
+        As for `write_atomically`.
+
+    Raises
+    ------
+    OutputError
+        As for `write_atomically`, before any work is done.
+    """
+
+    def __init__(
+        self, paths: Iterable[Path], *, overwrite: bool, inputs: Iterable[Path] = ()
+    ) -> None:
+        inputs = list(inputs)
+        for path in paths:
+            check_output(path, overwrite=overwrite, inputs=inputs)
+        self._overwrite = overwrite
+        self._held = ExitStack()
+        self._staged: dict[Path, BinaryIO] = {}
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._held.close()
+
+    def open(self, path: Path) -> BinaryIO:
+        """Return a file to write what `path` will hold; OutputError where none can be made."""
+        self._staged[path] = file = _stage(path, self._held)
+        return file
+
+    def commit(self) -> None:
+        """Let every file take its name.
+
+        Raises
+        ------
+        OutputError
+            As for `write_atomically`. Everything is on the disk before the first file takes its
+            name; if a name is then refused, files that took a new name lose it again.
+        """
+        for path, file in self._staged.items():
+            with naming_output(path):
+                file.flush()
+                os.fsync(file.fileno())
+                file.close()
+        with ExitStack() as undo:
+            for path, file in self._staged.items():
+                _move(Path(file.name), path, overwrite=self._overwrite, undo=undo)
+            undo.pop_all()
 
 
 def check_output(path: Path, *, overwrite: bool, inputs: Iterable[Path] = ()) -> None:
@@ -141,23 +197,27 @@ def _is_same_file(path: Path, source: Path) -> bool:
         return False  # One of them does not exist, so they cannot be one file.
 
 
-def _stage(path: Path, data: bytes, temporaries: ExitStack) -> Path:
-    """Write `data` beside `path`, to a file that goes with `temporaries`, and return it."""
+def _stage(path: Path, held: ExitStack) -> BinaryIO:
+    """Open a new file beside `path`, which is closed and removed with `held`."""
     # Not named after `path`: a name of nearly 255 bytes would leave no room for a suffix.
     temporary = path.with_name(f"{_TEMPORARY_PREFIX}{secrets.token_hex(8)}.tmp")
     # Reached by Ctrl-C as well. After a replace it is gone already; after a link it must go.
-    temporaries.callback(temporary.unlink, missing_ok=True)
-    with _translated(path):
+    held.callback(temporary.unlink, missing_ok=True)
+    with naming_output(path):
         # tempfile would make it 0600; a plain open lets the umask and the folder's ACL decide.
-        with temporary.open("xb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        return temporary
+        file = temporary.open("xb")
+    held.callback(_close, file)
+    return file
+
+
+def _close(file: BinaryIO) -> None:
+    """Close a file that is given up, or closed already."""
+    with suppress(OSError):  # what a full disk kept it from writing is of no use any more
+        file.close()
 
 
 def _move(temporary: Path, path: Path, *, overwrite: bool, undo: ExitStack) -> None:
-    with _translated(path):
+    with naming_output(path):
         is_new = not path.exists()
         if overwrite:
             temporary.replace(path)
@@ -168,7 +228,8 @@ def _move(temporary: Path, path: Path, *, overwrite: bool, undo: ExitStack) -> N
 
 
 @contextmanager
-def _translated(path: Path) -> Iterator[None]:
+def naming_output(path: Path) -> Iterator[None]:
+    """Turn what the system says while `path` is written into an OutputError that names it."""
     try:
         yield
     except FileExistsError as error:

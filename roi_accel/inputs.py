@@ -57,6 +57,8 @@ class Inputs:
         How frames were scaled, for ``provenance``; None where none were.
     warnings : sequence of tuple of str
         For each distorted video, what the reader of its score should know of it.
+    notes : tuple of str
+        Those of them that are about the reference alone.
     """
 
     readers: Sequence[VideoReader]
@@ -66,6 +68,7 @@ class Inputs:
     duration_frames: int | None
     scaling: Mapping[str, str] | None
     warnings: Sequence[tuple[str, ...]] = field(default=())
+    notes: tuple[str, ...] = ()
 
     @property
     def crop(self) -> Rectangle | None:
@@ -73,7 +76,20 @@ class Inputs:
         return self.readers[0].info.crop
 
     def masks_of(self, source: MaskSource) -> MaskSource:
-        """Return `source`, which was made for `file`, for the frames that are scored."""
+        """Return `source`, which was made for `file`, for the frames that are scored.
+
+        Raises
+        ------
+        InputError
+            It has masks of another part of the frames than the one that is scored.
+        """
+        if source.covers is not None:
+            if source.covers != self.crop:
+                source.close()
+                scored = f"--crop {self.crop}" if self.crop else "the whole frame"
+                msg = f"{source.label} has masks of --crop {source.covers} alone, not of {scored}"
+                raise InputError(msg, remedy=f"--crop {source.covers}, or other masks")
+            return source
         if self.crop is None:
             return source
         width, height = self.whole_size
@@ -136,6 +152,7 @@ def prepare_inputs(opened: Sequence[VideoReader], options: ScoreOptions) -> Inpu
         duration_frames=count,
         scaling=scaling_facts(options.scale or DEFAULT_KERNEL) if is_scaled else None,
         warnings=[(*warnings[0], *told, *each) for each in warnings[1:]],
+        notes=(*warnings[0], *told),
     )
 
 

@@ -22,7 +22,7 @@ from roi_accel.lockstep import read_together
 from roi_accel.masks.over_time import OverTime, masks_over_time
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Iterator, Sequence
+    from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
     from contextlib import AbstractContextManager
 
     from roi_accel.backends.frame import Frame
@@ -44,7 +44,7 @@ QUEUE_DEPTH = 2
 
 
 @dataclass(frozen=True)
-class _Read:
+class Read:
     """One frame of each video."""
 
     index: int
@@ -54,10 +54,53 @@ class _Read:
 
 
 @dataclass(frozen=True)
-class _Looked(_Read):
-    """The same, once its masks are known."""
+class Looked(Read):
+    """The same, once its masks are known: the union's first, then one per region."""
 
     masks: Sequence[Mask]
+
+
+def numbered(together: Iterable[tuple[Frame, ...]]) -> Iterator[Read]:
+    """Yield what `read_together` gives as frames that know their place."""
+    for index, ((reference, *distorted), is_last) in enumerate(with_last(together)):
+        yield Read(index, reference, distorted, is_last)
+
+
+def look(
+    frames: Iterable[Read],
+    *,
+    source: MaskSource,
+    session: Session,
+    gate: Gate,
+    over_time: OverTime,
+    stopwatch: Stopwatch,
+    batch: int,
+) -> Generator[Looked, None, None]:
+    """Yield each of `frames` with the masks that it is scored with.
+
+    Parameters
+    ----------
+    frames : iterable of Read
+    source : MaskSource
+    session : Session
+    gate : Gate
+        Checks what is made of the frames that are looked at.
+    over_time : OverTime
+    stopwatch : Stopwatch
+    batch : int
+        Frames that `source` looks at at once, as it says itself.
+    """
+
+    def looking(frame: Read) -> AbstractContextManager[None]:
+        # The last frame may lie between two that are looked at, and counts as the next.
+        turn = -(-frame.index // over_time.stride)
+        return gate.frame(frame.index, frame.distorted, is_last=frame.is_last, turn=turn)
+
+    found = masks_over_time(
+        *(frames, source, session, over_time), looking=looking, stopwatch=stopwatch, batch=batch
+    )
+    for each, masks in found:
+        yield Looked(each.index, each.reference, each.distorted, each.is_last, masks)
 
 
 @dataclass
@@ -144,38 +187,25 @@ class Stages:
     def _ahead(self, items: Iterator[T], name: str) -> Generator[T, None, None]:
         return ahead(items, QUEUE_DEPTH, name=name, watch=self.stopwatch.level(name))
 
-    def _look(self, together: Generator[tuple[Frame, ...], None, None]) -> Iterator[_Looked]:
-        """Yield each frame with its masks: the union's first, then one per region."""
+    def _look(self, together: Generator[tuple[Frame, ...], None, None]) -> Iterator[Looked]:
+        """Yield each frame with its masks, once both have been looked at by whoever counts."""
         with closing(together):
-            read = (
-                _Read(index, reference, distorted, is_last)
-                for index, ((reference, *distorted), is_last) in enumerate(with_last(together))
-            )
-            found = masks_over_time(
-                read,
-                self.source,
-                self.session,
-                self.over_time,
-                looking=self._looking,
+            looked = look(
+                numbered(together),
+                source=self.source,
+                session=self.session,
+                gate=self.gate,
+                over_time=self.over_time,
                 stopwatch=self.stopwatch,
                 batch=self.source.batch(self.session),
             )
-            for each, masks in found:
+            for each in looked:
                 with self.stopwatch.stage("inspect", each.index):
                     self.inspection.look(each.index, each.reference, each.distorted)
-                self.means.append(self._mean(masks[0]))
-                yield _Looked(each.index, each.reference, each.distorted, each.is_last, masks)
+                self.means.append(self._mean(each.masks[0]))
+                yield each
 
-    def _looking(self, frame: _Read) -> AbstractContextManager[None]:
-        """Let the gate check what is made of a frame that is looked at; the last may be between."""
-        return self.gate.frame(
-            frame.index,
-            frame.distorted,
-            is_last=frame.is_last,
-            turn=-(-frame.index // self.over_time.stride),
-        )
-
-    def _mask(self, looked: _Looked) -> list[Frame]:
+    def _mask(self, looked: Looked) -> list[Frame]:
         """Return the scorer's streams: the reference, then per video the full and masked frames."""
         streams = [looked.reference]
         with (

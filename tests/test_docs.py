@@ -97,6 +97,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     face[100:260, 240:400] = 255
     write_pictures(folder / "face.png", "png", "gray", [face])
     write_pictures(folder / "masks.mkv", "ffv1", "gray", [face] * 48)
+    looked = [console_script(), "mask", "-r", "ref.mp4", "-o", "masks.npz", "--quiet"]
+    subprocess.run(looked, cwd=folder, check=True)
     shutil.copy(ROOT / "roi_accel" / "data" / "center_surround.onnx", folder / "mine.onnx")
     for number, backend in ((1, "numpy"), (2, "numba")):
         node = make_record(ParityOptions(backends=(backend,), eps=("cpu",)))

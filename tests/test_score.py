@@ -347,7 +347,7 @@ def test_backend_that_cannot_be_used_leaves_no_vmaf(
         msg = "nothing computes"
         raise BackendUnavailable(msg)
 
-    monkeypatch.setattr("roi_accel.pipeline.choose_backend", refuse)
+    monkeypatch.setattr("roi_accel.preparing.choose_backend", refuse)
     with pytest.raises(BackendUnavailable, match="nothing computes"):
         roi_accel.score(tiny_pair.reference, tiny_pair.distorted, synthetic_mask=1)
     assert started, "VMAF was to start while the backend loads"

@@ -29,6 +29,7 @@ _SCORES, _MACHINE, _NETWORKS = "Scores", "This machine", "Networks"
 _COMMANDS = {
     "score": _SCORES,
     "batch": _SCORES,
+    "mask": _SCORES,
     "demo": _SCORES,
     "devices": _MACHINE,
     "bench": _MACHINE,
@@ -88,7 +89,7 @@ def application(arguments: list[str]) -> typer.Typer:
             application.add_typer(module.app, name=name, rich_help_panel=panel)
         else:
             # Not -h for help: who means --height by it would get a page of it, and exit code 0.
-            settings = {"help_option_names": ["--help"]} if name == "score" else None
+            settings = {"help_option_names": ["--help"]} if name in ("score", "mask") else None
             register = application.command(name, context_settings=settings, rich_help_panel=panel)
             register(getattr(module, name))
     return application

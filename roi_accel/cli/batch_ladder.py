@@ -23,8 +23,8 @@ from roi_accel.batch.ladder_output import (
 )
 from roi_accel.cli.console import is_terminal, one_line, print_tables, print_warning, write_stdout
 from roi_accel.cli.interrupt import writing
-from roi_accel.cli.outputs import distinct_outputs
-from roi_accel.files import check_output, write_together
+from roi_accel.cli.outputs import check_outputs
+from roi_accel.files import write_together
 from roi_accel.report.need import require_report
 
 if TYPE_CHECKING:
@@ -107,9 +107,8 @@ def ladder(
 
         roi-accel batch ladder results.ndjson --anchor x264 --html ladders.html -o ladders.json
     """
-    outputs = distinct_outputs({"--output": output, "--csv": csv, "--html": html})
-    for path in outputs:
-        check_output(path, overwrite=overwrite, inputs=[results])
+    named = {"--output": output, "--csv": csv, "--html": html}
+    check_outputs(named, overwrite=overwrite, inputs=[results])
     if html is not None:
         require_report()
     found = read_results(results)

@@ -12,9 +12,9 @@ from roi_accel.batch.merge import merge_pieces
 from roi_accel.batch.summary import require_parquet, to_csv, to_parquet
 from roi_accel.cli.console import print_error, print_note, print_warning, write_stdout
 from roi_accel.cli.interrupt import writing
-from roi_accel.cli.outputs import distinct_outputs
+from roi_accel.cli.outputs import check_outputs
 from roi_accel.errors import InputError
-from roi_accel.files import check_output, write_together
+from roi_accel.files import write_together
 
 _ROWS, _OUTPUT = "What should be there", "Output"
 _SHOWN = 10
@@ -69,9 +69,8 @@ def merge(
 
         roi-accel batch merge pairs.csv part-*.ndjson -o results.ndjson
     """
-    outputs = distinct_outputs({"--output": output, "--csv": csv, "--parquet": parquet})
-    for path in outputs:
-        check_output(path, overwrite=overwrite, inputs=pieces)
+    named = {"--output": output, "--csv": csv, "--parquet": parquet}
+    check_outputs(named, overwrite=overwrite, inputs=pieces)
     if parquet is not None:
         require_parquet()
     merged = merge_pieces(read_manifest(manifest, reference=reference), pieces)

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, cast
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from roi_accel.api import input_choices, raw_geometry
-from roi_accel.backends.host import available_cores
-from roi_accel.batching import AUTO_BATCH, MAX_BATCH, parse_batch
-from roi_accel.cli import completions, input_options
+from roi_accel.batching import AUTO_BATCH
+from roi_accel.cli import parameters
 from roi_accel.cli.console import (
     frame_progress,
     is_terminal,
@@ -19,22 +17,19 @@ from roi_accel.cli.console import (
     write_stdout,
 )
 from roi_accel.cli.interrupt import writing
-from roi_accel.cli.outputs import distinct_outputs
-from roi_accel.dispatch import AUTO, BACKENDS
-from roi_accel.files import check_output, write_together
-from roi_accel.masks.over_time import MAX_STRIDE
+from roi_accel.cli.outputs import check_outputs
+from roi_accel.files import write_together
 from roi_accel.options import (
     DEFAULT_FADE,
     DEFAULT_NETWORK,
     DEFAULT_THRESHOLD,
     DEFAULT_WEIGHT,
-    ScoreOptions,
 )
-from roi_accel.parity.gate import DEFAULT_GATE, GATE_MODES, GateMode
+from roi_accel.parity.gate import DEFAULT_GATE
 from roi_accel.pipeline import score_all
 from roi_accel.report.need import require_report
 from roi_accel.result import to_csv, to_json
-from roi_accel.saliency import DEFAULT_SIZE, SaliencySize
+from roi_accel.saliency import DEFAULT_SIZE
 from roi_accel.timing import Stopwatch
 from roi_accel.trace import trace_json
 from roi_accel.vmaf import DEFAULT_MODEL, parse_models
@@ -44,137 +39,47 @@ if TYPE_CHECKING:
 
     from roi_accel.result import Result
 
-_INPUT = "Input"
-_RAW = input_options.RAW
-_MASK = "Where people look"
-_BLEND = "From mask to score"
-_RUN = "How it is computed"
-_OUTPUT = "Output"
-
 
 def score(
-    reference: Annotated[
-        Path,
-        typer.Option("-r", "--reference", help="The undistorted video.", rich_help_panel=_INPUT),
-    ],
+    reference: parameters.Reference,
     distorted: Annotated[
         list[Path],
         typer.Option(
             "-d",
             "--distorted",
             help="A distorted video; repeat for several, which share one decode of the reference.",
-            rich_help_panel=_INPUT,
+            rich_help_panel=parameters.INPUT,
         ),
     ],
-    width: Annotated[
-        int | None, typer.Option("-w", "--width", help="In pixels.", rich_help_panel=_RAW)
-    ] = None,
-    height: Annotated[
-        int | None, typer.Option("--height", help="In pixels.", rich_help_panel=_RAW)
-    ] = None,
-    pixel_format: Annotated[
-        str | None,
-        typer.Option("-p", "--pixel-format", help="420, 422 or 444.", rich_help_panel=_RAW),
-    ] = None,
-    bitdepth: Annotated[
-        int | None, typer.Option("-b", "--bitdepth", help="8, 10, 12 or 16.", rich_help_panel=_RAW)
-    ] = None,
-    pix_fmt: Annotated[
-        str | None,
-        typer.Option(
-            help="Format and depth at once, such as yuv420p10le.",
-            autocompletion=completions.pixel_formats,
-            rich_help_panel=_RAW,
-        ),
-    ] = None,
-    fps: input_options.Fps = None,
-    scale: input_options.Scale = None,
-    scale_to: input_options.ScaleTo = None,
-    crop: input_options.Crop = None,
-    frame_skip_ref: input_options.FrameSkipRef = 0,
-    frame_skip_dist: input_options.FrameSkipDist = 0,
-    start: input_options.Start = None,
-    duration: input_options.Duration = None,
-    saliency_model: Annotated[
-        str,
-        typer.Option(
-            help="A name that 'roi-accel models list' shows, or an ONNX file.",
-            autocompletion=completions.networks,
-            rich_help_panel=_MASK,
-        ),
-    ] = DEFAULT_NETWORK,
-    saliency_size: Annotated[
-        str,
-        typer.Option(
-            help="The network's long side in pixels, aspect kept; or 'native'.",
-            rich_help_panel=_MASK,
-        ),
-    ] = str(DEFAULT_SIZE),
-    saliency_batch: Annotated[
-        str,
-        typer.Option(
-            metavar="N",
-            help=f"Frames that the network looks at at once, at most, up to {MAX_BATCH}; or "
-            f"'{AUTO_BATCH}'.",
-            rich_help_panel=_MASK,
-        ),
-    ] = AUTO_BATCH,
-    saliency_stride: Annotated[
-        int,
-        typer.Option(
-            metavar="N",
-            help=f"The network looks at every N-th frame, up to {MAX_STRIDE}; masks between are "
-            "interpolated.",
-            rich_help_panel=_MASK,
-        ),
-    ] = 1,
-    mask: Annotated[
-        Path | None,
-        typer.Option(help="A gray picture, or a video of masks.", rich_help_panel=_MASK),
-    ] = None,
-    roi: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="[NAME=]X,Y,W,H",
-            help="A box in pixels; repeatable; named boxes are also scored one by one.",
-            rich_help_panel=_MASK,
-        ),
-    ] = None,
-    roi_track: Annotated[
-        Path | None,
-        typer.Option(help="A CSV or JSON file of boxes per frame.", rich_help_panel=_MASK),
-    ] = None,
-    synthetic_mask: Annotated[
-        float | None,
-        typer.Option(
-            metavar="FILL",
-            help="The same saliency everywhere, from 0 to 1.",
-            rich_help_panel=_MASK,
-        ),
-    ] = None,
-    mask_smooth: Annotated[
-        str | None,
-        typer.Option(
-            metavar="SECONDS",
-            help="Smooth masks over time, with this time constant; raw input needs --fps.",
-            rich_help_panel=_MASK,
-        ),
-    ] = None,
-    threshold: Annotated[
-        float,
-        typer.Option(
-            help="Saliency up to which a pixel counts as perfect.", rich_help_panel=_BLEND
-        ),
-    ] = DEFAULT_THRESHOLD,
-    fade: Annotated[
-        float,
-        typer.Option(
-            help="Width of the ramp above the threshold; 0 is a step.", rich_help_panel=_BLEND
-        ),
-    ] = DEFAULT_FADE,
+    width: parameters.Width = None,
+    height: parameters.Height = None,
+    pixel_format: parameters.PixelFormat = None,
+    bitdepth: parameters.Bitdepth = None,
+    pix_fmt: parameters.PixFmt = None,
+    fps: parameters.Fps = None,
+    scale: parameters.Scale = None,
+    scale_to: parameters.ScaleTo = None,
+    crop: parameters.Crop = None,
+    frame_skip_ref: parameters.FrameSkipRef = 0,
+    frame_skip_dist: parameters.FrameSkipDist = 0,
+    start: parameters.Start = None,
+    duration: parameters.Duration = None,
+    saliency_model: parameters.SaliencyModel = DEFAULT_NETWORK,
+    saliency_size: parameters.SaliencySize = str(DEFAULT_SIZE),
+    saliency_batch: parameters.SaliencyBatch = AUTO_BATCH,
+    saliency_stride: parameters.SaliencyStride = 1,
+    mask: parameters.Mask = None,
+    roi: parameters.Roi = None,
+    roi_track: parameters.RoiTrack = None,
+    synthetic_mask: parameters.SyntheticMask = None,
+    mask_smooth: parameters.MaskSmooth = None,
+    threshold: parameters.Threshold = DEFAULT_THRESHOLD,
+    fade: parameters.Fade = DEFAULT_FADE,
     weight: Annotated[
         float,
-        typer.Option(help="The salient part's share in the blend.", rich_help_panel=_BLEND),
+        typer.Option(
+            help="The salient part's share in the blend.", rich_help_panel=parameters.BLEND
+        ),
     ] = DEFAULT_WEIGHT,
     model: Annotated[
         list[str] | None,
@@ -184,13 +89,14 @@ def score(
             help="VMAF model in libvmaf's syntax: version=, path=, name=; repeatable, "
             "the first is blended.",
             show_default=DEFAULT_MODEL,
-            rich_help_panel=_RUN,
+            rich_help_panel=parameters.RUN,
         ),
     ] = None,
     feature: Annotated[
         list[str] | None,
         typer.Option(
-            help="A further libvmaf feature, such as psnr; repeatable.", rich_help_panel=_RUN
+            help="A further libvmaf feature, such as psnr; repeatable.",
+            rich_help_panel=parameters.RUN,
         ),
     ] = None,
     vmaf: Annotated[
@@ -198,92 +104,22 @@ def score(
         typer.Option(
             help="A vmaf or ffmpeg executable.",
             show_default="the first found",
-            rich_help_panel=_RUN,
+            rich_help_panel=parameters.RUN,
         ),
     ] = None,
-    backend: Annotated[
-        str | None,
-        typer.Option(
-            help=f"{AUTO} or one of {', '.join(BACKENDS)}; see 'roi-accel devices'.",
-            show_default=f"ROI_ACCEL_BACKEND, else {AUTO}",
-            autocompletion=completions.backends,
-            rich_help_panel=_RUN,
-        ),
-    ] = None,
-    device: Annotated[
-        str | None,
-        typer.Option(
-            help="A device that 'roi-accel devices' shows, such as cuda:1 or opencl:intel.",
-            show_default="the backend's first",
-            rich_help_panel=_RUN,
-        ),
-    ] = None,
-    ep: Annotated[
-        str | None,
-        typer.Option(
-            help="ONNX Runtime's execution provider for the network: cpu, cuda:1, openvino:GPU, "
-            "plugin:NAME=LIBRARY, ...",
-            show_default="matches the device",
-            autocompletion=completions.providers,
-            rich_help_panel=_RUN,
-        ),
-    ] = None,
-    strict_ep: Annotated[
-        bool,
-        typer.Option(
-            "--strict-ep",
-            help="Fail if another provider runs the network, or part of it.",
-            rich_help_panel=_RUN,
-        ),
-    ] = False,
-    gate: Annotated[
-        str,
-        typer.Option(
-            metavar="|".join(GATE_MODES),
-            autocompletion=completions.gates,
-            help="Which frames the reference backend checks before VMAF sees them: the first, "
-            "a sample, all; 'off' leaves out the device's self-test too.",
-            rich_help_panel=_RUN,
-        ),
-    ] = DEFAULT_GATE,
-    dump: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="FOLDER",
-            help="Where to save the arrays (.npz) if the gate finds a difference.",
-            rich_help_panel=_RUN,
-        ),
-    ] = None,
-    calibration: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="TOML",
-            help="Tolerances of the network's map, per device.",
-            rich_help_panel=_RUN,
-        ),
-    ] = None,
-    threads: Annotated[
-        int | None,
-        typer.Option(
-            help="Threads for decoding, the network and libvmaf.",
-            show_default="all cores",
-            rich_help_panel=_RUN,
-        ),
-    ] = None,
+    backend: parameters.Backend = None,
+    device: parameters.Device = None,
+    ep: parameters.Ep = None,
+    strict_ep: parameters.StrictEp = False,
+    gate: parameters.Gate = DEFAULT_GATE,
+    dump: parameters.Dump = None,
+    calibration: parameters.Calibration = None,
+    threads: parameters.Threads = None,
     subsample: Annotated[
-        int, typer.Option(help="Score every n-th frame.", rich_help_panel=_RUN)
+        int, typer.Option(help="Score every n-th frame.", rich_help_panel=parameters.RUN)
     ] = 1,
-    frame_count: Annotated[
-        int | None, typer.Option(help="Stop after so many frames.", rich_help_panel=_RUN)
-    ] = None,
-    shortest: Annotated[
-        bool,
-        typer.Option(
-            "--shortest",
-            help="Score the common part of videos of unequal length.",
-            rich_help_panel=_RUN,
-        ),
-    ] = False,
+    frame_count: parameters.FrameCount = None,
+    shortest: parameters.Shortest = False,
     output: Annotated[
         Path | None,
         typer.Option(
@@ -291,34 +127,34 @@ def score(
             "--output",
             help="Write the JSON result here, all or nothing.",
             show_default="stdout",
-            rich_help_panel=_OUTPUT,
+            rich_help_panel=parameters.OUTPUT,
         ),
     ] = None,
     csv: Annotated[
         Path | None,
-        typer.Option(help="Write a table with a row per frame here.", rich_help_panel=_OUTPUT),
+        typer.Option(
+            help="Write a table with a row per frame here.", rich_help_panel=parameters.OUTPUT
+        ),
     ] = None,
     html: Annotated[
         Path | None,
         typer.Option(
             help="Write a page with curves and pictures of the run here, for people.",
-            rich_help_panel=_OUTPUT,
+            rich_help_panel=parameters.OUTPUT,
         ),
     ] = None,
     trace: Annotated[
         Path | None,
         typer.Option(
-            help="Write a timeline of the run here, which Perfetto opens.", rich_help_panel=_OUTPUT
+            help="Write a timeline of the run here, which Perfetto opens.",
+            rich_help_panel=parameters.OUTPUT,
         ),
     ] = None,
-    overwrite: Annotated[
-        bool,
-        typer.Option("--overwrite", help="Replace existing output.", rich_help_panel=_OUTPUT),
-    ] = False,
+    overwrite: parameters.Overwrite = False,
     quiet: Annotated[
         bool,
         typer.Option(
-            "--quiet", help="No bar and no summary, only errors.", rich_help_panel=_OUTPUT
+            "--quiet", help="No bar and no summary, only errors.", rich_help_panel=parameters.OUTPUT
         ),
     ] = False,
     summary: Annotated[
@@ -327,22 +163,11 @@ def score(
             "--summary/--no-summary",
             help="A table of the scores and how they came about, on stderr.",
             show_default="on a terminal",
-            rich_help_panel=_OUTPUT,
+            rich_help_panel=parameters.OUTPUT,
         ),
     ] = None,
-    progress: Annotated[
-        bool | None,
-        typer.Option(
-            "--progress/--no-progress",
-            help="A progress bar on stderr.",
-            show_default="on a terminal",
-            rich_help_panel=_OUTPUT,
-        ),
-    ] = None,
-    debug: Annotated[  # noqa: ARG001 - read by main, which catches what commands raise
-        bool,
-        typer.Option("--debug", help="Show the traceback of a failure.", rich_help_panel=_OUTPUT),
-    ] = False,
+    progress: parameters.Progress = None,
+    debug: parameters.Debug = False,  # noqa: ARG001 - read by main, which catches what commands raise
 ) -> None:
     """Score distorted videos against their reference by where people look.
 
@@ -354,39 +179,34 @@ def score(
 
         roi-accel score -r ref.yuv -d dist.yuv -w 1920 --height 1080 --pix-fmt yuv420p10le
     """
-    outputs = distinct_outputs({"--output": output, "--csv": csv, "--html": html, "--trace": trace})
     models = tuple(model or (DEFAULT_MODEL,))
     inputs = [reference, *distorted, Path(saliency_model)]
     inputs += [path for path in (mask, roi_track, calibration) if path]
     inputs += [each.path for each in parse_models(models) if each.path]
-    for path in outputs:
-        check_output(path, overwrite=overwrite, inputs=inputs)
+    named = {"--output": output, "--csv": csv, "--html": html, "--trace": trace}
+    check_outputs(named, overwrite=overwrite, inputs=inputs)
     report = _Report(html, videos=len(distorted)) if html is not None else None
-    options = ScoreOptions(
-        raw=raw_geometry(
-            width=width,
-            height=height,
-            pix_fmt=pix_fmt,
-            pixel_format=pixel_format,
-            bitdepth=bitdepth,
-        ),
+    options = parameters.make_options(
+        width=width,
+        height=height,
+        pix_fmt=pix_fmt,
+        pixel_format=pixel_format,
+        bitdepth=bitdepth,
         scale=scale,
         frame_skip_ref=frame_skip_ref,
         frame_skip_dist=frame_skip_dist,
-        **input_choices(
-            fps=fps,
-            scale_to=scale_to,
-            crop=crop,
-            start=start,
-            duration=duration,
-            mask_smooth=mask_smooth,
-        ),
+        fps=fps,
+        scale_to=scale_to,
+        crop=crop,
+        start=start,
+        duration=duration,
+        mask_smooth=mask_smooth,
         saliency_model=saliency_model,
-        saliency_size=SaliencySize.parse(saliency_size),
-        saliency_batch=parse_batch(saliency_batch),
+        saliency_size=saliency_size,
+        saliency_batch=saliency_batch,
         saliency_stride=saliency_stride,
         mask=mask,
-        roi=tuple(roi or ()),
+        roi=roi,
         roi_track=roi_track,
         synthetic_mask=synthetic_mask,
         threshold=threshold,
@@ -396,13 +216,13 @@ def score(
         device=device,
         ep=ep,
         strict_ep=strict_ep,
-        gate=cast("GateMode", gate),  # looked up by ScoreOptions, which guesses what was meant
+        gate=gate,
         dump=dump,
         calibration=calibration,
         model=models,
         feature=tuple(feature or ()),
         vmaf=vmaf,
-        threads=available_cores() if threads is None else threads,
+        threads=threads,
         subsample=subsample,
         frame_count=frame_count,
         shortest=shortest,

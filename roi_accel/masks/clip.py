@@ -1,4 +1,4 @@
-"""A video of masks, one per frame, as segmentation tools write it."""
+"""A mask per frame from a file: a video as segmentation tools write it, or an archive of masks."""
 
 from __future__ import annotations
 
@@ -14,25 +14,32 @@ if TYPE_CHECKING:
 
     from roi_accel.backends.frame import Frame
     from roi_accel.backends.protocol import Session
+    from roi_accel.masks.archive import MaskArchive
     from roi_accel.masks.media import MaskMedia
 
 
 class ClipSource(MaskSource):
-    """A gray video whose frame N is the mask of frame N (``--mask FILE``).
+    """A gray video or an archive whose mask N is that of frame N (``--mask FILE``).
 
     It is decoded as it is asked for: memory does not grow with its length.
 
     Parameters
     ----------
-    media : MaskMedia
+    media : MaskMedia or MaskArchive
         The opened file, which this source closes.
     path : Path
         Its name, for messages and the result.
     first_frame : int
-        The clip's frame that is the mask of frame 0; those before it are decoded and left out.
+        The reference's frame whose mask comes first; masks of frames before it are decoded and left
+        out.
+
+    Raises
+    ------
+    InputError
+        The file says that its first mask is of a later frame.
     """
 
-    def __init__(self, media: MaskMedia, path: Path, *, first_frame: int = 0) -> None:
+    def __init__(self, media: MaskMedia | MaskArchive, path: Path, *, first_frame: int = 0) -> None:
         self.label = f"mask:{path_text(path)}"
         self.size = media.size
         self.region_names: tuple[str, ...] = ()
@@ -41,7 +48,14 @@ class ClipSource(MaskSource):
         self._path = path
         self._stream = media.masks()
         self._next = 0
-        self._first = first_frame
+        self.covers = media.place.crop
+        self._first = first_frame - media.place.first_frame
+        if self._first < 0:
+            msg = (
+                f"{self._where}: begins with the mask of the reference's frame "
+                f"{media.place.first_frame}, but frame {first_frame} is scored first"
+            )
+            raise InputError(msg, remedy=f"--frame-skip-ref {media.place.first_frame}")
         self._digest: str | None = None
 
     def masks(self, index: int, reference: Frame, session: Session) -> tuple[Mask, ...]:

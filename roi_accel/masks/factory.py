@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from roi_accel.errors import InputError
+from roi_accel.masks.archive import MaskArchive, is_archive
 from roi_accel.masks.boxes import BoxesSource
 from roi_accel.masks.clip import ClipSource
 from roi_accel.masks.constant import ConstantSource
@@ -27,6 +28,7 @@ def open_mask_source(
     synthetic_mask: float | None = None,
     width: int,
     height: int,
+    scaled: tuple[int, int] | None = None,
     first_frame: int = 0,
 ) -> MaskSource | None:
     """Return the source that the options name, or None where the network is to find the mask.
@@ -34,7 +36,7 @@ def open_mask_source(
     Parameters
     ----------
     mask : Path, optional
-        A gray picture or a gray video (``--mask``).
+        A gray picture, a gray video, or an archive of masks (``--mask``).
     roi : sequence of str
         Boxes (``--roi``).
     roi_track : Path, optional
@@ -43,6 +45,8 @@ def open_mask_source(
         A constant in [0, 1] (``--synthetic-mask``).
     width, height : int
         The frame's luma size in pixels.
+    scaled : (int, int), optional
+        Its (height, width) after scaling, whose shape a mask file may have as well.
     first_frame : int
         The number in the reference's file of the frame that will be frame 0: masks that change
         from frame to frame begin there too.
@@ -63,10 +67,7 @@ def open_mask_source(
         msg = f"{' and '.join(chosen)} were given; a run has one source of masks"
         raise InputError(msg, remedy=f"keep one of them, such as {chosen[0]}")
     if mask is not None:
-        media = MaskMedia(mask, width=width, height=height)
-        if media.is_picture:
-            return PictureSource(media, mask)
-        return ClipSource(media, mask, first_frame=first_frame)
+        return _file_source(mask, width, height, scaled, first_frame)
     if roi:
         return BoxesSource(roi, width=width, height=height)
     if roi_track is not None:
@@ -74,3 +75,20 @@ def open_mask_source(
     if synthetic_mask is not None:
         return ConstantSource(synthetic_mask)
     return None
+
+
+def _file_source(
+    path: Path, width: int, height: int, scaled: tuple[int, int] | None, first_frame: int
+) -> MaskSource:
+    media: MaskMedia | MaskArchive
+    if is_archive(path):
+        media = MaskArchive(path, width=width, height=height, scaled=scaled)
+    else:
+        media = MaskMedia(path, width=width, height=height, scaled=scaled)
+        if media.is_picture:
+            return PictureSource(media, path)
+    try:
+        return ClipSource(media, path, first_frame=first_frame)
+    except InputError:
+        media.close()
+        raise

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, BinaryIO
 from roi_accel.errors import InputError
 from roi_accel.masks.files import open_regular, path_text, require_unchanged, sha256_file
 from roi_accel.masks.gray import to_mask
+from roi_accel.masks.place import MaskPlace
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator
@@ -48,11 +49,15 @@ class MaskMedia:
         The file.
     width, height : int
         The frame's luma size in pixels, whose shape the masks must have.
+    scaled : (int, int), optional
+        (height, width) of the frame after scaling, whose shape will do as well.
 
     Attributes
     ----------
     size : (int, int)
         (height, width) of the masks.
+    place : MaskPlace
+        Which frames and part of them the masks are about.
     is_picture : bool
         Whether the file's format holds one picture rather than a video.
     codec : str
@@ -65,7 +70,9 @@ class MaskMedia:
         large to decode safely, or of another shape than the frame.
     """
 
-    def __init__(self, path: Path, *, width: int, height: int) -> None:
+    def __init__(
+        self, path: Path, *, width: int, height: int, scaled: tuple[int, int] | None = None
+    ) -> None:
         self._path = path
         self._where = f"{OPTION} {path_text(path)}"
         self._file, self._state = open_regular(path, OPTION)
@@ -76,8 +83,11 @@ class MaskMedia:
             context = self._stream.codec_context
             self.codec = context.name
             self.size = (self._stream.height, self._stream.width)
-            _check_size(self._stream.width, self._stream.height, self._where)
-            check_shape(self.size, (height, width), self._where)
+            check_size(self._stream.width, self._stream.height, self._where)
+            self.place = MaskPlace.from_tags(self._container.metadata, self._where)
+            height, width = self.place.shape(height, width)
+            if scaled is None or not has_shape(self.size, scaled):
+                check_shape(self.size, (height, width), self._where)
             names = self._container.format.name
             brand = self._container.metadata.get("major_brand", "")
             self.is_picture = names.endswith("_pipe") or brand in _STILL_BRANDS
@@ -194,7 +204,7 @@ def _video_stream(container: InputContainer, where: str) -> VideoStream:
     return stream
 
 
-def _check_size(width: int, height: int, where: str) -> None:
+def check_size(width: int, height: int, where: str) -> None:
     """Raise InputError for sizes that would be dangerous or pointless to decode."""
     limit = f"{MAX_SIDE} pixels per side and {MAX_SAMPLES >> 20} Mi pixels"
     if width < 1 or height < 1:
@@ -207,7 +217,28 @@ def _check_size(width: int, height: int, where: str) -> None:
 
 
 def check_shape(mask: tuple[int, int], frame: tuple[int, int], where: str) -> None:
-    """Raise InputError unless some common scale makes `frame` into `mask` up to rounding.
+    """Raise InputError unless the mask `has_shape` of the frame.
+
+    Parameters
+    ----------
+    mask, frame : (int, int)
+        (height, width) in pixels.
+    where : str
+        The file, for the message.
+    """
+    if has_shape(mask, frame):
+        return
+    height, width = mask
+    frame_height, frame_width = frame
+    msg = (
+        f"{where}: {width}x{height} has another shape than the {frame_width}x{frame_height} "
+        f"frame ({width / height:.4f} against {frame_width / frame_height:.4f})"
+    )
+    raise InputError(msg, remedy="crop or scale the mask to the frame's aspect ratio")
+
+
+def has_shape(mask: tuple[int, int], frame: tuple[int, int]) -> bool:
+    """Return whether some common scale makes `frame` into `mask` up to rounding.
 
     Each side may miss that scale by one pixel; by half of `MODEL_MULTIPLE`, where both sides are
     multiples of it, because the masks of networks have sides rounded so.
@@ -216,8 +247,6 @@ def check_shape(mask: tuple[int, int], frame: tuple[int, int], where: str) -> No
     ----------
     mask, frame : (int, int)
         (height, width) in pixels.
-    where : str
-        The file, for the message.
     """
     height, width = mask
     frame_height, frame_width = frame
@@ -228,11 +257,6 @@ def check_shape(mask: tuple[int, int], frame: tuple[int, int], where: str) -> No
         for side in mask
     ]
     # With width = s * frame_width +- slack and height likewise, the scale s cancels out.
-    if abs(width * frame_height - height * frame_width) > (
+    return abs(width * frame_height - height * frame_width) <= (
         slack[0] * frame_width + slack[1] * frame_height
-    ):
-        msg = (
-            f"{where}: {width}x{height} has another shape than the {frame_width}x{frame_height} "
-            f"frame ({width / height:.4f} against {frame_width / frame_height:.4f})"
-        )
-        raise InputError(msg, remedy="crop or scale the mask to the frame's aspect ratio")
+    )

@@ -112,6 +112,10 @@ class OverTime:
         """Whether a frame's masks depend on those of others."""
         return self.stride > 1 or self.smoothing is not None
 
+    def facts(self) -> dict[str, float | str | int] | None:
+        """Return what the result records of the smoothing, None where there is none."""
+        return None if self.smoothing is None else self.smoothing.facts()
+
     def frames_for(self, last: int, count: int) -> int:
         """Return how many frames, from the first, decide the masks of frame `last` of `count`."""
         return min(-(-last // self.stride) * self.stride, count - 1) + 1

@@ -9,6 +9,7 @@ from roi_accel.backends.protocol import Mask
 if TYPE_CHECKING:
     from roi_accel.backends.frame import Frame
     from roi_accel.backends.protocol import Session
+    from roi_accel.video import Rectangle
 
 __all__ = ["Mask", "MaskSource"]
 
@@ -16,8 +17,8 @@ __all__ = ["Mask", "MaskSource"]
 class MaskSource(Protocol):
     """Where the masks of one run come from: a constant, boxes, a file, or a network.
 
-    A class that names this protocol as its base inherits `warnings`, `finish` and `close`, which
-    most sources leave as they are.
+    A class that names this protocol as its base inherits `covers`, `warnings`, `finish` and
+    `close`, which most sources leave as they are.
 
     Attributes
     ----------
@@ -27,6 +28,9 @@ class MaskSource(Protocol):
         (height, width) of every mask, in mask samples.
     region_names : tuple of str
         Named regions, each scored on its own beside the union; empty when there are none.
+    covers : Rectangle or None
+        The part of the frame that the masks cover, where they were made for a cropped one; None
+        where they cover all of it.
     warnings : tuple of str
         What the user should know that is no error, one line each; may grow as frames are read.
     """
@@ -34,6 +38,7 @@ class MaskSource(Protocol):
     label: str
     size: tuple[int, int]
     region_names: tuple[str, ...]
+    covers: Rectangle | None = None
     warnings: tuple[str, ...] = ()
 
     def batch(self, session: Session) -> int:

@@ -6,6 +6,8 @@ import functools
 import io
 import json
 import tempfile
+import warnings
+import zipfile
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -98,6 +100,44 @@ def mask_pictures() -> list[bytes]:
 def mask_clips() -> list[bytes]:
     """Return gray videos."""
     return [_encoded(encoding, 4) for encoding in _MASK_CLIPS]
+
+
+def npy_member(header: bytes, samples: bytes, version: tuple[int, int] = (1, 0)) -> bytes:
+    """Return an array in NumPy's format with this text as its header."""
+    width = 2 if version == (1, 0) else 4
+    length = len(header).to_bytes(4, "little")[:width]
+    return b"\x93NUMPY" + bytes(version) + length + header + samples
+
+
+def zipped(name: str, content: bytes) -> bytes:
+    """Return a zip with a valid array of masks, and another member over or beside it."""
+    target = io.BytesIO()
+    with warnings.catch_warnings(), zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED) as archive:
+        warnings.simplefilter("ignore")  # of a name that stands twice
+        if name != "masks.npy":
+            samples = io.BytesIO()
+            np.save(samples, np.zeros((4, HEIGHT, WIDTH), np.uint16))
+            archive.writestr("masks.npy", samples.getvalue())
+        archive.writestr(name.encode("utf-8", "replace").decode(), content)
+    return target.getvalue()
+
+
+@functools.cache
+def archives() -> list[bytes]:
+    """Return archives of masks: compressed and not, with and without a word of what made them."""
+    masks = np.arange(4 * HEIGHT * WIDTH, dtype=np.uint16).reshape(4, HEIGHT, WIDTH)
+    about = np.array(json.dumps({"version": 1, "roi_accel_first_frame": "0"}))
+    found = []
+    for save, arrays in (
+        (np.savez, {"masks": masks}),
+        (np.savez_compressed, {"masks": masks // 64 * 64}),
+        (np.savez_compressed, {"masks": masks // 64 * 64, "roi_accel": about}),
+        (np.savez, {"masks": masks[:, :18, :24], "roi_accel": about}),
+    ):
+        target = io.BytesIO()
+        save(target, **arrays)
+        found.append(target.getvalue())
+    return found
 
 
 @functools.cache

@@ -221,6 +221,32 @@ def _read_mask(path: Path) -> None:
     _drain_masks(open_mask_source(mask=path, width=seeds.WIDTH, height=seeds.HEIGHT))
 
 
+def _archive_inputs() -> st.SearchStrategy[bytes]:
+    number = st.one_of(st.integers(-2, 40), st.sampled_from([2**31, 2**63, 10**30, True, None]))
+    shape = st.one_of(
+        st.sampled_from([(4, seeds.HEIGHT, seeds.WIDTH), (4, 18, 24)]),
+        st.lists(number, max_size=5).map(tuple),
+    )
+    kind = st.sampled_from(["<u2", ">u2", "|u1", "<f4", "|O", "<U9999999999", "<u2,<u2", "", None])
+    header = st.builds(
+        "{{'descr': {!r}, 'fortran_order': {!r}, 'shape': {!r}, }}".format,
+        kind,
+        st.sampled_from([False, False, True, 1]),
+        shape,
+    )
+    broken = st.one_of(st.text(max_size=40), st.integers(1, 9_000).map(lambda depth: "(" * depth))
+    member = st.builds(
+        seeds.npy_member,
+        st.one_of(header, header, header, broken).map(lambda text: text.encode("utf-8", "replace")),
+        st.sampled_from([b"", bytes(100), bytes(4 * seeds.HEIGHT * seeds.WIDTH * 2)]),
+        st.sampled_from([(1, 0), (1, 0), (1, 0), (2, 0), (3, 0), (9, 9)]),
+    )
+    built = st.builds(
+        seeds.zipped, st.sampled_from(["masks.npy", "roi_accel.npy", "x", "\ud800"]), member
+    )
+    return st.one_of(mutants(seeds.archives()), mutants(seeds.archives(), most_edits=1), built)
+
+
 def _read_track(path: Path) -> None:
     _drain_masks(open_mask_source(roi_track=path, width=seeds.WIDTH, height=seeds.HEIGHT))
 
@@ -396,6 +422,7 @@ TARGETS: Mapping[str, Target] = {
     "mask-clip": Target(
         inputs=lambda: mutants(seeds.mask_clips()), read=_read_mask, memory=1024 * MIB
     ),
+    "mask-archive": Target(inputs=_archive_inputs, read=_read_mask, suffix=".npz"),
     "track": Target(inputs=_track_inputs, read=_read_track),
     "calibration": Target(inputs=_calibration_inputs, read=_read_calibration, suffix=".toml"),
     "vmaf-log": Target(inputs=_log_inputs, read=_read_log, suffix=".json", errors=(ScorerError,)),

@@ -1,0 +1,328 @@
+"""`roi-accel mask`: what counted, as a file that people look at or programs read."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Protocol
+
+import typer
+
+from roi_accel.batching import AUTO_BATCH
+from roi_accel.cli import parameters
+from roi_accel.cli.console import frame_progress, print_note, print_warning
+from roi_accel.cli.interrupt import writing
+from roi_accel.cli.outputs import check_outputs
+from roi_accel.errors import InputError
+from roi_accel.files import StagedFiles, naming_output
+from roi_accel.mask_run import open_mask_run
+from roi_accel.masks.archive import SUFFIX as ARCHIVE_SUFFIX
+from roi_accel.masks.writing import CLIP_SUFFIX, open_mask_writer
+from roi_accel.options import DEFAULT_FADE, DEFAULT_NETWORK, DEFAULT_THRESHOLD
+from roi_accel.parity.gate import DEFAULT_GATE
+from roi_accel.report.need import require_pillow
+from roi_accel.saliency import DEFAULT_SIZE
+from roi_accel.sheet import Sheet
+from roi_accel.video import writing as videos
+
+if TYPE_CHECKING:
+    from roi_accel.mask_run import MaskedFrame, MaskRun
+
+PICTURE_SUFFIX = ".png"
+SUFFIXES = (PICTURE_SUFFIX, CLIP_SUFFIX, ARCHIVE_SUFFIX)
+_PICTURE = "The picture"
+
+
+def mask(
+    reference: parameters.Reference,
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            "-o",
+            "--output",
+            help=f"Write the masks here, by suffix: {PICTURE_SUFFIX}, a picture of a mask over its "
+            f"frame; {CLIP_SUFFIX}, lossless gray video; {ARCHIVE_SUFFIX}, NumPy's archive.",
+            rich_help_panel=parameters.OUTPUT,
+        ),
+    ] = None,
+    masked_yuv: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="Write the masked distorted video here, raw or as .y4m, for any other metric.",
+            rich_help_panel=parameters.OUTPUT,
+        ),
+    ] = None,
+    distorted: Annotated[
+        Path | None,
+        typer.Option(
+            "-d",
+            "--distorted",
+            help="The distorted video, for --masked-yuv.",
+            rich_help_panel=parameters.INPUT,
+        ),
+    ] = None,
+    frame: Annotated[
+        int | None,
+        typer.Option(
+            help="Which frame to show, counted from 0 as in a result.",
+            show_default="the middle one",
+            rich_help_panel=_PICTURE,
+        ),
+    ] = None,
+    sheet: Annotated[
+        str | None,
+        typer.Option(
+            metavar="N|ROWSxCOLUMNS",
+            help="Show so many frames instead, evenly spread over time.",
+            rich_help_panel=_PICTURE,
+        ),
+    ] = None,
+    width: parameters.Width = None,
+    height: parameters.Height = None,
+    pixel_format: parameters.PixelFormat = None,
+    bitdepth: parameters.Bitdepth = None,
+    pix_fmt: parameters.PixFmt = None,
+    fps: parameters.Fps = None,
+    scale: parameters.Scale = None,
+    scale_to: parameters.ScaleTo = None,
+    crop: parameters.Crop = None,
+    frame_skip_ref: parameters.FrameSkipRef = 0,
+    frame_skip_dist: parameters.FrameSkipDist = 0,
+    start: parameters.Start = None,
+    duration: parameters.Duration = None,
+    frame_count: parameters.FrameCount = None,
+    shortest: parameters.Shortest = False,
+    saliency_model: parameters.SaliencyModel = DEFAULT_NETWORK,
+    saliency_size: parameters.SaliencySize = str(DEFAULT_SIZE),
+    saliency_batch: parameters.SaliencyBatch = AUTO_BATCH,
+    saliency_stride: parameters.SaliencyStride = 1,
+    mask: parameters.Mask = None,
+    roi: parameters.Roi = None,
+    roi_track: parameters.RoiTrack = None,
+    synthetic_mask: parameters.SyntheticMask = None,
+    mask_smooth: parameters.MaskSmooth = None,
+    threshold: parameters.Threshold = DEFAULT_THRESHOLD,
+    fade: parameters.Fade = DEFAULT_FADE,
+    backend: parameters.Backend = None,
+    device: parameters.Device = None,
+    ep: parameters.Ep = None,
+    strict_ep: parameters.StrictEp = False,
+    gate: parameters.Gate = DEFAULT_GATE,
+    dump: parameters.Dump = None,
+    calibration: parameters.Calibration = None,
+    threads: parameters.Threads = None,
+    overwrite: parameters.Overwrite = False,
+    quiet: Annotated[
+        bool,
+        typer.Option("--quiet", help="No bar, only errors.", rich_help_panel=parameters.OUTPUT),
+    ] = False,
+    progress: parameters.Progress = None,
+    debug: parameters.Debug = False,  # noqa: ARG001 - read by main, which catches what commands raise
+) -> None:
+    """Write the masks that a score is made with: to be seen, kept, and given back with --mask.
+
+    The options that decide frames and masks mean what they mean in 'roi-accel score'. Examples:
+
+        roi-accel mask -r ref.mp4 -o mask.png
+
+        roi-accel mask -r ref.mp4 -o sheet.png --sheet 3x4
+
+        roi-accel mask -r ref.mp4 -o masks.mkv
+
+        roi-accel mask -r ref.mp4 -d dist.mp4 --masked-yuv masked.y4m
+    """
+    _check_asked(output, masked_yuv, distorted, frame, sheet)
+    inputs = [reference, Path(saliency_model)]
+    inputs += [path for path in (distorted, mask, roi_track, calibration) if path]
+    named = {"--output": output, "--masked-yuv": masked_yuv}
+    paths = check_outputs(named, overwrite=overwrite, inputs=inputs)
+    if output is not None and _suffix(output) == PICTURE_SUFFIX:
+        require_pillow()
+    wanted = Sheet.parse(sheet) if sheet is not None else None
+    options = parameters.make_options(
+        width=width,
+        height=height,
+        pix_fmt=pix_fmt,
+        pixel_format=pixel_format,
+        bitdepth=bitdepth,
+        fps=fps,
+        scale=scale,
+        scale_to=scale_to,
+        crop=crop,
+        frame_skip_ref=frame_skip_ref,
+        frame_skip_dist=frame_skip_dist,
+        start=start,
+        duration=duration,
+        frame_count=frame_count,
+        shortest=shortest,
+        saliency_model=saliency_model,
+        saliency_size=saliency_size,
+        saliency_batch=saliency_batch,
+        saliency_stride=saliency_stride,
+        mask=mask,
+        roi=roi,
+        roi_track=roi_track,
+        synthetic_mask=synthetic_mask,
+        mask_smooth=mask_smooth,
+        threshold=threshold,
+        fade=fade,
+        backend=backend,
+        device=device,
+        ep=ep,
+        strict_ep=strict_ep,
+        gate=gate,
+        dump=dump,
+        calibration=calibration,
+        threads=threads,
+    )
+    with ExitStack() as resources:
+        staged = resources.enter_context(StagedFiles(paths, overwrite=overwrite, inputs=inputs))
+        run = resources.enter_context(open_mask_run(reference, distorted, options))
+        takers: list[_Taker] = []
+        if output is not None and _suffix(output) == PICTURE_SUFFIX:
+            takers.append(_Picture(output, staged, run, frame, wanted))
+        elif output is not None:
+            takers.append(_Masks(output, staged, run, resources))
+        if masked_yuv is not None:
+            takers.append(_Masked(masked_yuv, staged, run))
+        advance = resources.enter_context(
+            frame_progress(show=False if quiet else progress, what="looking")
+        )
+        chosen = [taker.wanted for taker in takers if isinstance(taker, _Picture)]
+        frames = (
+            run.chosen(chosen[0], advance) if len(takers) == len(chosen) else run.frames(advance)
+        )
+        for each in frames:
+            for taker in takers:
+                taker.take(each)
+        said = [taker.finish() for taker in takers]
+        for warning in dict.fromkeys(run.warnings):
+            print_warning(warning)
+        with writing():
+            staged.commit()
+    if not quiet:
+        for path, text in zip(paths, said, strict=True):
+            print_note(f"{path}: {text}")
+
+
+class _Taker(Protocol):
+    """Makes one file of the frames that it is given."""
+
+    def take(self, frame: MaskedFrame) -> None: ...
+
+    def finish(self) -> str:
+        """Write what is left, and return what the file holds, for people."""
+        ...
+
+
+class _Masks:
+    """The masks as video or archive."""
+
+    def __init__(self, path: Path, staged: StagedFiles, run: MaskRun, resources: ExitStack) -> None:
+        self._path, self._run, self._count = path, run, 0
+        with naming_output(path):
+            self._writer = resources.enter_context(
+                open_mask_writer(
+                    path, staged.open(path), size=run.size, rate=run.rate, place=run.place
+                )
+            )
+
+    def take(self, frame: MaskedFrame) -> None:
+        with naming_output(self._path):
+            self._writer.write(frame.mask)
+        self._count += 1
+
+    def finish(self) -> str:
+        with naming_output(self._path):
+            self._writer.finish(self._run.about())
+        height, width = self._run.size
+        return f"{self._count} masks of {width}x{height}, {self._run.label}"
+
+
+class _Masked:
+    """The masked distorted video."""
+
+    def __init__(self, path: Path, staged: StagedFiles, run: MaskRun) -> None:
+        self._path, self._run, self._count = path, run, 0
+        with naming_output(path):
+            self._writer = videos.FrameWriter(path, staged.open(path), run.info, rate=run.rate)
+
+    def take(self, frame: MaskedFrame) -> None:
+        assert frame.masked is not None  # noqa: S101 - a run with a distorted video
+        with naming_output(self._path):
+            self._writer.write(frame.masked)
+        self._count += 1
+
+    def finish(self) -> str:
+        info = self._run.info
+        size = f"{info.width}x{info.height} {info.pixel_format.name}"
+        return f"{self._count} masked frames of {size}"
+
+
+class _Picture:
+    """A picture of one frame, or of several on a sheet."""
+
+    def __init__(
+        self, path: Path, staged: StagedFiles, run: MaskRun, frame: int | None, sheet: Sheet | None
+    ) -> None:
+        from roi_accel.report.mask_picture import MaskPicture  # noqa: PLC0415 (an extra)
+
+        self._path, self._run, self._seen = path, run, 0
+        self._file = staged.open(path)
+        if sheet is not None:
+            self.wanted = sheet.frames(run.count())
+        else:
+            self.wanted = (run.count() // 2 if frame is None else frame,)
+        self._picture = MaskPicture(run.legend(), sheet)
+
+    def take(self, frame: MaskedFrame) -> None:
+        self._seen = frame.index + 1
+        if frame.index in self.wanted:
+            self._picture.add(frame.index, frame.reference, frame.mask)
+
+    def finish(self) -> str:
+        self._run.require_frame(max(self.wanted), self._seen)
+        with naming_output(self._path):
+            self._file.write(self._picture.png())
+        frames = ", ".join(map(str, self.wanted))
+        return f"frame{'s' * (len(self.wanted) > 1)} {frames}"
+
+
+def _suffix(path: Path) -> str:
+    return path.suffix.lower()
+
+
+def _check_asked(
+    output: Path | None,
+    masked_yuv: Path | None,
+    distorted: Path | None,
+    frame: int | None,
+    sheet: str | None,
+) -> None:
+    """Raise InputError where what is asked for does not fit together."""
+    if output is None and masked_yuv is None:
+        msg = "nothing is to be written"
+        raise InputError(msg, remedy=f"name a file with -o ({', '.join(SUFFIXES)}) or --masked-yuv")
+    for path, option, known in (
+        (output, "-o", SUFFIXES),
+        (masked_yuv, "--masked-yuv", videos.SUFFIXES),
+    ):
+        if path is not None and _suffix(path) not in known:
+            found = f"the suffix {path.suffix!r}" if path.suffix else "no suffix"
+            msg = f"{option} {path}: has {found}, which says what is written"
+            raise InputError(msg, remedy=f"known are {', '.join(known)}")
+    if (distorted is None) != (masked_yuv is None):
+        has, lacks = ("--masked-yuv", "-d") if distorted is None else ("-d", "--masked-yuv")
+        msg = f"{has} was given without {lacks}"
+        raise InputError(msg, remedy="masks are of the reference; -d and --masked-yuv go together")
+    if frame is not None and sheet is not None:
+        msg = "--frame and --sheet were given; a picture is of one frame or of several"
+        raise InputError(msg, remedy="keep one of them")
+    option = "--frame" if frame is not None else "--sheet" if sheet is not None else None
+    if option and (output is None or _suffix(output) != PICTURE_SUFFIX):
+        msg = f"{option} is for pictures, and none is written"
+        raise InputError(msg, remedy=f"name a picture with -o, such as -o mask{PICTURE_SUFFIX}")
+    if frame is not None and frame < 0:
+        msg = f"--frame must be at least 0, not {frame}"
+        raise InputError(msg, remedy="leave it out for the middle one")
