@@ -8,10 +8,13 @@
   const all = (selector, within = document) => [...within.querySelectorAll(selector)];
   const places = Object.fromEntries(all(".chart").map((place) => [place.dataset.chart, place]));
 
-  // The theme: the system's until the button says otherwise.
+  // The theme: the system's until the button says otherwise. While a page is printed the system says
+  // light, but charts painted anew would come too late for the paper: they stay, and CSS turns them.
   const system = matchMedia("(prefers-color-scheme: dark)");
   const button = document.getElementById("theme");
   const probe = document.getElementById("probe");
+  let isChosen = false;
+  let isPrinting = false;
   let charts = {};
 
   function setTheme(isDark) {
@@ -129,8 +132,13 @@
   }
 
   function connectPages() {
-    button.addEventListener("click", () => setTheme(!root.classList.contains("dark")));
-    system.addEventListener("change", (event) => setTheme(event.matches));
+    button.addEventListener("click", () => {
+      isChosen = true;
+      setTheme(!root.classList.contains("dark"));
+    });
+    system.addEventListener("change", (event) => {
+      if (!isChosen && !isPrinting) setTheme(event.matches);
+    });
     pictures.forEach((picture, number) => picture.parentElement.addEventListener("click", () => look(number)));
     viewer.addEventListener("click", (event) => {
       const step = event.target.dataset.step;
@@ -141,7 +149,11 @@
       if (event.key === "ArrowLeft") look(seen - 1);
       if (event.key === "ArrowRight") look(seen + 1);
     });
-    addEventListener("beforeprint", () => all("details").forEach((each) => { each.open = true; }));
+    addEventListener("beforeprint", () => {
+      isPrinting = true;
+      all("details").forEach((each) => { each.open = true; });
+    });
+    addEventListener("afterprint", () => { isPrinting = false; });
   }
 
   function hover(name, chart) {
