@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, cast
+from pathlib import Path  # noqa: TC003 - Typer reads the annotations
+from typing import Annotated, cast
 
 import typer
 
@@ -31,17 +31,12 @@ from roi_accel.options import (
 )
 from roi_accel.parity.gate import DEFAULT_GATE, GATE_MODES, GateMode
 from roi_accel.pipeline import score_all
-from roi_accel.report.need import require_report
+from roi_accel.report.run import Report
 from roi_accel.result import to_csv, to_json
 from roi_accel.saliency import DEFAULT_SIZE, SaliencySize
 from roi_accel.timing import Stopwatch
 from roi_accel.trace import trace_json
-from roi_accel.vmaf import DEFAULT_MODEL, parse_models
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from roi_accel.result import Result
+from roi_accel.vmaf import DEFAULT_MODEL
 
 _INPUT = "Input"
 _RAW = input_options.RAW
@@ -337,13 +332,6 @@ def score(
         roi-accel score -r ref.yuv -d dist.yuv -w 1920 --height 1080 --pix-fmt yuv420p10le
     """
     outputs = _outputs({"--output": output, "--csv": csv, "--html": html, "--trace": trace})
-    models = tuple(model or (DEFAULT_MODEL,))
-    inputs = [reference, *distorted, Path(saliency_model)]
-    inputs += [path for path in (mask, roi_track, calibration) if path]
-    inputs += [each.path for each in parse_models(models) if each.path]
-    for path in outputs:
-        check_output(path, overwrite=overwrite, inputs=inputs)
-    report = _Report(html, videos=len(distorted)) if html is not None else None
     options = ScoreOptions(
         raw=raw_geometry(
             width=width,
@@ -373,7 +361,7 @@ def score(
         gate=cast("GateMode", gate),  # looked up by ScoreOptions, which guesses what was meant
         dump=dump,
         calibration=calibration,
-        model=models,
+        model=tuple(model or (DEFAULT_MODEL,)),
         feature=tuple(feature or ()),
         vmaf=vmaf,
         threads=available_cores() if threads is None else threads,
@@ -381,6 +369,10 @@ def score(
         frame_count=frame_count,
         shortest=shortest,
     )
+    inputs = [reference, *distorted, *options.files()]
+    for path in outputs:
+        check_output(path, overwrite=overwrite, inputs=inputs)
+    report = Report(html, videos=len(distorted)) if html is not None else None
     stopwatch = Stopwatch(is_traced=trace is not None)
     with frame_progress(show=False if quiet else progress) as advance:
         results = score_all(
@@ -409,28 +401,6 @@ def score(
         write_together(contents, overwrite=overwrite, inputs=inputs)
     if not quiet and (is_terminal() if summary is None else summary):
         print_summary(results)
-
-
-class _Report:
-    """The page of ``--html``, whose libraries are loaded only where it is asked for.
-
-    Raises
-    ------
-    OutputError
-        They are missing.
-    """
-
-    def __init__(self, path: Path, *, videos: int) -> None:
-        require_report()
-        from roi_accel.report.thumbnails import Thumbnails  # noqa: PLC0415 (an extra)
-
-        self.path = path
-        self.thumbnails = Thumbnails(videos)
-
-    def page(self, results: Sequence[Result]) -> bytes:
-        from roi_accel.report.page import make_page  # noqa: PLC0415 (an extra)
-
-        return make_page(results, self.thumbnails)
 
 
 def _outputs(named: dict[str, Path | None]) -> list[Path]:

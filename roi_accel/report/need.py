@@ -16,5 +16,5 @@ def require_report() -> None:
         try:
             import_module(name)
         except ImportError as error:
-            msg = f"--html needs {name}, which cannot be imported: {error}"
+            msg = f"a report needs {name}, which cannot be imported: {error}"
             raise OutputError(msg, remedy='pip install "roi-accel[report]"') from error

@@ -146,7 +146,7 @@ def test_no_name_reaches_the_charts() -> None:
 
 def test_a_missing_library_is_named_before_anything_runs(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "bokeh", None)
-    with pytest.raises(OutputError, match="--html needs bokeh") as caught:
+    with pytest.raises(OutputError, match="a report needs bokeh") as caught:
         need.require_report()
     assert caught.value.remedy == 'pip install "roi-accel[report]"'
     assert caught.value.exit_code == 6
