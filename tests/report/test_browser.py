@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import re
+from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -345,7 +346,7 @@ ONLY_CHARTS = (
 def printed_ink(page: Page) -> np.ndarray:
     """Return the contrast with paper of each coloured pixel of the charts on A4, from the PDF."""
     page.add_style_tag(content=ONLY_CHARTS)
-    with pdfium.PdfDocument(page.pdf(format="A4")) as document:
+    with closing(pdfium.PdfDocument(page.pdf(format="A4"))) as document:
         sheets = [np.asarray(each.render(scale=2).to_pil().convert("RGB")) for each in document]
     colours = np.concatenate([sheet.reshape(-1, 3) for sheet in sheets]) / 255
     coloured = colours[colours.max(axis=1) - colours.min(axis=1) > 0.25]
