@@ -1,4 +1,4 @@
-"""Claims about real PQ and HLG files: what the result says of them, and which warning people get."""
+"""Claims about real PQ and HLG files: what the result says of them, and how people are warned."""
 
 from __future__ import annotations
 
