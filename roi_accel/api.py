@@ -11,10 +11,12 @@ from typing import TYPE_CHECKING, Any, TypedDict, Unpack, overload
 from roi_accel.backends.frame import PixelFormat
 from roi_accel.batching import parse_batch
 from roi_accel.errors import InputError
+from roi_accel.files import check_output, write_atomically
 from roi_accel.keywords import check_keywords, is_path, wrong_type
 from roi_accel.options import AUTO_CROP, ScoreOptions
 from roi_accel.parity.gate import GateMode  # noqa: TC001 - as above
 from roi_accel.pipeline import score_all
+from roi_accel.report.run import Report
 from roi_accel.saliency import SaliencySize
 from roi_accel.span import parse_rate, parse_seconds
 from roi_accel.video import RawGeometry, Rectangle
@@ -68,6 +70,8 @@ class ScoreKeywords(TypedDict, total=False):
     subsample: int
     frame_count: int
     shortest: bool
+    html: AnyPath
+    overwrite: bool
     progress: Callable[[int, int | None], None]
 
 
@@ -178,6 +182,11 @@ def score(
     shortest : bool
         Score the common part of videos of unequal length, which is an error otherwise. Default
         False.
+    html : path
+        Where to write a page with curves and pictures of the run, for people; it needs the extra
+        ``report``. Default: none is made. It is written when all is scored, whole or not at all.
+    overwrite : bool
+        Whether `html` may replace a file, which is an error otherwise. Default False.
     progress : function
         Called as ``progress(done, total)`` by the calling thread after every frame, with the number
         of frames done and of all frames, None where that is unknown. What it raises ends the run.
@@ -198,7 +207,8 @@ def score(
     ScorerError
         VMAF is missing or failed.
     OutputError
-        `dump` cannot be written.
+        `html` exists, or the libraries that draw it are missing, which is found before anything is
+        decoded; or `html` or `dump` cannot be written.
     ParityError
         The gate found a difference: this device's masking cannot be trusted.
     RoiAccelError
@@ -217,12 +227,19 @@ def score(
     if not isinstance(paths, list | tuple):
         expected = "a path, or a list or tuple of paths"
         raise wrong_type(distorted, expected, name="distorted", remedy=_PATH_REMEDY)
-    results = score_all(
-        _path("reference", reference),
-        [_path("distorted", path) for path in paths],
-        options_from(checked),
-        progress=progress,
-    )
+    videos = [_path("reference", reference), *(_path("distorted", path) for path in paths)]
+    html, overwrite = checked.pop("html", None), checked.pop("overwrite", False)
+    options = options_from(checked)
+    inputs = [*videos, *options.files()]
+    report = None
+    if html is not None:
+        check_output(Path(html), overwrite=overwrite, inputs=inputs)
+        report = Report(Path(html), videos=len(paths))
+    revisit = report.thumbnails if report else None
+    results = score_all(videos[0], videos[1:], options, progress=progress, revisit=revisit)
+    if report is not None:
+        page = report.page(results)
+        write_atomically(report.path, page, overwrite=overwrite, inputs=inputs)
     return results[0] if is_single else results
 
 

@@ -175,7 +175,8 @@ def check_output(path: Path, *, overwrite: bool, inputs: Iterable[Path] = ()) ->
 
 def _exists(path: Path) -> OutputError:
     return OutputError(
-        f"output {path} exists", remedy="add --overwrite to replace it, or name another"
+        f"output {path} exists",
+        remedy="add --overwrite to replace it (overwrite=True in Python), or name another",
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from roi_accel.backends.host import available_cores
@@ -14,12 +15,11 @@ from roi_accel.parity.gate import DEFAULT_GATE, GATE_MODES
 from roi_accel.saliency import DEFAULT_SIZE, SaliencySize
 from roi_accel.suggest import no_such
 from roi_accel.video.scaling import KERNELS
-from roi_accel.vmaf.options import DEFAULT_MODEL
+from roi_accel.vmaf.options import DEFAULT_MODEL, parse_models
 
 if TYPE_CHECKING:
     from fractions import Fraction
     from os import PathLike
-    from pathlib import Path
 
     from roi_accel.parity.gate import GateMode
     from roi_accel.video import RawGeometry, Rectangle
@@ -118,6 +118,19 @@ class ScoreOptions:
                     raise InputError(msg, remedy=f"leave out --saliency-stride or {option}")
         if self.mask_smooth is not None:
             check_smooth(self.mask_smooth)
+
+    def files(self) -> list[Path]:
+        """Return the files that are read besides the videos, none of which an output may replace.
+
+        Raises
+        ------
+        InputError
+            A VMAF model's options are malformed.
+        """
+        named = (self.mask, self.roi_track, self.calibration)
+        networks = [Path(self.saliency_model)]  # or a name, which is no file
+        models = [each.path for each in parse_models(self.model)]
+        return networks + [path for path in (*named, *models) if path is not None]
 
     def _check_inputs(self) -> None:
         for name in ("frame_skip_ref", "frame_skip_dist"):

@@ -23,10 +23,12 @@ from roi_accel.parity_record import make_record
 from roi_accel.parity_run import ParityOptions
 
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+PICTURES = sorted((ROOT / "docs" / "images").iterdir())
 FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 INLINE = re.compile(r"`((?:roi-accel) [^`\n]+)`")
 EXTRAS = re.compile(r'pip install "(?:roi-accel|\.)\[([\w,]+)\]"')
 LINK = re.compile(r"\]\((?!https?:)([^)#]+)")
+PICTURE = re.compile(r'\bsrc(?:set)?="([^"]+)"')
 
 # Without the real networks such a command must fail as documented, not as a mistake in the command.
 STUDENT = "student_v"
@@ -220,5 +222,22 @@ def test_the_python_reference_is_as_the_docstrings_are(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 def test_every_link_inside_the_repository_leads_somewhere(page: Path) -> None:
-    for target in LINK.findall(page.read_text("utf-8")):
+    text = page.read_text("utf-8")
+    for target in LINK.findall(text) + PICTURE.findall(text):
         assert (page.parent / target).exists(), f"{page.name} links to {target}"
+
+
+@pytest.mark.parametrize(
+    "picture", sorted((ROOT / "docs" / "images").iterdir()), ids=lambda path: path.name
+)
+def test_every_picture_is_shown_and_a_drawing_fetches_nothing(picture: Path) -> None:
+    shown = {
+        (page.parent / target).resolve()
+        for page in PAGES
+        for text in [page.read_text("utf-8")]
+        for target in LINK.findall(text) + PICTURE.findall(text)
+    }
+    assert picture in shown
+    if picture.suffix == ".svg":
+        drawing = picture.read_text("utf-8")
+        assert not re.search(r"@import|url\((?!#)|(?:href|src)=.(?!#)", drawing)

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 OWN_KEYS = ("reference", "distorted", "ladder")
 """What a row says besides options of `score`: `ladder` names the set of encodes it belongs to."""
 
-_NOT_IN_ROWS = ("progress",)
+_NOT_IN_ROWS = ("progress", "html", "overwrite")
 _PATHS = ("mask", "roi_track", "calibration", "dump")
 _COLON = re.compile(r"(?<!\\):")
 _WHERE = "see the manifest's keys in docs/batch.md"

@@ -20,6 +20,10 @@ from roi_accel.suggest import no_such
 from roi_accel.unforeseen import foreseen
 
 _NAME = "roi-accel"
+_EXAMPLE = f"{_NAME} score -r ref.mp4 -d dist.mp4"
+
+_FEW = 3
+"""Guesses that help; more are a list to read."""
 
 _COMPLETE_VARIABLE = "_ROI_ACCEL_COMPLETE"
 """What the shell sets where it asks for completions; Typer's name for it."""
@@ -138,6 +142,13 @@ def main(arguments: list[str] | None = None, *, ends_process: bool = False) -> i
     return outcome if isinstance(outcome, int) else 0
 
 
+def _longer(name: str, known: list[str]) -> str:
+    """Return a guess at what a letter stands for: ``-h`` is no option of `score`."""
+    letter = name.removeprefix("-")
+    found = [each for each in known if each.startswith(f"--{letter}")] if len(letter) == 1 else []
+    return f"did you mean {' or '.join(found)}? " if 0 < len(found) <= _FEW else ""
+
+
 def _print_usage_error(error: TyperException) -> None:
     """Print one line for a command that was typed wrongly, in place of Typer's box of several.
 
@@ -147,12 +158,15 @@ def _print_usage_error(error: TyperException) -> None:
     path = context.command_path if context else _NAME
     see = f"see {path} --help"
     if context and hasattr(error, "possibilities"):  # Typer's NoSuchOption, which is not public
+        if context.parent is None:
+            see = f"options follow a command, as in '{_EXAMPLE}'; {see}"
         known = [name for each in context.command.params for name in each.opts]
         known += [name for each in context.command.params for name in each.secondary_opts]
-        print_error(
-            str(no_such(getattr(error, "option_name", ""), known, what="option", otherwise=see))
-        )
+        name = getattr(error, "option_name", "")
+        print_error(str(no_such(name, known, what="option", otherwise=_longer(name, known) + see)))
         return
     message = error.format_message().replace("Value error, ", "").rstrip(".")
+    if path == f"{_NAME} score" and message.startswith("Missing option"):
+        see = f"for example {_EXAMPLE}; {see}"
     if message:
         print_error(f"{message}; {see}")

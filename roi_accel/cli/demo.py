@@ -57,8 +57,7 @@ def demo(
         else:
             folder = keep
             _make_folder(folder)
-            for name in PAIR:
-                check_output(folder / name, overwrite=False)
+            _check_free(folder)
         reference, distorted = make_pair(folder)
         with frame_progress(show=False if quiet else None) as advance:
             results = score_all(reference, [distorted], ScoreOptions(), progress=advance)
@@ -74,6 +73,14 @@ def demo(
         print_note(f"  roi-accel score -r {reference} -d {distorted} --threshold 0.5")
     else:
         print_note("your own videos: roi-accel score -r REFERENCE -d DISTORTED")
+
+
+def _check_free(folder: Path) -> None:
+    try:
+        for name in PAIR:
+            check_output(folder / name, overwrite=False)
+    except OutputError as error:
+        raise OutputError(error.message, remedy="name another folder with --keep") from error
 
 
 def _make_folder(folder: Path) -> None:

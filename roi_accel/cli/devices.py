@@ -127,5 +127,5 @@ def _scorer_table(inventory: Inventory) -> Table:
             escape(str(scorer.path)),
         )
     if not inventory.scorers:
-        table.add_row("none", "", "", "", 'pip install "roi-accel[cpu]" brings one')
+        table.add_row("none", "", "", "", escape('pip install "roi-accel[cpu]" brings one'))
     return table

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from pathlib import Path  # noqa: TC003 - Typer reads the annotations
+from typing import Annotated
 
 import typer
 
@@ -27,17 +27,12 @@ from roi_accel.options import (
 )
 from roi_accel.parity.gate import DEFAULT_GATE
 from roi_accel.pipeline import score_all
-from roi_accel.report.need import require_report
+from roi_accel.report.run import Report
 from roi_accel.result import to_csv, to_json
 from roi_accel.saliency import DEFAULT_SIZE
 from roi_accel.timing import Stopwatch
 from roi_accel.trace import trace_json
-from roi_accel.vmaf import DEFAULT_MODEL, parse_models
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from roi_accel.result import Result
+from roi_accel.vmaf import DEFAULT_MODEL
 
 
 def score(
@@ -179,13 +174,6 @@ def score(
 
         roi-accel score -r ref.yuv -d dist.yuv -w 1920 --height 1080 --pix-fmt yuv420p10le
     """
-    models = tuple(model or (DEFAULT_MODEL,))
-    inputs = [reference, *distorted, Path(saliency_model)]
-    inputs += [path for path in (mask, roi_track, calibration) if path]
-    inputs += [each.path for each in parse_models(models) if each.path]
-    named = {"--output": output, "--csv": csv, "--html": html, "--trace": trace}
-    check_outputs(named, overwrite=overwrite, inputs=inputs)
-    report = _Report(html, videos=len(distorted)) if html is not None else None
     options = parameters.make_options(
         width=width,
         height=height,
@@ -219,7 +207,7 @@ def score(
         gate=gate,
         dump=dump,
         calibration=calibration,
-        model=models,
+        model=tuple(model or (DEFAULT_MODEL,)),
         feature=tuple(feature or ()),
         vmaf=vmaf,
         threads=threads,
@@ -227,6 +215,10 @@ def score(
         frame_count=frame_count,
         shortest=shortest,
     )
+    inputs = [reference, *distorted, *options.files()]
+    named = {"--output": output, "--csv": csv, "--html": html, "--trace": trace}
+    check_outputs(named, overwrite=overwrite, inputs=inputs)
+    report = Report(html, videos=len(distorted)) if html is not None else None
     stopwatch = Stopwatch(is_traced=trace is not None)
     with frame_progress(show=False if quiet else progress) as advance:
         results = score_all(
@@ -255,25 +247,3 @@ def score(
         write_together(contents, overwrite=overwrite, inputs=inputs)
     if not quiet and (is_terminal() if summary is None else summary):
         print_summary(results)
-
-
-class _Report:
-    """The page of ``--html``, whose libraries are loaded only where it is asked for.
-
-    Raises
-    ------
-    OutputError
-        They are missing.
-    """
-
-    def __init__(self, path: Path, *, videos: int) -> None:
-        require_report()
-        from roi_accel.report.thumbnails import Thumbnails  # noqa: PLC0415 (an extra)
-
-        self.path = path
-        self.thumbnails = Thumbnails(videos)
-
-    def page(self, results: Sequence[Result]) -> bytes:
-        from roi_accel.report.page import make_page  # noqa: PLC0415 (an extra)
-
-        return make_page(results, self.thumbnails)

@@ -178,6 +178,7 @@ class _Axes:
         chart.add_tools(BoxZoomTool(dimensions="width"))
         chart.add_layout(Span(dimension="height", name="cursor", visible=False, line_width=1))
         chart.xaxis.axis_label = "frame"
+        chart.xaxis.ticker.min_interval = 1  # no frame is half one
         chart.yaxis.axis_label = "VMAF"
         return chart
 
@@ -185,10 +186,11 @@ class _Axes:
 def _histogram_chart(video: int, roi: NDArray[np.float64]) -> figure:
     counted = histogram(roi)
     edges, counts = counted.edges, counted.counts
+    air = float(edges[1] - edges[0])  # or a single bin would fill the chart
     chart = bare_chart(
         f"v{video}_histogram",
         _LOW_HEIGHT,
-        x_range=Range1d(float(edges[0]), float(edges[-1])),
+        x_range=Range1d(float(edges[0]) - air, float(edges[-1]) + air),
         y_range=Range1d(0, float(counts.max()) * 1.05),
     )
     bins = ColumnDataSource(
@@ -206,6 +208,7 @@ def _histogram_chart(video: int, roi: NDArray[np.float64]) -> figure:
     bars.tags = ["--vmaf_roi", "bar"]
     chart.xaxis.axis_label = "VMAF, ROI"
     chart.yaxis.axis_label = "frames"
+    chart.yaxis.ticker.min_interval = 1
     chart.xgrid.visible = False
     return chart
 

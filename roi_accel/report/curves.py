@@ -28,7 +28,9 @@ MARKED = 5
 """Worst frames that are marked in a video's curve."""
 
 _APART = 40
-"""Marks lie at least this fraction of the clip apart, or one bad scene would take them all."""
+"""Marks lie at least this fraction of the clip apart, or one bad scene would take them all; and at
+least two frames, or one bad moment of a short clip would.
+"""
 
 _MOST_BINS = 24
 _BIN_WIDTHS = (0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 25.0)
@@ -104,6 +106,8 @@ def gather(results: Sequence[Result]) -> Curves:
             )
     numbers = np.array([frame.frame_number for frame in results[0].frames], np.int64)
     kept = thinned(list(columns.values()), min(MAX_FRAMES, MAX_VALUES // (len(columns) + 1)))
+    marked = [position for result in results for position in _worst(result, MARKED)]
+    kept = np.union1d(kept, np.array(marked, np.intp))
     return Curves(
         frames=numbers[kept],
         columns={name: values[kept] for name, values in columns.items()},
@@ -141,17 +145,23 @@ def thinned(curves: Sequence[NDArray[np.float64]], most: int) -> NDArray[np.intp
 def worst_frames(result: Result, *, most: int = MARKED) -> list[int]:
     """Return the numbers of the frames with the lowest ROI score, the lowest first.
 
-    One lies at least a fortieth of the clip from any other.
+    One lies at least a fortieth of the clip from any other, and none is its neighbour. None is of
+    the better half, so that of a clip of two or three frames there is one.
     """
+    return [result.frames[position].frame_number for position in _worst(result, most)]
+
+
+def _worst(result: Result, most: int) -> list[int]:
+    """Return the places of the worst frames among those that were scored."""
     roi = series(result, "vmaf_roi")
-    apart = max(1, len(roi) // _APART)
+    apart = max(2, len(roi) // _APART)
     found: list[int] = []
-    for position in np.argsort(roi, kind="stable"):
+    for position in np.argsort(roi, kind="stable")[: max(1, len(roi) // 2)]:
         if all(abs(position - other) >= apart for other in found):
             found.append(int(position))
         if len(found) == most:
             break
-    return [result.frames[position].frame_number for position in found]
+    return found
 
 
 def example_frames(result: Result) -> dict[str, int]:

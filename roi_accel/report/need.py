@@ -16,7 +16,7 @@ REPORT_MODULES = ("bokeh", "jinja2", "PIL")
 
 def require_report() -> None:
     """Raise OutputError where the libraries that make a report are missing or broken."""
-    _require(REPORT_MODULES, "--html")
+    _require(REPORT_MODULES, "a report")
 
 
 def require_pillow() -> None:

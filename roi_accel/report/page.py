@@ -25,6 +25,9 @@ if TYPE_CHECKING:
     from roi_accel.report.thumbnails import Thumbnails
     from roi_accel.result import Result
 
+_FEW = 10
+"""Frames of which a tenth is none."""
+
 _TITLES = {"vmaf_full": "full frame", "vmaf_masked": "salient part", "vmaf_roi": "ROI"}
 
 
@@ -48,7 +51,7 @@ def make_page(results: Sequence[Result], thumbnails: Thumbnails) -> bytes:
         script="page.js",
         eyebrow="How it looks where people look",
         colours=[f"#{colour}" for colour in VIRIDIS.split()],
-        title=" and ".join(names[:2]) + (f" and {len(names) - 2} more" if names[2:] else ""),
+        title=_title(names),
         reference=results[0].reference,
         note=_thinning(curves),
         facts=_facts(results[0]),
@@ -62,6 +65,12 @@ def make_page(results: Sequence[Result], thumbnails: Thumbnails) -> bytes:
             for number, (name, result) in enumerate(zip(names, results, strict=True))
         ],
     )
+
+
+def _title(names: Sequence[str]) -> str:
+    if len(names) > 2:  # noqa: PLR2004 - two are named in full
+        return f"{names[0]}, {names[1]} and {len(names) - 2} more"
+    return " and ".join(names)
 
 
 def _thinning(curves: Curves) -> str:
@@ -130,10 +139,14 @@ def _spread(result: Result) -> str:
     """Return the histogram in a sentence, for who does not see it."""
     roi = sorted(series(result, "vmaf_roi").tolist())
     last = len(roi) - 1
+    if last == 0:
+        return f"one frame, of {roi[0]:.2f}"
+    if last < _FEW:
+        return f"{len(roi)} frames, from {roi[0]:.2f} to {roi[last]:.2f}"
     low, middle, high = (roi[round(last * share)] for share in (0.1, 0.5, 0.9))
     return (
-        f"a tenth of the frames lies below {low:.2f}, half below {middle:.2f}, "
-        f"a tenth above {high:.2f}"
+        f"a tenth of the frames has {low:.2f} or less, half {middle:.2f} or less, "
+        f"a tenth {high:.2f} or more"
     )
 
 
@@ -144,7 +157,7 @@ def _facts(result: Result) -> list[tuple[str, str]]:
     parameters = provenance["parameters"]
     colour = f"{reference['colour_matrix']} {reference['colour_range']}"
     video = f"{reference['width']}x{reference['height']} {reference['pixel_format']}, {colour}"
-    cuts = f", every {parameters['subsample']}th" if parameters["subsample"] > 1 else ""
+    cuts = f", one of every {parameters['subsample']}" if parameters["subsample"] > 1 else ""
     found = facts(result)
     return [
         ("frames", f"{len(result.frames):,} scored{cuts}"),

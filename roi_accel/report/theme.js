@@ -1,4 +1,6 @@
-// The theme of a page and of the charts in it: the system's until the button says otherwise.
+// The theme of a page and of the charts in it: the system's until the button says otherwise. While a
+// page is printed the system says light, but charts painted anew would come too late for the paper:
+// they stay, and CSS turns them.
 "use strict";
 const themed = (() => {
   const root = document.documentElement;
@@ -6,6 +8,8 @@ const themed = (() => {
   const button = document.getElementById("theme");
   const probe = document.getElementById("probe");
   let charts = [];
+  let isChosen = false;
+  let isPrinting = false;
 
   function setTheme(isDark) {
     root.classList.toggle("dark", isDark);
@@ -52,9 +56,18 @@ const themed = (() => {
     return { charts: named, drawn, places };
   }
 
-  button.addEventListener("click", () => setTheme(!root.classList.contains("dark")));
-  system.addEventListener("change", (event) => setTheme(event.matches));
-  addEventListener("beforeprint", () => document.querySelectorAll("details").forEach((each) => { each.open = true; }));
+  button.addEventListener("click", () => {
+    isChosen = true;
+    setTheme(!root.classList.contains("dark"));
+  });
+  system.addEventListener("change", (event) => {
+    if (!isChosen && !isPrinting) setTheme(event.matches);
+  });
+  addEventListener("beforeprint", () => {
+    isPrinting = true;
+    document.querySelectorAll("details").forEach((each) => { each.open = true; });
+  });
+  addEventListener("afterprint", () => { isPrinting = false; });
   setTheme(system.matches);
   return { draw };
 })();

@@ -19,6 +19,7 @@ from roi_accel import BackendUnavailable, dispatch, get_backend
 from roi_accel.backends.frame import PixelFormat
 from roi_accel.backends.plan import ModelSize, Plan
 from roi_accel.backends.protocol import DeviceStatus
+from roi_accel.cli import main
 from roi_accel.dispatch import choose_backend, probe, probe_all
 from roi_accel.inventory import take_inventory
 
@@ -281,3 +282,12 @@ def test_devices_as_a_table_names_what_is_there() -> None:
     assert "NumPy" in shown
     assert "auto takes" in shown
     assert "CPUExecutionProvider" in shown
+
+
+def test_without_a_vmaf_the_table_has_the_whole_command_that_brings_one(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("roi_accel.inventory.find_all_scorers", list)
+    monkeypatch.setenv("COLUMNS", "200")
+    assert main(["devices"]) == 0
+    assert 'pip install "roi-accel[cpu]" brings one' in capsys.readouterr().out

@@ -42,6 +42,8 @@ def test_demo_never_replaces_a_video_of_yours(tmp_path: Path, name: str) -> None
     assert done.returncode == 6
     assert_one_line(done.stderr)
     assert name in done.stderr
+    assert "name another folder with --keep" in done.stderr
+    assert "--overwrite" not in done.stderr  # which demo does not have
     assert [(entry.name, entry.read_text()) for entry in tmp_path.iterdir()] == [(name, "mine")]
 
 

@@ -45,6 +45,10 @@ def refused(*arguments: object) -> tuple[str, int]:
         (["models", "path", "student-v2"], 3, "'student-v2'; did you mean student_v2?"),
         (["parity", "--devices", "opncl:0"], 4, "'opncl:0' is no device of"),
         (["parity", "--devices", "opncl:0"], 4, "did you mean opencl?"),
+        ([*PAIR, "-w9", "-h9"], 2, "no option '-h'; did you mean --height or --html? see"),
+        (["-r", "a.mp4"], 2, "options follow a command, as in 'roi-accel score -r ref.mp4 -d "),
+        (["score"], 2, "for example roi-accel score -r ref.mp4 -d dist.mp4; see roi-accel score"),
+        (["score", "a.mp4", "b.mp4"], 2, "for example roi-accel score -r ref.mp4 -d dist.mp4; "),
     ],
 )
 def test_the_nearest_name_is_offered(arguments: list[object], code: int, said: str) -> None:

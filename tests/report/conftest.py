@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -38,7 +39,8 @@ class Opened:
 
 
 @pytest.fixture(scope="session")
-def chromium(request: pytest.FixtureRequest) -> Iterator[Browser]:
+def launched(request: pytest.FixtureRequest) -> Iterator[Callable[..., Browser]]:
+    """Return a function from Chromium's flags to a browser."""
     found = next(filter(None, map(shutil.which, CHROMIUMS)), None)
     if found is None:
         if request.config.getoption("--require-browser"):
@@ -46,11 +48,20 @@ def chromium(request: pytest.FixtureRequest) -> Iterator[Browser]:
         pytest.skip(NEEDED)
     sync_api = pytest.importorskip("playwright.sync_api", reason="it drives the browser")
     # Chromium's sandbox refuses to work for root, as whom CI runs.
-    flags = ["--no-sandbox"] if os.geteuid() == 0 else []
-    with sync_api.sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=found, args=flags)
-        yield browser
-        browser.close()
+    needed = ["--no-sandbox"] if os.geteuid() == 0 else []
+    with sync_api.sync_playwright() as playwright, ExitStack() as browsers:
+
+        def launch(*flags: str) -> Browser:
+            browser = playwright.chromium.launch(executable_path=found, args=[*needed, *flags])
+            browsers.callback(browser.close)
+            return browser
+
+        yield launch
+
+
+@pytest.fixture(scope="session")
+def chromium(launched: Callable[..., Browser]) -> Browser:
+    return launched()
 
 
 @pytest.fixture

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import re
+from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -11,13 +12,14 @@ import pytest
 from pages import wavy_result, write_report
 
 Image = pytest.importorskip("PIL.Image", reason="screenshots are read with Pillow")
+pdfium = pytest.importorskip("pypdfium2", reason="printed pages are read with it")
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
     from conftest import Opened
-    from playwright.sync_api import Page
+    from playwright.sync_api import Browser, Page
 
     from roi_accel.result import Result
 
@@ -328,10 +330,75 @@ def test_print_has_the_charts_and_leaves_the_controls_out(
     page = opened(report, theme="dark").page
     page.emulate_media(media="print")
     assert page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"
-    for control in ("#theme", ".zoom", ".walk"):
+    for control in ("#theme", ".zoom", ".walk input"):
         assert not page.locator(control).first.is_visible()
     assert page.locator("#chart-v0_curves").is_visible()
-    assert page.pdf().startswith(b"%PDF")
+    # Values stand beside the names, so which frame's they are must stand there, too.
+    assert page.locator(".walk output").is_visible()
+
+
+ONLY_CHARTS = (
+    "@media print { body * { visibility: hidden }"
+    " .curves .chart, .curves .chart * { visibility: visible } }"
+)
+
+
+def printed_ink(page: Page) -> np.ndarray:
+    """Return the contrast with paper of each coloured pixel of the charts on A4, from the PDF."""
+    page.add_style_tag(content=ONLY_CHARTS)
+    with closing(pdfium.PdfDocument(page.pdf(format="A4"))) as document:
+        sheets = [np.asarray(each.render(scale=2).to_pil().convert("RGB")) for each in document]
+    colours = np.concatenate([sheet.reshape(-1, 3) for sheet in sheets]) / 255
+    coloured = colours[colours.max(axis=1) - colours.min(axis=1) > 0.25]
+    linear = np.where(coloured <= 0.04045, coloured / 12.92, ((coloured + 0.055) / 1.055) ** 2.4)
+    return np.asarray(1.05 / (linear @ [0.2126, 0.7152, 0.0722] + 0.05))
+
+
+@pytest.mark.parametrize("dark", ["by the button", "by the system"])
+def test_charts_are_dark_on_paper_from_the_dark_theme_too(
+    launched: Callable[..., Browser], report: Path, dark: str
+) -> None:
+    """A dark system calls itself light while a page is printed, which that page is told."""
+    by_system = dark == "by the system"
+    flags = ["--blink-settings=preferredColorScheme=0"] if by_system else []
+    page = launched(*flags).new_page(color_scheme="null" if by_system else "light")
+    page.goto(report.as_uri())
+    page.wait_for_selector("html[data-ready]")
+    if not by_system:
+        page.locator("#theme").click()
+    page.wait_for_timeout(500)
+    assert page.evaluate("document.documentElement.className") == "dark"
+    ink = printed_ink(page)
+    assert len(ink) > 2_000
+    # Edges of lines are lighter; the dark theme's own curves reach 2.4.
+    assert np.quantile(ink, 0.9) >= 4.5
+    assert page.evaluate("document.documentElement.className") == "dark"
+
+
+def test_printing_does_not_take_back_what_the_button_chose(
+    launched: Callable[..., Browser], report: Path
+) -> None:
+    page = launched("--blink-settings=preferredColorScheme=0").new_page(color_scheme="null")
+    page.goto(report.as_uri())
+    page.wait_for_selector("html[data-ready]")
+    page.locator("#theme").click()
+    page.pdf()
+    page.wait_for_timeout(300)
+    assert page.evaluate("document.documentElement.className") == "light"
+
+
+@pytest.mark.parametrize(("chart", "side"), [("curves", "below"), ("histogram", "left")])
+def test_no_axis_has_half_a_frame(
+    opened: Callable[..., Opened], tmp_path: Path, chart: str, side: str
+) -> None:
+    page = opened(write_report(tmp_path / "short.html", [wavy_result(3)])).page
+    ticks = page.evaluate(
+        f"(() => {{ const chart = Bokeh.documents[0].get_model_by_name('v0_{chart}');"
+        f"const axis = Bokeh.index.find_one(chart).views.find_one(chart.{side}[0]);"
+        "return axis.tick_coords.major[axis.dimension]; })()"
+    )
+    assert len(ticks) >= 2
+    assert all(tick == round(tick) for tick in ticks), ticks
 
 
 def without_policy(path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
@@ -17,6 +18,25 @@ from roi_accel.report.curves import (
     thinned,
     worst_frames,
 )
+from roi_accel.result import FrameScore
+
+if TYPE_CHECKING:
+    from roi_accel.result import Result
+
+
+def result_of(roi: list[float]) -> Result:
+    """Return a result whose blended scores are these."""
+    scores = [
+        FrameScore(
+            frame_number=number,
+            metrics=dict.fromkeys(("vmaf_full", "vmaf_masked", "vmaf_roi"), score),
+            saliency_mean=0.25,
+            alpha_mean=0.125,
+            regions={},
+        )
+        for number, score in enumerate(roi)
+    ]
+    return replace(make_result(), frames=tuple(scores))
 
 
 def test_a_short_clip_is_drawn_whole_with_every_digit() -> None:
@@ -70,10 +90,36 @@ def test_the_worst_frames_begin_with_the_lowest_and_lie_apart() -> None:
 
 
 def test_worst_frames_are_named_by_their_numbers_not_their_places() -> None:
-    every_second = make_result(frames=6).frames[::2]  # as with --subsample 2
+    every_second = make_result(frames=12).frames[::2]  # as with --subsample 2
     result = replace(make_result(), frames=every_second)
-    assert worst_frames(result) == [0, 2, 4]
-    assert example_frames(result) == {"worst": 0, "median": 2, "best": 4}
+    assert worst_frames(result) == [0, 4]
+    assert example_frames(result) == {"worst": 0, "median": 4, "best": 10}
+
+
+@pytest.mark.parametrize(
+    ("roi", "worst"),
+    [
+        ([70.0], [0]),
+        ([70.0, 60.0], [1]),
+        ([70.0, 60.0, 80.0], [1]),
+        ([70.0, 60.0, 75.0, 90.0], [1]),
+        ([60.0, 90.0, 70.0, 80.0], [0, 2]),
+        ([90.0, 60.0, 61.0, 80.0, 70.0, 85.0], [1, 4]),
+    ],
+)
+def test_of_a_very_short_clip_neither_neighbours_nor_the_better_half_are_the_worst(
+    roi: list[float], worst: list[int]
+) -> None:
+    assert worst_frames(result_of(roi)) == worst
+
+
+def test_every_marked_frame_of_a_thinned_clip_is_drawn() -> None:
+    # It falls slowly towards one place: the second worst lies beside frames that are worse.
+    fall = 50 + np.abs(np.arange(12_000) - 6_071) / 300
+    results = [result_of(fall.tolist())] * 10
+    drawn = gather(results).frames.tolist()
+    assert len(drawn) < 12_000
+    assert set(worst_frames(results[0])) <= set(drawn)
 
 
 @pytest.mark.parametrize(

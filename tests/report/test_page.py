@@ -59,6 +59,40 @@ def test_every_value_of_the_provenance_is_there() -> None:
         assert leaf in text
 
 
+@pytest.mark.parametrize("frames", [1, 3, 9])
+def test_the_spread_of_a_very_short_clip_speaks_of_no_tenth(frames: int) -> None:
+    text = visible(page_of(wavy_result(frames)))
+    assert "tenth" not in text
+    assert f"{'One frame, of' if frames == 1 else f'{frames} frames, from'} " in text
+
+
+def test_the_spread_is_told_in_a_sentence() -> None:
+    result = wavy_result(50)
+    roi = sorted(frame.metrics["vmaf_roi"] for frame in result.frames)
+    found = re.search(
+        r"A tenth of the frames has ([\d.]+) or less, half ([\d.]+) or less, "
+        r"a tenth ([\d.]+) or more",
+        visible(page_of(result)),
+    )
+    assert found
+    low, middle, high = map(float, found.groups())
+    assert sum(score <= low + 0.005 for score in roi) >= 5
+    assert sum(score <= middle + 0.005 for score in roi) >= 25
+    assert sum(score >= high - 0.005 for score in roi) >= 5
+
+
+def test_the_title_names_two_videos_and_counts_the_others() -> None:
+    def title(count: int) -> str:
+        page = page_of(*(wavy_result(4, distorted=f"{number}.mp4") for number in range(count)))
+        return re.findall(r"<h1><bdi>(.*?)</bdi>", page)[0]
+
+    assert [title(count) for count in (1, 2, 4)] == [
+        "0.mp4",
+        "0.mp4 and 1.mp4",
+        "0.mp4, 1.mp4 and 2 more",
+    ]
+
+
 def test_warnings_are_told_once() -> None:
     results = [wavy_result(4, warnings=("mind the gap",), distorted=name) for name in "ab"]
     assert visible(page_of(*results)).count("mind the gap") == 1
@@ -112,7 +146,7 @@ def test_no_name_reaches_the_charts() -> None:
 
 def test_a_missing_library_is_named_before_anything_runs(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "bokeh", None)
-    with pytest.raises(OutputError, match="--html needs bokeh") as caught:
+    with pytest.raises(OutputError, match="a report needs bokeh") as caught:
         need.require_report()
     assert caught.value.remedy == 'pip install "roi-accel[report]"'
     assert caught.value.exit_code == 6
