@@ -64,7 +64,7 @@ def main() -> None:
             page.goto(report.as_uri())
             page.wait_for_selector("html[data-ready]")
             page.wait_for_timeout(1000)
-            _write(IMAGES / name, page.screenshot())
+            write_picture(IMAGES / name, page.screenshot())
         browser.close()
 
 
@@ -115,7 +115,8 @@ def _report(folder: Path) -> Path:
     return folder / "report.html"
 
 
-def _write(path: Path, screenshot: bytes) -> None:
+def write_picture(path: Path, screenshot: bytes) -> None:
+    """Write a screenshot with few colours, and print its size."""
     with Image.open(io.BytesIO(screenshot)) as picture:
         palette = picture.convert("RGB").quantize(COLOURS, dither=Image.Dither.NONE)
         palette.save(path, optimize=True)

@@ -38,8 +38,8 @@ if TYPE_CHECKING:
 CHARTED = ("vmaf_roi", "vmaf_full")
 """The scores that are drawn, side by side; the tables have all."""
 
-MOST_CHARTED = 60
-"""References that have charts, so that a page stays below 5 MB; all have tables."""
+MOST_CURVES = 180
+"""Ladders that have curves, so that a page stays below 5 MB; all are in the tables."""
 
 _HEIGHT = 320
 _AIR = 0.07
@@ -72,8 +72,7 @@ def make_page(results: Results, rates: Sequence[Sequence[BdRate]]) -> bytes:
         For each reference of `results`, as `compare` gives them.
     """
     document = Document()
-    charted = [number for number, each in enumerate(results.references) if _rated(each.encodes)]
-    charted = charted[:MOST_CHARTED]
+    charted = _charted(results.references)
     for number in charted:
         for chart in _charts(number, results.references[number]):
             document.add_root(chart)
@@ -89,7 +88,7 @@ def make_page(results: Results, rates: Sequence[Sequence[BdRate]]) -> bytes:
         warnings=results.warnings,
         method=METHOD,
         titles=TITLES,
-        most_charted=MOST_CHARTED if len(charted) < len(results.references) else None,
+        note=_note(results.references, charted),
         means=_means(rates),
         references=[
             _reference(number, name, group, found, is_charted=number in charted)
@@ -98,6 +97,25 @@ def make_page(results: Results, rates: Sequence[Sequence[BdRate]]) -> bytes:
             )
         ],
     )
+
+
+def _charted(references: Sequence[ReferenceLadders]) -> list[int]:
+    """Return which references are drawn: those that have bitrates, as long as there is room."""
+    charted, curves = [], 0
+    for number, each in enumerate(references):
+        curves += len(each.ladders)
+        if curves > MOST_CURVES:
+            break
+        if _rated(each.encodes):
+            charted.append(number)
+    return charted
+
+
+def _note(references: Sequence[ReferenceLadders], charted: Sequence[int]) -> str:
+    rated = sum(bool(_rated(each.encodes)) for each in references)
+    if len(charted) == rated:
+        return ""
+    return f"{len(charted)} of {rated} references are drawn; the tables have all of them."
 
 
 def _rated(encodes: Iterable[Encode]) -> list[Encode]:
