@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from roi_accel.span import RATE_SLACK
+from roi_accel.span import rates_differ
 from roi_accel.video.colour import HDR_TRANSFERS
 from roi_accel.vmaf import is_unsafe_for_tool, parse_models
 
@@ -109,7 +109,7 @@ def _high_dynamic_range(reference: VideoInfo, distorted: VideoInfo) -> list[str]
 
 def _rate_difference(reference: VideoInfo, distorted: VideoInfo) -> list[str]:
     one, other = reference.frame_rate, distorted.frame_rate
-    if not one or not other or abs(one - other) <= RATE_SLACK * one:
+    if not one or not other or not rates_differ(one, other):
         return []
     rates = f"the reference has {float(one):.6g} frames per second, {distorted.path} has"
     return [f"frame rates differ: {rates} {float(other):.6g}; frames are compared by their order"]

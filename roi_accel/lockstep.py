@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from roi_accel.conveyor import ahead
 from roi_accel.errors import InputError
+from roi_accel.span import rates_differ
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator, Sequence
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from roi_accel.video import VideoReader
 
 _REMEDY = "check that both are the same cut, or score the common part with --shortest"
+_RATE_REMEDY = "encode it at the reference's rate: frames are compared by their order"
 
 
 def check_known_counts(readers: Sequence[VideoReader]) -> None:
@@ -24,8 +26,7 @@ def check_known_counts(readers: Sequence[VideoReader]) -> None:
     for reader in readers[1:]:
         counts = reference.frame_count, reader.info.frame_count
         if None not in counts and counts[0] != counts[1]:
-            msg = _unequal(readers[0], counts[0] or 0, reader, counts[1] or 0)
-            raise InputError(msg, remedy=_REMEDY)
+            raise _unequal(readers[0], counts[0] or 0, reader, counts[1] or 0)
 
 
 def read_together(
@@ -101,12 +102,12 @@ def _raise_unequal(
     ]
     for reader, total in zip(readers[1:], totals[1:], strict=True):
         if total != totals[0]:
-            raise InputError(_unequal(readers[0], totals[0], reader, total), remedy=_REMEDY)
+            raise _unequal(readers[0], totals[0], reader, total)
 
 
 def _unequal(
     reference: VideoReader, reference_count: int, distorted: VideoReader, distorted_count: int
-) -> str:
+) -> InputError:
     counts = (
         f"the reference {reference.info.path} has {reference_count} frames, "
         f"the distorted {distorted.info.path} has {distorted_count}"
@@ -114,4 +115,9 @@ def _unequal(
     if reference.info.skipped or distorted.info.skipped:
         skipped = f"{reference.info.skipped} and {distorted.info.skipped}"
         counts += f", after the {skipped} that are skipped"
-    return counts
+    rates = reference.info.frame_rate, distorted.info.frame_rate
+    if rates_differ(*rates):
+        one, other = (f"{float(rate or 0):.6g}" for rate in rates)
+        counts += f", at {one} and {other} frames per second"
+        return InputError(counts, remedy=_RATE_REMEDY)
+    return InputError(counts, remedy=_REMEDY)

@@ -89,3 +89,10 @@ def frames_within(
         msg = f"no frame begins within --duration {float(duration):g} at {float(rate):g} per second"
         raise InputError(msg, remedy=f"a frame lasts {float(1 / rate):.6f} s; choose at least that")
     return first, count
+
+
+def rates_differ(one: Fraction | None, other: Fraction | None) -> bool:
+    """Return whether two frame rates are known and are not the same, but for rounding."""
+    if not one or not other:
+        return False
+    return abs(one - other) > RATE_SLACK * one

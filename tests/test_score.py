@@ -213,6 +213,17 @@ def test_unequal_raw_lengths_are_an_error_before_anything_is_scored(
         roi_accel.score(one, other, synthetic_mask=1, width=96, height=64, pix_fmt="yuv420p")
 
 
+def test_unequal_lengths_of_unequal_rates_are_told_so(tiny_pair: Pair, tmp_path: Path) -> None:
+    video = tmp_path / "50.mp4"
+    run_ffmpeg("-i", tiny_pair.distorted, "-r", "50", "-c:v", "libx264", video)
+    match = r"has 8 frames, the distorted .*50\.mp4 has 16, at 25 and 50 frames per second"
+    with pytest.raises(InputError, match=match) as caught:
+        roi_accel.score(tiny_pair.reference, video, synthetic_mask=1)
+    # The common part would pair frames of different moments.
+    assert "--shortest" not in caught.value.remedy
+    assert "rate" in caught.value.remedy
+
+
 def test_shortest_scores_the_common_part_and_says_so(tiny_pair: Pair, short: Path) -> None:
     result = roi_accel.score(tiny_pair.reference, short, synthetic_mask=1, shortest=True)
     assert [frame.frame_number for frame in result.frames] == [0, 1, 2, 3, 4]
