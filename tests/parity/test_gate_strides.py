@@ -106,6 +106,14 @@ def test_only_frames_whose_map_was_compared_count_where_nothing_else_is(
     assert result.parity["frames_checked"] == frames
 
 
+@pytest.mark.usefixtures("on_cuda")
+def test_first_is_the_first_alone_also_where_the_last_comes_before_the_stride(
+    tiny_pair: Pair,
+) -> None:
+    result = score(tiny_pair, backend="numpy", ep="cuda", gate="first", frame_count=2)
+    assert compared(result) == {"saliency": MAP}
+
+
 @dataclass(frozen=True)
 class Numbered:
     index: int
