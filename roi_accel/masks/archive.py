@@ -250,7 +250,7 @@ def _read_header(member: IO[bytes]) -> tuple[tuple[int, ...], bool, np.dtype[Any
 
 def _fill(member: IO[bytes], mask: np.ndarray[Any, Any]) -> None:
     """Read the next samples into `mask`; EOFError where the member ends before."""
-    view = memoryview(mask.reshape(-1).view(np.uint8))
+    view = mask.reshape(-1).view(np.uint8).data
     filled = 0
     while filled < len(view):
         # zipfile has no readinto of its own, and would make a second copy of all that is asked for.
