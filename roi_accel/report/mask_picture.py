@@ -121,7 +121,11 @@ class MaskPicture:
         if legend.rate:
             # In the file, where a player finds it.
             words += f", {float((legend.info.skipped + index) / legend.rate):.2f} s"
-        return words if len(self._cells) > 1 else f"{words} of {path_text(Path(legend.info.path.name))}"
+        return (
+            words
+            if len(self._cells) > 1
+            else f"{words} of {path_text(Path(legend.info.path.name))}"
+        )
 
     def _outline(self, pixels: Rgb, mask: NDArray[np.uint16]) -> None:
         """Draw the lines around what begins to count, and what counts in full."""
