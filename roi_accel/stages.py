@@ -92,8 +92,7 @@ def look(
     """
 
     def looking(frame: Read) -> AbstractContextManager[None]:
-        # The last frame may lie between two that are looked at, and counts as the next.
-        turn = -(-frame.index // over_time.stride)
+        turn = -(-frame.index // over_time.stride)  # the last one may come between two
         return gate.frame(frame.index, frame.distorted, is_last=frame.is_last, turn=turn)
 
     found = masks_over_time(

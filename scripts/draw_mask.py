@@ -37,7 +37,7 @@ def _shrink(path: Path) -> None:
     with Image.open(path) as picture:
         width = min(picture.width, WIDTH)
         size = (width, round(picture.height * width / picture.width))
-        small = picture.resize(size, Image.Resampling.LANCZOS).quantize(128)
+        small = picture.resize(size, Image.Resampling.LANCZOS).quantize(256, kmeans=4)
     small.save(path, optimize=True)
 
 

@@ -116,6 +116,11 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         path.mkdir(parents=True)
     shutil.copy(folder / "dist.mp4", folder / "encodes" / "ref")
     shutil.copy(folder / "ref.mp4", folder / "masters")
+    done = subprocess.run(
+        [console_script(), "batch", "pairs.csv", "-o", "results.ndjson", "--no-records"],
+        cwd=folder, capture_output=True, text=True, check=False
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
     rows = [f"{n},240,100,160,160,face" for n in range(48)]
     (folder / "boxes.csv").write_text("frame,x,y,w,h,name\n" + "\n".join(rows) + "\n")
     return folder

@@ -319,9 +319,9 @@ def _check_asked(
     if frame is not None and sheet is not None:
         msg = "--frame and --sheet were given; a picture is of one frame or of several"
         raise InputError(msg, remedy="keep one of them")
-    of_picture = "--frame" if frame is not None else "--sheet" if sheet is not None else None
-    if of_picture and (output is None or _suffix(output) != PICTURE_SUFFIX):
-        msg = f"{of_picture} is for pictures, and none is written"
+    shown = "--frame" if frame is not None else "--sheet" if sheet is not None else ""
+    if shown and (output is None or _suffix(output) != PICTURE_SUFFIX):
+        msg = f"{shown} is for pictures, and none is written"
         raise InputError(msg, remedy=f"name a picture with -o, such as -o mask{PICTURE_SUFFIX}")
     if frame is not None and frame < 0:
         msg = f"--frame must be at least 0, not {frame}"

@@ -7,7 +7,7 @@ import shutil
 import tempfile
 import zipfile
 from abc import abstractmethod
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any, BinaryIO
 
@@ -20,7 +20,7 @@ from roi_accel.masks.archive import ABOUT, FORMAT_VERSION, MASKS
 from roi_accel.masks.archive import SUFFIX as ARCHIVE_SUFFIX
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
     from pathlib import Path
 
     from roi_accel.masks.place import MaskPlace
@@ -100,8 +100,9 @@ class ClipWriter(MaskWriter):
             msg = f"writing a video of masks needs PyAV: {error}"
             raise OutputError(msg, remedy='pip install "roi-accel[cpu]"') from error
         self._frame_of = av.VideoFrame.from_ndarray
+        self._file = _Watched(file)
         self._container = av.open(
-            file, "w", format="matroska", container_options={"fflags": "+bitexact"}
+            self._file, "w", format="matroska", container_options={"fflags": "+bitexact"}
         )
         self._container.metadata.update(place.tags())
         height, width = size
@@ -121,19 +122,49 @@ class ClipWriter(MaskWriter):
         """Take the next mask, uint16 of the size that was announced."""
         frame = self._frame_of(np.ascontiguousarray(mask), format="gray16le")
         frame.pts = self._count
-        self._container.mux(self._stream.encode(frame))
+        with self._file.telling():
+            self._container.mux(self._stream.encode(frame))
         self._count += 1
 
     def finish(self, about: Mapping[str, Any]) -> None:
         """Write what is left; the file has no room for `about`."""
         del about
-        self._container.mux(self._stream.encode())
-        self._container.close()
+        with self._file.telling():
+            self._container.mux(self._stream.encode())
+            self._container.close()
 
     def close(self) -> None:
         """Let go of the encoder."""
-        with suppress(OSError):  # what a full disk kept it from writing is of no use any more
+        with suppress(OSError), self._file.telling():  # what a full disk kept out is of no use
             self._container.close()
+
+
+class _Watched:
+    """A file that remembers why it could not be written, which FFmpeg does not hand on."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+        self._error: OSError | None = None
+        self.seek, self.tell = file.seek, file.tell
+
+    def write(self, data: bytes) -> int:
+        try:
+            return self._file.write(data)
+        except OSError as error:
+            self._error = error
+            raise
+
+    @contextmanager
+    def telling(self) -> Iterator[None]:
+        """Raise the file's own error in place of what FFmpeg makes of it."""
+        try:
+            yield
+        except Exception:
+            if self._error is not None:
+                raise self._error from None
+            raise
+        if self._error is not None:
+            raise self._error
 
 
 class ArchiveWriter(MaskWriter):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import math
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -120,7 +121,11 @@ class MaskPicture:
         if legend.rate:
             # In the file, where a player finds it.
             words += f", {float((legend.info.skipped + index) / legend.rate):.2f} s"
-        return words if len(self._cells) > 1 else f"{words} of {path_text(legend.info.path)}"
+        return (
+            words
+            if len(self._cells) > 1
+            else f"{words} of {path_text(Path(legend.info.path.name))}"
+        )
 
     def _outline(self, pixels: Rgb, mask: NDArray[np.uint16]) -> None:
         """Draw the lines around what begins to count, and what counts in full."""
@@ -189,7 +194,7 @@ class _Scale:
         start, full = f"{plan.threshold:g}", f"{plan.threshold + plan.fade:.6g}"
         lines = f"thin line at {start}, thick line at {full}" if plan.fade else f"line at {start}"
         return (
-            f"mask: {self.legend.label}, {size}; 0 where nobody looks, 1 where all do",
+            f"0 where nobody looks, 1 where all do; mask of {size} by {self.legend.label}",
             f"threshold {start}, fade {plan.fade:g}: black counts as perfect, white in full",
             f"in the picture: {lines}",
         )

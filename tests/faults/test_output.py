@@ -61,6 +61,24 @@ def test_full_disk_leaves_the_old_file(
     assert json.loads(path.read_text())["vmaf_full"] == 90.0
 
 
+@pytest.mark.parametrize("name", ["m.mkv", "m.npz", "m.png", "m.yuv", "m.y4m"])
+def test_full_disk_leaves_no_new_file_and_the_old_one_of_the_mask_command(
+    attempt: Prepare, tiny_pair: Pair, tmp_path: Path, name: str
+) -> None:
+    path = tmp_path / name
+    video = name.endswith(("yuv", "y4m"))
+    output = ["-d", tiny_pair.distorted, "--masked-yuv", path] if video else ["-o", path]
+    arguments = ["mask", "-r", tiny_pair.reference, *output, "--backend", "numpy", "--quiet"]
+    assert_failed(attempt().run(*arguments, preexec=little_room), 6, f"cannot write {path}: File")
+    assert not path.exists()
+    path.write_text("old")
+    arguments.append("--overwrite")
+    assert_failed(attempt().run(*arguments, preexec=little_room), 6, f"cannot write {path}: File")
+    assert path.read_text() == "old"
+    assert attempt().run(*arguments).returncode == 0
+    assert path.stat().st_size > 1500
+
+
 def test_where_one_of_several_files_cannot_be_written_none_is(
     attempt: Prepare, misbehave: Misbehave, pair: list[object], tmp_path: Path
 ) -> None:

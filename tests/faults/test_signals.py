@@ -13,6 +13,7 @@ from attempts import Attempt, assert_failed, await_process, processes
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from pathlib import Path
 
     Prepare = Callable[..., Attempt]
 
@@ -102,6 +103,29 @@ def test_a_signal_while_the_result_takes_its_place_comes_too_late(
     done = one.run("score", *pair, "-o", one.output)
     assert done.returncode == 0, done.stderr
     assert json.loads(one.output.read_text())["vmaf_full"] > 0
+
+
+_SIGNAL_WHILE_MASKS_ARE_PLACED = """
+import os, signal
+from roi_accel.files import StagedFiles
+commit = StagedFiles.commit
+def interrupted(self):
+    {before}
+    commit(self)
+    {after}
+StagedFiles.commit = interrupted
+"""
+
+
+@pytest.mark.parametrize("when", ["before", "after"])
+def test_a_signal_while_masks_take_their_place_comes_too_late(
+    attempt: Prepare, pair: list[object], tmp_path: Path, when: str
+) -> None:
+    patch = _SIGNAL_WHILE_MASKS_ARE_PLACED.format(**({"before": "", "after": ""} | {when: _SEND}))
+    output = tmp_path / "masks.npz"
+    done = attempt(patch).run("mask", *pair[:2], *pair[4:], "-o", output)
+    assert done.returncode == 0, done.stderr
+    assert output.exists()
 
 
 def test_a_signal_after_the_result_is_there_ends_with_0(
