@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, get_args, get_type_hints
 
-from roi_accel.batch.records import Summary, summary_of
+from roi_accel.batch.records import KEY, Summary, summary_of
 from roi_accel.errors import InputError
 
 if TYPE_CHECKING:
@@ -35,8 +35,37 @@ def read_lines(file: BinaryIO, path: Path) -> Iterator[Line | int]:
             yield number
             return
         try:
-            record = json.loads(data)
-            yield Line(data, record, summary_of(record))
+            line = _line(data)
         except (ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
             msg = f"{path}: line {number} is no pair of a batch"
             raise InputError(msg, remedy="name a file that 'roi-accel batch -o' wrote") from error
+        yield line
+
+
+def _line(data: bytes) -> Line:
+    """Return the line that `data` is; ValueError, LookupError or the like where it is none."""
+    record = json.loads(data, parse_constant=_refuse)
+    summary = summary_of(record)
+    for name, kind in get_type_hints(Summary).items():
+        _check(getattr(summary, name), kind)
+    identity, row = record[KEY]["id"], record[KEY]["row"]
+    if summary.exit_code:
+        _check(row, str | None)
+    else:
+        _check(identity, str)
+        _check(row, str)
+        _check(record["pooled_metrics"], dict)
+    return Line(data, record, summary)
+
+
+def _check(value: object, kind: Any) -> None:  # noqa: ANN401 - a type or a union
+    allowed = get_args(kind) or (kind,)
+    if float in allowed and type(value) is int:
+        return
+    if type(value) not in allowed:
+        msg = f"{value!r} is no {kind}"
+        raise TypeError(msg)
+
+
+def _refuse(constant: str) -> float:
+    raise ValueError(constant)

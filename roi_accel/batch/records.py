@@ -125,11 +125,11 @@ def is_failed(record: Mapping[str, Any]) -> bool:
 
 
 def summary_of(record: Mapping[str, Any]) -> Summary:
-    """Return a line's numbers.
+    """Return a line's numbers, as they stand there.
 
     Raises
     ------
-    KeyError, TypeError
+    KeyError, TypeError, AttributeError
         It is no line of a batch.
     """
     whose = record[KEY]

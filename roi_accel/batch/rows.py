@@ -9,11 +9,11 @@ from collections.abc import Mapping  # noqa: TC003 - dataclasses read their anno
 from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, get_args, get_type_hints
+from typing import TYPE_CHECKING, Any, get_args
 
 from roi_accel.api import ScoreKeywords, options_from
 from roi_accel.errors import InputError, RoiAccelError
-from roi_accel.keywords import check_keywords
+from roi_accel.keywords import check_keywords, hints_of
 from roi_accel.models import KNOWN_MODELS
 
 if TYPE_CHECKING:
@@ -109,7 +109,7 @@ def options_of(keywords: Mapping[str, Any]) -> ScoreOptions:
 
 def option_names() -> tuple[str, ...]:
     """Return the names of all options that a row may have."""
-    return tuple(name for name in get_type_hints(RowKeywords) if name not in _NOT_IN_ROWS)
+    return tuple(name for name in hints_of(RowKeywords) if name not in _NOT_IN_ROWS)
 
 
 def from_text(name: str, text: str) -> object:
@@ -117,7 +117,7 @@ def from_text(name: str, text: str) -> object:
 
     What does not read as the option's type stays text, so that checking it says what is wrong.
     """
-    hint = get_type_hints(RowKeywords).get(name)
+    hint = hints_of(RowKeywords).get(name)
     if text.startswith("["):
         try:
             found: object = json.loads(text)

@@ -14,6 +14,7 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import fuzz_batches as batches
 import fuzz_seeds as seeds
 import numpy as np
 from fuzz_mutation import HOSTILE_TEXTS, json_mutants, mutants
@@ -436,4 +437,13 @@ TARGETS: Mapping[str, Target] = {
         memory=512 * MIB,
     ),
     "options": Target(inputs=_option_inputs, read=_read_options),
+    "manifest-csv": Target(inputs=batches.csv_inputs, read=batches.read_rows, suffix=".csv"),
+    "manifest-lines": Target(inputs=batches.json_inputs, read=batches.read_rows, suffix=".jsonl"),
+    "batch-defaults": Target(inputs=batches.defaults_inputs, read=batches.read_options),
+    "batch-output": Target(
+        inputs=batches.lines_inputs,
+        read=batches.read_lines,
+        suffix=".ndjson",
+        errors=batches.REFUSALS,
+    ),
 }
