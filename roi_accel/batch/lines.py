@@ -14,6 +14,9 @@ if TYPE_CHECKING:
     from typing import BinaryIO
 
 
+_KINDS = get_type_hints(Summary)
+
+
 class Line(NamedTuple):
     """One line: as it is, what it says, and its numbers."""
 
@@ -46,7 +49,7 @@ def _line(data: bytes) -> Line:
     """Return the line that `data` is; ValueError, LookupError or the like where it is none."""
     record = json.loads(data, parse_constant=_refuse)
     summary = summary_of(record)
-    for name, kind in get_type_hints(Summary).items():
+    for name, kind in _KINDS.items():
         _check(getattr(summary, name), kind)
     identity, row = record[KEY]["id"], record[KEY]["row"]
     if summary.exit_code:

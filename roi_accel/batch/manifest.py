@@ -29,6 +29,7 @@ from roi_accel.errors import InputError, RoiAccelError
 from roi_accel.suggest import no_such
 
 if TYPE_CHECKING:
+    from _csv import Reader as CsvReader
     from collections.abc import Iterable, Iterator, Mapping
 
     Rows = list[Pair | BadRow]
@@ -108,7 +109,7 @@ def read_defaults(path: Path) -> dict[str, Any]:
 def _from_csv(path: Path) -> Iterator[tuple[int, dict[str, Any] | RoiAccelError]]:
     with _reading(path), path.open(encoding="utf-8-sig", newline="") as file:
         reader = csv.reader(file, strict=True)
-        columns = [name.strip() for name in next(reader, [])]
+        columns = [name.strip() for name in _cells_of(reader, path) or ()]
         _check_keys(columns, f"{path}: column ")
         for name in columns:
             if columns.count(name) > 1:
@@ -116,19 +117,24 @@ def _from_csv(path: Path) -> Iterator[tuple[int, dict[str, Any] | RoiAccelError]
                 raise InputError(msg, remedy="leave one out")
         while True:
             line = reader.line_num + 1
-            try:
-                cells = next(reader, None)
-            except csv.Error as error:
-                msg = f"{path}: line {line} cannot be read, nor what follows: {error}"
-                raise InputError(msg, remedy="check its quotes") from error
+            cells = _cells_of(reader, path)
             if cells is None:
                 return
-            if not any(cells):
-                continue
-            yield line, _cells(columns, cells)
+            if any(cells):
+                yield line, _options(columns, cells)
 
 
-def _cells(columns: list[str], cells: list[str]) -> dict[str, Any] | RoiAccelError:
+def _cells_of(reader: CsvReader, path: Path) -> list[str] | None:
+    """Return the next row's cells; None after the last."""
+    line = reader.line_num + 1
+    try:
+        return next(reader, None)
+    except csv.Error as error:
+        msg = f"{path}: line {line} cannot be read, nor what follows: {error}"
+        raise InputError(msg, remedy="check its quotes") from error
+
+
+def _options(columns: list[str], cells: list[str]) -> dict[str, Any] | RoiAccelError:
     if len(cells) > len(columns):
         msg = f"has {len(cells)} cells, but there are {len(columns)} columns"
         return InputError(msg, remedy="put quotes around cells that have commas in them")
