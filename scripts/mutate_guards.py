@@ -89,9 +89,7 @@ def prepare(copy: Path) -> Path:
 
 def outcome_of(guard: Guard, copy: Path, python: Path) -> str:
     """Return what the guard's tests say of its absence, and print it."""
-    if not guard.file:
-        outcome = "to come"
-    elif (before := run(guard.tests, copy, python)) == _NOTHING_RUN:
+    if (before := run(guard.tests, copy, python)) == _NOTHING_RUN:
         outcome = "skipped here"
     elif before:
         outcome = "broken before"

@@ -31,7 +31,7 @@ def line(manifest: Path, place: int, *, failed: bool = False, **changes: Any) ->
     facts = {"reference": pair.reference, "distorted": pair.distorted}
     scored = Scored(result=make_result(**facts, **changes).to_dict(), bitrate=None)
     outcome = Failure.of(InputError("bad")) if failed else scored
-    return to_line(scored_record(pair, outcome, identity=None, frames=3))
+    return to_line(scored_record(pair, outcome, identity=f"{place:064x}", frames=3))
 
 
 def records_of(lines: bytes) -> list[Any]:
