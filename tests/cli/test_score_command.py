@@ -83,6 +83,8 @@ def test_options_reach_the_result(tiny_pair: Pair, tiny_network: Path) -> None:
         "frame_skip_dist": 0,
         "start": None,
         "duration": None,
+        "saliency_stride": 1,
+        "mask_smooth": None,
         "subsample": 2,
         "frame_count": 5,
         "shortest": False,
