@@ -10,6 +10,7 @@ import csv
 import glob
 import json
 import re
+from collections import Counter
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -95,13 +96,13 @@ def read_defaults(path: Path) -> dict[str, Any]:
         text = path.read_text(encoding="utf-8-sig")
     try:
         content = _object(text)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         msg = f"{path}: is no JSON object of options: {error}"
         raise InputError(msg, remedy='for example {"weight": 0.5, "saliency_size": 256}') from error
     _check_keys(content, f"{path}: ")
     found = anchored(content, path.parent)
-    if isinstance(found.get("reference"), str):
-        found["reference"] = at(found["reference"], path.parent)
+    if "reference" in found:
+        found["reference"] = at(_path("reference", found["reference"]), path.parent)
     return found
 
 
@@ -162,8 +163,8 @@ def _object(text: str) -> dict[str, Any]:
     def unique(items: list[tuple[str, Any]]) -> dict[str, Any]:
         found = dict(items)
         if len(found) < len(items):
-            names = [name for name, _ in items]
-            msg = f"key {next(name for name in names if names.count(name) > 1)!r} stands twice"
+            (twice, _), *_ = Counter(name for name, _ in items).most_common(1)
+            msg = f"key {twice!r} stands twice"
             raise ValueError(msg)
         return found
 
@@ -257,7 +258,8 @@ def _check_keys(names: Iterable[str], where: str) -> None:
 
 
 def _from_pattern(pattern: str, template: str | None, defaults: dict[str, Any]) -> Rows:
-    template = template or defaults.pop("reference", None)
+    default = defaults.pop("reference", None)
+    template = template or default
     if template is None:
         msg = f"{pattern}: is a pattern of distorted videos, which need a reference"
         raise InputError(
@@ -265,7 +267,8 @@ def _from_pattern(pattern: str, template: str | None, defaults: dict[str, Any]) 
         )
     # Not Path.glob, which takes no absolute pattern.
     matches = sorted(glob.glob(pattern, recursive=True))  # noqa: PTH207
-    expression = re.compile(_expression(pattern), re.DOTALL)
+    # Not before there are matches: a bracket that matches nothing is no expression.
+    expression = re.compile(_expression(pattern) if matches else "", re.DOTALL)
     found: Rows = []
     for number, path in enumerate(matches, start=1):
         if not Path(path).is_file():
@@ -296,7 +299,10 @@ def _expression(pattern: str) -> str:
         elif wildcard in "*?":
             found += "([^/]*)" if wildcard == "*" else "([^/])"
         else:
-            found += f"({wildcard.replace('[!', '[^')})"
+            negation = "^" if wildcard.startswith("[!") else ""
+            # In a name's bracket only ! is special, in an expression's these are too.
+            content = re.sub(r"[\\^\[&~|]", r"\\\g<0>", wildcard[1 + len(negation) : -1])
+            found += f"([{negation}{content}])"
         place = each.end()
     return found + re.escape(pattern[place:])
 
