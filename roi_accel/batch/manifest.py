@@ -43,7 +43,11 @@ _REMEDY = (
 
 
 def read_manifest(
-    manifest: str, *, reference: str | None = None, defaults: Mapping[str, Any] | None = None
+    manifest: str,
+    *,
+    reference: str | None = None,
+    defaults: Mapping[str, Any] | None = None,
+    is_whole: bool = True,
 ) -> Rows:
     """Return the rows of `manifest` in its order.
 
@@ -56,6 +60,9 @@ def read_manifest(
         wildcard matched, ``{2}`` for the second.
     defaults : mapping of str to object, optional
         Options of rows that leave them out, paths in them as they stand.
+    is_whole : bool
+        Whether `defaults` has all that rows leave out. Else options are not checked, which may
+        depend on one another.
 
     Raises
     ------
@@ -69,7 +76,7 @@ def read_manifest(
     elif path.suffix.lower() in JSON_LINES:
         rows = _from_json_lines(path)
     elif glob.has_magic(manifest):
-        return _from_pattern(manifest, reference, filled)
+        return _from_pattern(manifest, reference, filled, is_whole=is_whole)
     else:
         msg = f"{manifest}: is no manifest by its name"
         raise InputError(msg, remedy=_REMEDY)
@@ -77,7 +84,7 @@ def read_manifest(
         filled["reference"] = reference
     found: Rows = []
     for line, content in rows:
-        found += _row(line, content, path.parent, filled)
+        found += _row(line, content, path.parent, filled, is_whole=is_whole)
     if not found:
         msg = f"{manifest}: has no rows"
         raise InputError(msg, remedy="each row names a reference and a distorted video")
@@ -176,7 +183,12 @@ def _object(text: str) -> dict[str, Any]:
 
 
 def _row(
-    line: int, content: dict[str, Any] | RoiAccelError, folder: Path, defaults: Mapping[str, Any]
+    line: int,
+    content: dict[str, Any] | RoiAccelError,
+    folder: Path,
+    defaults: Mapping[str, Any],
+    *,
+    is_whole: bool,
 ) -> Rows:
     """Return the pairs of one row, or why there are none."""
     named: dict[str, str | None] = {"reference": None, "distorted": None}
@@ -200,7 +212,7 @@ def _row(
         merged.pop("reference", None)
         distorted = distorted if isinstance(distorted, list) else [distorted]
         paths = [at(_path("distorted", each), folder) for each in distorted]
-        return _pairs(line, reference, paths, merged, own=given)
+        return _pairs(line, reference, paths, merged, own=given, is_whole=is_whole)
     except RoiAccelError as error:
         return [BadRow(line=line, **named, error=error)]
 
@@ -212,12 +224,14 @@ def _pairs(
     options: dict[str, Any],
     *,
     own: Mapping[str, Any],
+    is_whole: bool,
 ) -> Rows:
     ladder = options.pop("ladder", None)
     if ladder is not None and not isinstance(ladder, str):
         msg = f"ladder must be a name, not {ladder!r}"
         raise InputError(msg, remedy="name the set of encodes that this one belongs to")
-    options_of(options)
+    if is_whole:
+        options_of(options)
     found: Rows = [
         Pair(
             line=line,
@@ -257,7 +271,9 @@ def _check_keys(names: Iterable[str], where: str) -> None:
             raise error
 
 
-def _from_pattern(pattern: str, template: str | None, defaults: dict[str, Any]) -> Rows:
+def _from_pattern(
+    pattern: str, template: str | None, defaults: dict[str, Any], *, is_whole: bool
+) -> Rows:
     default = defaults.pop("reference", None)
     template = template or default
     if template is None:
@@ -278,7 +294,8 @@ def _from_pattern(pattern: str, template: str | None, defaults: dict[str, Any]) 
         if Path(path) == Path(reference):
             continue
         try:
-            found += _pairs(number, reference, [path], dict(defaults), own={})
+            options = dict(defaults)
+            found += _pairs(number, reference, [path], options, own={}, is_whole=is_whole)
         except RoiAccelError as error:
             found.append(BadRow(line=number, reference=reference, distorted=path, error=error))
     if not found:
