@@ -43,7 +43,13 @@ def record(
     content = make_result(frames=1, distorted=f"{ladder}-{line}.mp4").to_dict()
     content["vmaf_full"], content["vmaf_masked"] = score - 2, score + 2
     content["vmaf_roi"] = score
-    content["batch"] = {"id": f"{line:064x}", "line": line, "ladder": ladder, "bitrate": bitrate}
+    content["batch"] = {
+        "id": f"{line:064x}",
+        "row": f"{line:064x}",
+        "line": line,
+        "ladder": ladder,
+        "bitrate": bitrate,
+    }
     return content | changes
 
 
@@ -52,7 +58,7 @@ def failure(line: int, message: str, *, ladder: str | None = None) -> dict[str, 
         "reference": "ref.mp4",
         "distorted": f"{ladder}-{line}.mp4",
         "error": {"message": message, "exit_code": 2},
-        "batch": {"id": f"{line:064x}", "line": line, "ladder": ladder},
+        "batch": {"id": None, "row": f"{line:064x}", "line": line, "ladder": ladder},
     }
 
 

@@ -59,6 +59,11 @@ class Encode:
     scores: Mapping[str, float]
     settings: Mapping[str, object] = field(default_factory=dict)
 
+    @property
+    def place(self) -> tuple[int, str]:
+        """What tells it from others; a line of the manifest may name several."""
+        return self.line, self.distorted
+
 
 @dataclass(frozen=True)
 class Ladder:
@@ -108,13 +113,14 @@ class Failure:
     ----------
     line : int
         Of the manifest.
-    reference, distorted : str
+    reference, distorted : str or None
+        As far as its row names them.
     reason : str
     """
 
     line: int
-    reference: str
-    distorted: str
+    reference: str | None
+    distorted: str | None
     reason: str
 
 
@@ -174,8 +180,8 @@ def _is_below(
     return (point[1] - left[1]) * (right[0] - left[0]) < rise
 
 
-def on_hull(encodes: Sequence[Encode], metric: str) -> frozenset[int]:
-    """Return the manifest lines of the encodes on the hull of `metric` over bitrate.
+def on_hull(encodes: Sequence[Encode], metric: str) -> frozenset[tuple[int, str]]:
+    """Return the places of the encodes on the hull of `metric` over bitrate.
 
     Encodes that are equal in both are on it together; those without a bitrate never are.
     """
@@ -183,7 +189,7 @@ def on_hull(encodes: Sequence[Encode], metric: str) -> frozenset[int]:
     points = [(each.bitrate or 0.0, each.scores[metric]) for each in rated]
     corners = {points[at] for at in hull(points)}
     return frozenset(
-        each.line for each, point in zip(rated, points, strict=True) if point in corners
+        each.place for each, point in zip(rated, points, strict=True) if point in corners
     )
 
 
@@ -193,15 +199,15 @@ def read_results(path: Path) -> Results:
     Parameters
     ----------
     path : Path
-        One JSON object a line, as ``roi-accel batch`` writes them. Of lines with one id, as a pair
-        has that failed and was run again, the last counts.
+        One JSON object a line, as ``roi-accel batch`` writes them. Of lines of one row, as there
+        are where a video was encoded again and the batch run once more, the last counts.
 
     Raises
     ------
     InputError
         The file is missing, a line is no result, or no pair of it has scores.
     """
-    found: dict[str, tuple[str, str, Encode] | Failure] = {}
+    found: dict[str | int, tuple[str, str, Encode] | Failure] = {}
     for number, record in _records(path):
         key, entry = _entry(record, f"{shown(path)} line {number}")
         found[key] = entry
@@ -269,16 +275,24 @@ def _refuse_constant(name: str) -> NoReturn:
     raise ValueError(msg)
 
 
-def _entry(record: Mapping[str, Any], where: str) -> tuple[str, tuple[str, str, Encode] | Failure]:
-    """Return a record's id, and what it says: reference, ladder and encode, or a failure."""
+def _entry(
+    record: Mapping[str, Any], where: str
+) -> tuple[str | int, tuple[str, str, Encode] | Failure]:
+    """Return which row a record is of, and what it says: reference, ladder, encode, or a failure.
+
+    Not its id, which rows with equal videos share. A row that cannot be read has only its line.
+    """
     batch = _value(record, "batch", dict, where)
-    key, line = _value(batch, "id", str, where), _value(batch, "line", int, where)
-    reference = _value(record, "reference", str, where)
-    distorted = _value(record, "distorted", str, where)
+    line = _value(batch, "line", int, where)
+    row = line if batch.get("row") is None else _value(batch, "row", str, where)
     if "error" in record:
         error = record["error"]
         reason = error.get("message") if isinstance(error, dict) else error
-        return key, Failure(line, reference, distorted, str(reason))
+        names = (record.get(name) for name in ("reference", "distorted"))
+        reference, distorted = (each if isinstance(each, str) else None for each in names)
+        return row, Failure(line, reference, distorted, str(reason))
+    reference = _value(record, "reference", str, where)
+    distorted = _value(record, "distorted", str, where)
     scores = {metric: float(_value(record, metric, (int, float), where)) for metric in METRICS}
     bitrate = batch.get("bitrate")
     if bitrate is not None and not (_is_number(bitrate) and bitrate > 0):
@@ -287,7 +301,7 @@ def _entry(record: Mapping[str, Any], where: str) -> tuple[str, tuple[str, str, 
         raise InputError(msg, remedy=_REMEDY)
     name = UNNAMED if batch.get("ladder") is None else _value(batch, "ladder", str, where)
     encode = Encode(line, distorted, bitrate, scores, _settings(record))
-    return key, (reference, name, encode)
+    return row, (reference, name, encode)
 
 
 def _value(content: Mapping[str, Any], key: str, kind: Any, where: str) -> Any:  # noqa: ANN401 - JSON

@@ -58,8 +58,8 @@ def rows_of(group: ReferenceLadders) -> list[Row]:
             Row(
                 ladder.name,
                 each,
-                {metric: each.line in own[metric] for metric in METRICS},
-                {metric: each.line in everywhere[metric] for metric in METRICS},
+                {metric: each.place in own[metric] for metric in METRICS},
+                {metric: each.place in everywhere[metric] for metric in METRICS},
             )
             for each in ladder.encodes
         ]

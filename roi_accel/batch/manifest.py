@@ -10,6 +10,7 @@ import csv
 import glob
 import json
 import re
+from collections import Counter
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -43,7 +44,11 @@ _REMEDY = (
 
 
 def read_manifest(
-    manifest: str, *, reference: str | None = None, defaults: Mapping[str, Any] | None = None
+    manifest: str,
+    *,
+    reference: str | None = None,
+    defaults: Mapping[str, Any] | None = None,
+    is_whole: bool = True,
 ) -> Rows:
     """Return the rows of `manifest` in its order.
 
@@ -56,6 +61,9 @@ def read_manifest(
         wildcard matched, ``{2}`` for the second.
     defaults : mapping of str to object, optional
         Options of rows that leave them out, paths in them as they stand.
+    is_whole : bool
+        Whether `defaults` has all that rows leave out. Else options are not checked, which may
+        depend on one another.
 
     Raises
     ------
@@ -69,7 +77,7 @@ def read_manifest(
     elif path.suffix.lower() in JSON_LINES:
         rows = _from_json_lines(path)
     elif glob.has_magic(manifest):
-        return _from_pattern(manifest, reference, filled)
+        return _from_pattern(manifest, reference, filled, is_whole=is_whole)
     else:
         msg = f"{manifest}: is no manifest by its name"
         raise InputError(msg, remedy=_REMEDY)
@@ -77,7 +85,7 @@ def read_manifest(
         filled["reference"] = reference
     found: Rows = []
     for line, content in rows:
-        found += _row(line, content, path.parent, filled)
+        found += _row(line, content, path.parent, filled, is_whole=is_whole)
     if not found:
         msg = f"{manifest}: has no rows"
         raise InputError(msg, remedy="each row names a reference and a distorted video")
@@ -96,13 +104,13 @@ def read_defaults(path: Path) -> dict[str, Any]:
         text = path.read_text(encoding="utf-8-sig")
     try:
         content = _object(text)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         msg = f"{path}: is no JSON object of options: {error}"
         raise InputError(msg, remedy='for example {"weight": 0.5, "saliency_size": 256}') from error
     _check_keys(content, f"{path}: ")
     found = anchored(content, path.parent)
-    if isinstance(found.get("reference"), str):
-        found["reference"] = at(found["reference"], path.parent)
+    if "reference" in found:
+        found["reference"] = at(_path("reference", found["reference"]), path.parent)
     return found
 
 
@@ -168,8 +176,8 @@ def _object(text: str) -> dict[str, Any]:
     def unique(items: list[tuple[str, Any]]) -> dict[str, Any]:
         found = dict(items)
         if len(found) < len(items):
-            names = [name for name, _ in items]
-            msg = f"key {next(name for name in names if names.count(name) > 1)!r} stands twice"
+            (twice, _), *_ = Counter(name for name, _ in items).most_common(1)
+            msg = f"key {twice!r} stands twice"
             raise ValueError(msg)
         return found
 
@@ -181,7 +189,12 @@ def _object(text: str) -> dict[str, Any]:
 
 
 def _row(
-    line: int, content: dict[str, Any] | RoiAccelError, folder: Path, defaults: Mapping[str, Any]
+    line: int,
+    content: dict[str, Any] | RoiAccelError,
+    folder: Path,
+    defaults: Mapping[str, Any],
+    *,
+    is_whole: bool,
 ) -> Rows:
     """Return the pairs of one row, or why there are none."""
     named: dict[str, str | None] = {"reference": None, "distorted": None}
@@ -205,7 +218,7 @@ def _row(
         merged.pop("reference", None)
         distorted = distorted if isinstance(distorted, list) else [distorted]
         paths = [at(_path("distorted", each), folder) for each in distorted]
-        return _pairs(line, reference, paths, merged, own=given)
+        return _pairs(line, reference, paths, merged, own=given, is_whole=is_whole)
     except RoiAccelError as error:
         return [BadRow(line=line, **named, error=error)]
 
@@ -217,12 +230,14 @@ def _pairs(
     options: dict[str, Any],
     *,
     own: Mapping[str, Any],
+    is_whole: bool,
 ) -> Rows:
     ladder = options.pop("ladder", None)
     if ladder is not None and not isinstance(ladder, str):
         msg = f"ladder must be a name, not {ladder!r}"
         raise InputError(msg, remedy="name the set of encodes that this one belongs to")
-    options_of(options)
+    if is_whole:
+        options_of(options)
     found: Rows = [
         Pair(
             line=line,
@@ -262,8 +277,11 @@ def _check_keys(names: Iterable[str], where: str) -> None:
             raise error
 
 
-def _from_pattern(pattern: str, template: str | None, defaults: dict[str, Any]) -> Rows:
-    template = template or defaults.pop("reference", None)
+def _from_pattern(
+    pattern: str, template: str | None, defaults: dict[str, Any], *, is_whole: bool
+) -> Rows:
+    default = defaults.pop("reference", None)
+    template = template or default
     if template is None:
         msg = f"{pattern}: is a pattern of distorted videos, which need a reference"
         raise InputError(
@@ -271,7 +289,8 @@ def _from_pattern(pattern: str, template: str | None, defaults: dict[str, Any]) 
         )
     # Not Path.glob, which takes no absolute pattern.
     matches = sorted(glob.glob(pattern, recursive=True))  # noqa: PTH207
-    expression = re.compile(_expression(pattern), re.DOTALL)
+    # Not before there are matches: a bracket that matches nothing is no expression.
+    expression = re.compile(_expression(pattern) if matches else "", re.DOTALL)
     found: Rows = []
     for number, path in enumerate(matches, start=1):
         if not Path(path).is_file():
@@ -281,7 +300,8 @@ def _from_pattern(pattern: str, template: str | None, defaults: dict[str, Any]) 
         if Path(path) == Path(reference):
             continue
         try:
-            found += _pairs(number, reference, [path], dict(defaults), own={})
+            options = dict(defaults)
+            found += _pairs(number, reference, [path], options, own={}, is_whole=is_whole)
         except RoiAccelError as error:
             found.append(BadRow(line=number, reference=reference, distorted=path, error=error))
     if not found:
@@ -302,7 +322,10 @@ def _expression(pattern: str) -> str:
         elif wildcard in "*?":
             found += "([^/]*)" if wildcard == "*" else "([^/])"
         else:
-            found += f"({wildcard.replace('[!', '[^')})"
+            negation = "^" if wildcard.startswith("[!") else ""
+            # In a name's bracket only ! is special, in an expression's these are too.
+            content = re.sub(r"[\\^\[&~|]", r"\\\g<0>", wildcard[1 + len(negation) : -1])
+            found += f"([{negation}{content}])"
         place = each.end()
     return found + re.escape(pattern[place:])
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from roi_accel.batch.lines import Line, read_lines
 from roi_accel.batch.records import KEY
@@ -19,6 +19,13 @@ if TYPE_CHECKING:
 
 _Place = str | int
 """What a row says, or the line of one that cannot be used."""
+
+
+class _Found(NamedTuple):
+    """A line, and the piece that it is from."""
+
+    line: Line
+    path: Path
 
 
 @dataclass(frozen=True)
@@ -54,6 +61,7 @@ def merge_pieces(rows: Sequence[Pair | BadRow], pieces: Sequence[Path]) -> Merge
     """Return the lines of `pieces` that belong to `rows`.
 
     Where two pieces have a row, a score wins over a failure, and an earlier piece over a later one.
+    Within a piece a later score wins: the row's files, or options, were others when it was made.
 
     Raises
     ------
@@ -64,7 +72,10 @@ def merge_pieces(rows: Sequence[Pair | BadRow], pieces: Sequence[Path]) -> Merge
     for row in rows:
         # Rows that say the same share a line.
         wanted.setdefault(row.row if isinstance(row, Pair) else row.line, row)
-    found: dict[_Place, Line] = {}
+    on_line: dict[int, list[_Place]] = {}
+    for place, each in wanted.items():
+        on_line.setdefault(each.line, []).append(place)
+    found: dict[_Place, _Found] = {}
     strangers: dict[Path, int] = {}
     torn: list[str] = []
     for path in pieces:
@@ -72,14 +83,17 @@ def merge_pieces(rows: Sequence[Pair | BadRow], pieces: Sequence[Path]) -> Merge
             if isinstance(line, int):
                 torn.append(f"{path}: line {line} is cut off, left out")
                 continue
-            place = line.record[KEY]["row"] or line.summary.line
-            if place not in wanted:
+            row = line.record[KEY]["row"]
+            # A row that its batch could not use has nothing but its line.
+            places = on_line.get(line.summary.line, []) if row is None else [row]
+            if not set(places) & wanted.keys():
                 strangers[path] = strangers.get(path, 0) + 1
-            elif place not in found or found[place].summary.exit_code:
-                found[place] = line
-            elif not line.summary.exit_code:
-                _check_same(found[place], line, path)
-    there = [found[place] for place in wanted if place in found]
+                continue
+            for place in places:
+                found[place] = _better(found.get(place), _Found(line, path))
+    # One line may stand for all pairs of a row that could not be used.
+    lines = [found[place].line for place in wanted if place in found]
+    there = list({id(line): line for line in lines}.values())
     return Merged(
         lines=tuple(each.data for each in there),
         summaries=tuple(each.summary for each in there),
@@ -104,9 +118,16 @@ def _lines(path: Path) -> Iterator[Line | int]:
         raise InputError(msg, remedy="check the path") from error
 
 
-def _check_same(one: Line, other: Line, path: Path) -> None:
-    """Raise InputError where two lines have other scores for one row."""
-    if one.record["pooled_metrics"] == other.record["pooled_metrics"]:
-        return
-    msg = f"{path}: has other scores for line {one.summary.line} than an earlier piece"
-    raise InputError(msg, remedy="leave out the pieces of another run")
+def _better(one: _Found | None, other: _Found) -> _Found:
+    """Return which of two lines of a row counts; InputError where their scores contradict."""
+    if one is None or one.line.summary.exit_code:
+        return other
+    if other.line.summary.exit_code:
+        return one
+    if one.path == other.path:
+        return other
+    if one.line.record["pooled_metrics"] != other.line.record["pooled_metrics"]:
+        line = one.line.summary.line
+        msg = f"{other.path}: has other scores for line {line} than an earlier piece"
+        raise InputError(msg, remedy="leave out the pieces of another run")
+    return one

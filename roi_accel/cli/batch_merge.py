@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from roi_accel.batch.manifest import read_manifest
+from roi_accel.batch.manifest import read_defaults, read_manifest
 from roi_accel.batch.merge import merge_pieces
 from roi_accel.batch.summary import require_parquet, to_csv, to_parquet
 from roi_accel.cli.console import print_error, print_note, print_warning, write_stdout
@@ -31,6 +31,14 @@ def merge(
             "-r",
             "--reference",
             help="As it was given to the batch.",
+            rich_help_panel=_ROWS,
+        ),
+    ] = None,
+    defaults: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="JSON",
+            help="As it was given to the batch; only its reference matters.",
             rich_help_panel=_ROWS,
         ),
     ] = None,
@@ -73,7 +81,10 @@ def merge(
     check_outputs(named, overwrite=overwrite, inputs=pieces)
     if parquet is not None:
         require_parquet()
-    merged = merge_pieces(read_manifest(manifest, reference=reference), pieces)
+    filled = {} if defaults is None else read_defaults(defaults)
+    # What rows leave out changes no row; it was given to the batch, not to this.
+    rows = read_manifest(manifest, reference=reference, defaults=filled, is_whole=False)
+    merged = merge_pieces(rows, pieces)
     contents: dict[Path, bytes] = {}
     if csv is not None:
         contents[csv] = to_csv(merged.summaries).encode()
@@ -92,7 +103,8 @@ def merge(
         print_error(f"line {row.line} is missing: {row.distorted} against {row.reference}")
     if len(merged.missing) > _SHOWN:
         print_error(f"and {len(merged.missing) - _SHOWN} more are missing")
-    print_note(f"{len(merged.summaries)} of {merged.expected} pairs are there")
+    there = merged.expected - len(merged.missing)
+    print_note(f"{there} of {merged.expected} pairs are there")
     if merged.missing:
         return InputError.exit_code
     return merged.exit_code

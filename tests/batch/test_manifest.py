@@ -106,6 +106,7 @@ def test_every_option_of_score_may_stand_in_a_row() -> None:
         ("r.mp4,,", "names no distorted video"),
         (",d.mp4,", "names no reference; add it to the row, or give --reference for all"),
         ("r.mp4,d.mp4,0.5,7", "has 4 cells, but there are 3 columns"),
+        (f"r.mp4,d.mp4,{'[' * 100_000}", "weight must be a number"),
     ],
 )
 def test_a_bad_row_fails_alone_with_its_line(tmp_path: Path, row: str, message: str) -> None:
@@ -202,6 +203,20 @@ class TestPatterns:
     def test_a_bracket_counts_as_a_wildcard(self, folder: Path) -> None:
         assert self.pairs(folder, "[!b]/crf20.mp4", "{1}/ref.mp4") == [("a/ref.mp4", "crf20.mp4")]
 
+    @pytest.mark.parametrize("bracket", ["[^a]", "[\\\\a]", "[[a]", "[|a]"])
+    def test_a_bracket_means_what_it_means_to_the_shell(self, folder: Path, bracket: str) -> None:
+        found = self.pairs(folder, f"{bracket}/crf20.mp4", "{1}/ref.mp4")
+        assert found == [("a/ref.mp4", "crf20.mp4")]
+
+    def test_a_bracket_that_can_match_nothing_matches_nothing(self, folder: Path) -> None:
+        with pytest.raises(InputError, match="matches no file"):
+            self.pairs(folder, "[z-a]/*.mp4", "r.mp4")
+
+    def test_the_command_s_reference_wins_over_that_of_defaults(self, folder: Path) -> None:
+        defaults = {"reference": "other.mp4"}
+        (row,) = read_manifest(f"{folder}/a/crf2*", reference="r.mp4", defaults=defaults)
+        assert (type(row), row.reference) == (Pair, "r.mp4")
+
     def test_a_number_that_no_wildcard_has_is_refused(self, folder: Path) -> None:
         with pytest.raises(InputError, match=r"\{2\} is no wildcard of"):
             self.pairs(folder, "a/*.mp4", "{2}.mp4")
@@ -227,13 +242,23 @@ def test_defaults_come_from_a_file_with_its_paths(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("text", "message"),
-    [("[]", "is no JSON object of options"), ('{"wieght": 1}', "did you mean weight?")],
+    [
+        ("[]", "is no JSON object of options"),
+        ("[" * 100_000, "is no JSON object of options"),
+        ('{"wieght": 1}', "did you mean weight?"),
+        ('{"reference": 7}', "names no reference video: 7"),
+    ],
 )
 def test_bad_defaults_are_refused(tmp_path: Path, text: str, message: str) -> None:
     path = tmp_path / "d.json"
     path.write_text(text)
     with pytest.raises(InputError, match=message):
         read_defaults(path)
+
+
+def test_a_number_that_is_none_is_no_fault_of_the_manifest(tmp_path: Path) -> None:
+    line = '{"reference": "r", "distorted": "d", "synthetic_mask": 1e999}\n'
+    assert len(read(tmp_path, line, name="m.jsonl")) == 1
 
 
 def test_raw_geometry_may_stand_in_a_row() -> None:

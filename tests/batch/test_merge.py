@@ -11,8 +11,8 @@ from results import make_result
 
 from roi_accel.batch.manifest import read_manifest
 from roi_accel.batch.outcome import Failure, Scored
-from roi_accel.batch.records import scored_record, to_line
-from roi_accel.batch.rows import Pair
+from roi_accel.batch.records import bad_row_record, scored_record, to_line
+from roi_accel.batch.rows import BadRow, Pair
 from roi_accel.errors import InputError
 
 if TYPE_CHECKING:
@@ -83,6 +83,43 @@ def test_two_scores_of_one_row_must_agree(manifest: Path) -> None:
     assert code == 2
     assert "part-1.ndjson: has other scores for line 2 than an earlier piece" in said
     assert found == []
+
+
+def test_of_a_row_that_was_scored_again_the_later_line_counts(manifest: Path) -> None:
+    again = line(manifest, 0, frames=4)
+    _, said, found = merge(manifest, line(manifest, 0) + again)
+    assert "other scores" not in said
+    assert found == records_of(again)
+
+
+def test_rows_need_not_be_whole(tmp_path: Path) -> None:
+    manifest = write_csv(tmp_path / "m.csv", [("/r.yuv", "/d.yuv", "yuv420p")], "pix_fmt")
+    rows = read_manifest(str(manifest), defaults={"width": 64, "height": 64})
+    assert isinstance(rows[0], Pair)
+    scored = Scored(result=make_result().to_dict(), bitrate=None)
+    piece = to_line(scored_record(rows[0], scored, identity=None, frames=3))
+    code, said, found = merge(manifest, piece)
+    assert (code, said, len(found)) == (0, "1 of 1 pairs are there\n", 1)
+
+
+def test_a_row_that_could_not_be_used_is_there(tmp_path: Path) -> None:
+    manifest = write_csv(tmp_path / "m.csv", [("/r.mp4", "/d.mp4", "7")], "weight")
+    (row,) = read_manifest(str(manifest))
+    assert isinstance(row, BadRow)
+    code, said, found = merge(manifest, to_line(bad_row_record(row)))
+    assert (code, said, len(found)) == (2, "1 of 1 pairs are there\n", 1)
+
+
+def test_a_reference_may_come_from_defaults(tmp_path: Path) -> None:
+    manifest = tmp_path / "m.csv"
+    manifest.write_text("distorted\n/d.mp4\n")
+    (tmp_path / "d.json").write_text('{"reference": "/r.mp4"}')
+    (row,) = read_manifest(str(manifest), defaults={"reference": "/r.mp4"})
+    assert isinstance(row, Pair)
+    scored = Scored(result=make_result().to_dict(), bitrate=None)
+    (tmp_path / "p.ndjson").write_bytes(to_line(scored_record(row, scored, identity=None)))
+    done = batch("merge", "m.csv", "p.ndjson", "--defaults", "d.json", cwd=tmp_path)
+    assert (done.returncode, done.stderr) == (0, "1 of 1 pairs are there\n")
 
 
 def test_a_line_that_was_cut_off_is_said(manifest: Path) -> None:

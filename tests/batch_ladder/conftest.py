@@ -50,6 +50,7 @@ def real_results(encodes: Path) -> Path:
         bitrate = bitrate_of(distorted, frames=FRAMES)
         content["batch"] = {
             "id": f"{line:064x}",
+            "row": f"{line:064x}",
             "line": line,
             "ladder": name,
             "bitrate": bitrate,

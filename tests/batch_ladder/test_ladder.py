@@ -65,12 +65,17 @@ def test_more_bits_for_no_better_score_are_off_the_hull() -> None:
 
 def test_equal_encodes_are_on_the_hull_together() -> None:
     encodes = [encode(1, 1e3, 10, "a"), encode(2, 2e3, 20, "b"), encode(3, 2e3, 20, "c")]
-    assert on_hull(encodes, "vmaf_roi") == {1, 2, 3}
+    assert on_hull(encodes, "vmaf_roi") == {(1, "a"), (2, "b"), (3, "c")}
 
 
 def test_an_encode_without_a_bitrate_is_never_on_the_hull() -> None:
     encodes = [encode(1, 1e3, 10, "a"), encode(2, None, 99, "b")]
-    assert on_hull(encodes, "vmaf_roi") == {1}
+    assert on_hull(encodes, "vmaf_roi") == {(1, "a")}
+
+
+def test_encodes_of_one_line_are_told_apart() -> None:
+    encodes = [encode(1, 1e3, 10, "a"), encode(1, 2e3, 9, "b"), encode(1, 3e3, 20, "c")]
+    assert on_hull(encodes, "vmaf_roi") == {(1, "a"), (1, "c")}
 
 
 def test_encodes_are_grouped_by_reference_then_ladder_and_sorted_by_bitrate(
@@ -132,6 +137,28 @@ def test_a_pair_that_failed_and_was_run_again_counts_once(tmp_path: Path) -> Non
     found = read_results(write_results(tmp_path / "r.ndjson", records))
     assert not found.failures
     assert [each.line for each in found.references[0].encodes] == [1]
+
+
+def test_a_row_that_cannot_be_read_is_named_and_left_out(tmp_path: Path) -> None:
+    bad = failure(2, "names no reference") | {"reference": None, "distorted": None}
+    bad["batch"] |= {"row": None}
+    found = read_results(write_results(tmp_path / "r.ndjson", [bad, record(1, 1e5, 40)]))
+    assert [each.line for each in found.failures] == [2]
+    assert [each.line for each in found.references[0].encodes] == [1]
+
+
+def test_equal_videos_are_an_encode_each(tmp_path: Path) -> None:
+    records = [record(1, 1e5, 40, ladder="a"), record(2, 1e5, 40, ladder="b")]
+    records[1]["batch"]["id"] = records[0]["batch"]["id"]
+    found = read_results(write_results(tmp_path / "r.ndjson", records))
+    assert [ladder.name for ladder in found.references[0].ladders] == ["a", "b"]
+
+
+def test_of_a_row_that_was_scored_again_the_last_line_counts(tmp_path: Path) -> None:
+    records = [record(1, 1e5, 40), record(1, 2e5, 60)]
+    records[1]["batch"]["id"] = "f" * 64
+    found = read_results(write_results(tmp_path / "r.ndjson", records))
+    assert [each.bitrate for each in found.references[0].encodes] == [2e5]
 
 
 def test_encodes_without_a_bitrate_are_counted_in_a_warning(tmp_path: Path) -> None:
@@ -232,7 +259,7 @@ def test_a_real_ladder_is_on_its_hull_and_costs_more_for_more(real_results: Path
         for metric in METRICS:
             scores = [each.scores[metric] for each in ladder.encodes]
             assert scores == sorted(scores)
-            assert on_hull(ladder.encodes, metric) == {each.line for each in ladder.encodes}
+            assert on_hull(ladder.encodes, metric) == {each.place for each in ladder.encodes}
 
 
 def test_the_better_encoder_s_encodes_are_the_hull_of_both_but_for_its_top(
@@ -242,10 +269,10 @@ def test_the_better_encoder_s_encodes_are_the_hull_of_both_but_for_its_top(
     fast, slow = group.ladders
     for metric in METRICS:
         found = on_hull(group.encodes, metric)
-        assert found >= {each.line for each in slow.encodes}
+        assert found >= {each.place for each in slow.encodes}
         beyond = {
-            each.line
+            each.place
             for each in fast.encodes
             if each.scores[metric] > slow.encodes[-1].scores[metric]
         }
-        assert found == {each.line for each in slow.encodes} | beyond
+        assert found == {each.place for each in slow.encodes} | beyond
