@@ -103,6 +103,15 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         (folder / f"node{number}.json").write_text(write_record(node))
     (calibration,) = (text for page, text in blocks("toml") if page == "docs/parity.md")
     (folder / "fleet.toml").write_text(calibration)
+    (pairs,) = (text for page, text in blocks("csv") if page == "docs/batch.md")
+    (folder / "pairs.csv").write_text(pairs)
+    (pairs, *_) = (text for page, text in blocks("json") if page == "docs/batch.md")
+    (folder / "pairs.jsonl").write_text(pairs)
+    (folder / "defaults.json").write_text('{"saliency_size": 256}')
+    for path in (folder / "encodes" / "ref", folder / "masters"):
+        path.mkdir(parents=True)
+    shutil.copy(folder / "dist.mp4", folder / "encodes" / "ref")
+    shutil.copy(folder / "ref.mp4", folder / "masters")
     rows = [f"{n},240,100,160,160,face" for n in range(48)]
     (folder / "boxes.csv").write_text("frame,x,y,w,h,name\n" + "\n".join(rows) + "\n")
     return folder

@@ -63,6 +63,30 @@ class BdRate:
 
 
 @dataclass(frozen=True)
+class MeanBdRate:
+    """What a ladder saves on average over references.
+
+    Attributes
+    ----------
+    metric, anchor, test : str
+        The metric, and the two ladders' names.
+    percent : float
+        The mean of the references' BD-rates.
+    references : int
+        How many have a number.
+    of : int
+        How many have both ladders.
+    """
+
+    metric: str
+    anchor: str
+    test: str
+    percent: float
+    references: int
+    of: int
+
+
+@dataclass(frozen=True)
 class _Curve:
     """Bitrates and scores that both rise strictly, and how many encodes they are without."""
 
@@ -126,6 +150,20 @@ def _against(group: ReferenceLadders, anchor: str | None, min_overlap: float) ->
         if held is not None and ladder is not held:
             for metric in METRICS:
                 yield bd_rate(held, ladder, metric, min_overlap=min_overlap)
+
+
+def mean_over_references(rates: Sequence[Sequence[BdRate]]) -> list[MeanBdRate]:
+    """Return the mean of every BD-rate that at least two references have, as test conditions do."""
+    found: dict[tuple[str, str, str], list[float | None]] = {}
+    for rate in (each for of_reference in rates for each in of_reference):
+        found.setdefault((rate.metric, rate.anchor, rate.test), []).append(rate.percent)
+    means = []
+    for (metric, anchor, test), each in found.items():
+        numbers = [percent for percent in each if percent is not None]
+        if len(numbers) > 1:
+            mean = math.fsum(numbers) / len(numbers)
+            means.append(MeanBdRate(metric, anchor, test, mean, len(numbers), len(each)))
+    return means
 
 
 def bd_rate(

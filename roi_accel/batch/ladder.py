@@ -25,6 +25,12 @@ UNNAMED = "encodes"
 
 _REMEDY = "name the file that 'roi-accel batch -o' wrote"
 _CUT_OFF = "the batch that writes it was cut off there; run it again to the end"
+_SHOWN = 40
+"""Characters of a wrong value that an error shows."""
+
+_LONG = 20
+"""Digits from which on a whole number may not fit a float."""
+
 _SETTINGS = ("model", "saliency_model", "weight")
 _PARAMETERS = ("threshold", "fade", "subsample")
 
@@ -242,15 +248,20 @@ def _records(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
 
 def _parsed(line: bytes, where: str) -> dict[str, Any]:
     try:
-        content = json.loads(line, parse_constant=_refuse_constant)
+        content = json.loads(line, parse_constant=_refuse_constant, parse_int=_integer)
     except (ValueError, RecursionError) as error:
         msg = f"{where}: is not strict JSON ({error})"
         # Every whole line ends in a newline.
         raise InputError(msg, remedy=_REMEDY if line.endswith(b"\n") else _CUT_OFF) from error
     if not isinstance(content, dict):
-        msg = f"{where}: is {type(content).__name__}, an object was expected"
+        msg = f"{where}: is {json.dumps(content)[:_SHOWN]}; an object was expected"
         raise InputError(msg, remedy=_REMEDY)
     return content
+
+
+def _integer(text: str) -> int | float:
+    """Return a whole number, as a float where it is too large to be any count or score."""
+    return int(text) if len(text) < _LONG else float(text)
 
 
 def _refuse_constant(name: str) -> NoReturn:
@@ -271,7 +282,8 @@ def _entry(record: Mapping[str, Any], where: str) -> tuple[str, tuple[str, str, 
     scores = {metric: float(_value(record, metric, (int, float), where)) for metric in METRICS}
     bitrate = batch.get("bitrate")
     if bitrate is not None and not (_is_number(bitrate) and bitrate > 0):
-        msg = f"{where}: has the bitrate {bitrate!r}; a number above 0 or null was expected"
+        found = json.dumps(bitrate)[:_SHOWN]
+        msg = f"{where}: has the bitrate {found}; a number above 0 or null was expected"
         raise InputError(msg, remedy=_REMEDY)
     name = UNNAMED if batch.get("ladder") is None else _value(batch, "ladder", str, where)
     encode = Encode(line, distorted, bitrate, scores, _settings(record))
@@ -281,7 +293,7 @@ def _entry(record: Mapping[str, Any], where: str) -> tuple[str, tuple[str, str, 
 def _value(content: Mapping[str, Any], key: str, kind: Any, where: str) -> Any:  # noqa: ANN401 - JSON
     value = content.get(key)
     if not isinstance(value, kind) or isinstance(value, bool):
-        found = "has no" if key not in content else f"has {type(value).__name__} as"
+        found = "has no" if key not in content else f"has {json.dumps(value)[:_SHOWN]} as"
         msg = f"{where}: {found} {key}; a result of a batch was expected"
         raise InputError(msg, remedy=_REMEDY)
     if isinstance(value, float) and not math.isfinite(value):

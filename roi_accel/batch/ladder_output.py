@@ -5,10 +5,10 @@ from __future__ import annotations
 import csv
 import io
 import json
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
-from roi_accel.batch.bd_rate import METHOD
+from roi_accel.batch.bd_rate import METHOD, mean_over_references
 from roi_accel.batch.ladder import METRICS, on_hull
 
 if TYPE_CHECKING:
@@ -87,15 +87,8 @@ def to_json(results: Results, rates: Sequence[Sequence[BdRate]], *, min_overlap:
             }
             for group, found in zip(results.references, rates, strict=True)
         ],
-        "failures": [
-            {
-                "line": each.line,
-                "reference": each.reference,
-                "distorted": each.distorted,
-                "reason": each.reason,
-            }
-            for each in results.failures
-        ],
+        "mean_bd_rates": [asdict(each) for each in mean_over_references(rates)],
+        "failures": [asdict(each) for each in results.failures],
         "warnings": list(results.warnings),
     }
     return _writable(json.dumps(content, indent=2, allow_nan=False, ensure_ascii=False)) + "\n"

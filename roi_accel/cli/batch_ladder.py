@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.table import Table
 
-from roi_accel.batch.bd_rate import DEFAULT_MIN_OVERLAP, compare
+from roi_accel.batch.bd_rate import DEFAULT_MIN_OVERLAP, compare, mean_over_references
 from roi_accel.batch.ladder import METRICS, read_results
 from roi_accel.batch.ladder_output import (
     ALL,
@@ -30,7 +30,7 @@ from roi_accel.report.need import require_report
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from roi_accel.batch.bd_rate import BdRate
+    from roi_accel.batch.bd_rate import BdRate, MeanBdRate
     from roi_accel.batch.ladder import ReferenceLadders, Results
 
 _COMPARISON, _OUTPUT = "Comparison", "Output"
@@ -140,6 +140,9 @@ def _tables(results: Results, rates: Sequence[Sequence[BdRate]]) -> Iterator[Tab
         yield _encode_table(group)
         if found:
             yield _rate_table(found)
+    means = mean_over_references(rates)
+    if means:
+        yield _mean_table(means)
 
 
 def _encode_table(group: ReferenceLadders) -> Table:
@@ -181,4 +184,18 @@ def _rate_table(rates: Sequence[BdRate]) -> Table:
     for rate in rates:
         percent = shown_percent(rate.percent)
         table.add_row(one_line(rate.test), TITLES[rate.metric], percent, one_line(note_of(rate)))
+    return table
+
+
+def _mean_table(means: Sequence[MeanBdRate]) -> Table:
+    table = Table(title="Mean BD-rate over references", title_justify="left")
+    for heading in ("anchor", "ladder"):
+        table.add_column(heading, overflow="fold")
+    table.add_column("score")
+    table.add_column("BD-rate", justify="right")
+    table.add_column("references", justify="right")
+    for each in means:
+        names = (one_line(each.anchor), one_line(each.test))
+        percent = shown_percent(each.percent)
+        table.add_row(*names, TITLES[each.metric], percent, f"{each.references} of {each.of}")
     return table

@@ -8,7 +8,7 @@ it paints the charts light or dark.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from bokeh.document import Document
@@ -95,6 +95,11 @@ def draw(results: Sequence[Result], curves: Curves) -> Charts:
             names = [region_column(video, number) for number in range(len(result.regions))]
             document.add_root(axes.compared(f"v{video}_regions", names))
         document.add_root(_histogram_chart(video, series(result, "vmaf_roi")))
+    return finished(document)
+
+
+def finished(document: Document) -> Charts:
+    """Return what a page needs to draw the named roots of a document."""
     resources = Resources(mode="inline", components=["bokeh"])
     return Charts(
         script="\n".join(resources.js_raw),
@@ -164,7 +169,7 @@ class _Axes:
         high = max(float(self.source.data[each].max()) for each in names)
         lacking = max(0.0, _LEAST_RANGE - (high - low)) / 2
         air = max(high - low, _LEAST_RANGE) * _AIR
-        chart = _bare_chart(
+        chart = bare_chart(
             name,
             height,
             x_range=self.x_range,
@@ -180,7 +185,7 @@ class _Axes:
 def _histogram_chart(video: int, roi: NDArray[np.float64]) -> figure:
     counted = histogram(roi)
     edges, counts = counted.edges, counted.counts
-    chart = _bare_chart(
+    chart = bare_chart(
         f"v{video}_histogram",
         _LOW_HEIGHT,
         x_range=Range1d(float(edges[0]), float(edges[-1])),
@@ -205,7 +210,14 @@ def _histogram_chart(video: int, roi: NDArray[np.float64]) -> figure:
     return chart
 
 
-def _bare_chart(name: str, height: int, *, x_range: Range1d, y_range: Range1d) -> figure:
+def bare_chart(
+    name: str,
+    height: int,
+    *,
+    x_range: Range1d,
+    y_range: Range1d,
+    x_axis_type: Literal["linear", "log"] = "linear",
+) -> figure:
     """Return a chart of nothing, which the page paints, on whatever lies behind it."""
     chart = figure(
         name=name,
@@ -213,6 +225,7 @@ def _bare_chart(name: str, height: int, *, x_range: Range1d, y_range: Range1d) -
         sizing_mode="stretch_width",
         x_range=x_range,
         y_range=y_range,
+        x_axis_type=x_axis_type,
         tools="",
         toolbar_location=None,
         background_fill_color=None,

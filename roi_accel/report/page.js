@@ -2,49 +2,10 @@
 "use strict";
 (() => {
   const root = document.documentElement;
-  const { document: content, roots } = JSON.parse(document.getElementById("charts").textContent);
   // BokehJS has had both forms of a table's columns.
   const columns = ({ data }) => (data instanceof Map ? Object.fromEntries(data) : data);
   const all = (selector, within = document) => [...within.querySelectorAll(selector)];
-  const places = Object.fromEntries(all(".chart").map((place) => [place.dataset.chart, place]));
-
-  // The theme: the system's until the button says otherwise.
-  const system = matchMedia("(prefers-color-scheme: dark)");
-  const button = document.getElementById("theme");
-  const probe = document.getElementById("probe");
   let charts = {};
-
-  function setTheme(isDark) {
-    root.classList.toggle("dark", isDark);
-    root.classList.toggle("light", !isDark);
-    button.setAttribute("aria-pressed", String(isDark));
-    for (const chart of Object.values(charts)) paint(chart);
-  }
-
-  function colour(variable) {
-    probe.style.color = `var(${variable})`;
-    return getComputedStyle(probe).color;
-  }
-
-  function paint(chart) {
-    const [ink, soft, line, paper] = ["--ink", "--soft", "--line", "--paper"].map(colour);
-    for (const axis of [...chart.below, ...chart.left]) {
-      axis.major_label_text_color = soft;
-      axis.axis_label_text_color = soft;
-    }
-    for (const each of chart.center) {
-      if (each.name === "cursor") each.line_color = ink;
-      else each.grid_line_color = line;
-    }
-    for (const renderer of chart.renderers) {
-      const [variable, role] = renderer.tags;
-      const glyph = renderer.glyph;
-      glyph.line_color = role === "bar" ? paper : colour(variable);
-      if (role === "bar") glyph.fill_color = colour(variable);
-      else if (role === "fill") glyph.fill_color = paper;
-      else if (renderer.glyph.type === "Scatter") glyph.fill_color = colour(variable);
-    }
-  }
 
   // The cursor: one frame, in every chart over frames.
   let scores = null;
@@ -128,9 +89,7 @@
     }
   }
 
-  function connectPages() {
-    button.addEventListener("click", () => setTheme(!root.classList.contains("dark")));
-    system.addEventListener("change", (event) => setTheme(event.matches));
+  function connectPictures() {
     pictures.forEach((picture, number) => picture.parentElement.addEventListener("click", () => look(number)));
     viewer.addEventListener("click", (event) => {
       const step = event.target.dataset.step;
@@ -141,16 +100,15 @@
       if (event.key === "ArrowLeft") look(seen - 1);
       if (event.key === "ArrowRight") look(seen + 1);
     });
-    addEventListener("beforeprint", () => all("details").forEach((each) => { each.open = true; }));
   }
 
-  function hover(name, chart) {
+  function hover(place, chart) {
     if (over.includes(chart)) {
       chart.on_event("mousemove", (event) => show(nearest(event.x)));
       return;
     }
     const bins = columns(chart.renderers[0].data_source);
-    const text = places[name].parentElement.querySelector(".bin");
+    const text = place.parentElement.querySelector(".bin");
     const total = [...bins.count].reduce((sum, count) => sum + count, 0);
     chart.on_event("mousemove", (event) => {
       const bin = [...bins.right].findIndex((right) => event.x < right);
@@ -161,18 +119,14 @@
   }
 
   async function start() {
-    connectPages();
-    setTheme(system.matches);
-    const ids = Object.fromEntries(Object.entries(roots).map(([name, id]) => [id, places[name].id]));
-    await Bokeh.embed.embed_items({ charts: content }, [{ docid: "charts", roots: ids, root_ids: Object.values(roots) }]);
-    const drawn = Bokeh.documents[Bokeh.documents.length - 1];
-    charts = Object.fromEntries(Object.entries(roots).map(([name, id]) => [name, drawn.get_model_by_id(id)]));
+    connectPictures();
+    const { charts: named, drawn, places } = await themed.draw();
+    charts = named;
     over = Object.values(charts).filter((chart) => chart.center.some((each) => each.name === "cursor"));
     scores = columns(drawn.get_model_by_name("scores"));
     frames = scores.frame;
     for (const [name, chart] of Object.entries(charts)) {
-      paint(chart);
-      hover(name, chart);
+      hover(places[name], chart);
     }
     connect();
     const worst = document.querySelector("[data-frame]");

@@ -1,19 +1,9 @@
-"""The page itself: a template that escapes, filled with what the run found; nothing is fetched.
-
-A content security policy names the page's two scripts by their digests and allows no others and no
-request at all, so that a name which slipped through the escaping could still do nothing.
-"""
+"""A run's page: what its template is filled with; nothing is fetched."""
 
 from __future__ import annotations
 
-import base64
-import hashlib
 import json
-from importlib import resources
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
-
-from jinja2 import Environment, FunctionLoader, StrictUndefined
 
 from roi_accel.overview import facts
 from roi_accel.pictures import VIRIDIS
@@ -26,6 +16,7 @@ from roi_accel.report.curves import (
     series,
     worst_frames,
 )
+from roi_accel.report.shell import render, short_names
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -49,22 +40,13 @@ def make_page(results: Sequence[Result], thumbnails: Thumbnails) -> bytes:
     """
     curves = gather(results)
     charts = draw(results, curves)
-    script = _asset("page.js")
-    names = _short_names([result.distorted for result in results])
-    environment = Environment(
-        autoescape=True,
-        loader=FunctionLoader(_asset),
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    text = environment.get_template("page.html").render(
-        style=_asset("page.css"),
-        bokeh=charts.script,
-        script=script,
-        policy=_policy([charts.script, script]),
-        charts=_embedded({"document": charts.document, "roots": charts.roots}),
-        bokeh_version=charts.version,
+    names = short_names([result.distorted for result in results])
+    return render(
+        "page.html",
+        charts,
+        styles=["page.css"],
+        script="page.js",
+        eyebrow="How it looks where people look",
         colours=[f"#{colour}" for colour in VIRIDIS.split()],
         title=" and ".join(names[:2]) + (f" and {len(names) - 2} more" if names[2:] else ""),
         reference=results[0].reference,
@@ -80,33 +62,6 @@ def make_page(results: Sequence[Result], thumbnails: Thumbnails) -> bytes:
             for number, (name, result) in enumerate(zip(names, results, strict=True))
         ],
     )
-    # A name that is not UTF-8 has lone surrogates, which are shown as they are in the JSON.
-    return text.encode("utf-8", "backslashreplace")
-
-
-def _asset(name: str) -> str:
-    return resources.files("roi_accel.report").joinpath(name).read_text("utf-8")
-
-
-def _policy(scripts: Sequence[str]) -> str:
-    digests = (base64.b64encode(hashlib.sha256(s.encode()).digest()).decode() for s in scripts)
-    allowed = " ".join(f"'sha256-{digest}'" for digest in digests)
-    # BokehJS puts style elements beside its canvases.
-    return (
-        f"default-src 'none'; script-src {allowed}; style-src 'unsafe-inline'; img-src data: blob:"
-    )
-
-
-def _embedded(content: Mapping[str, Any]) -> str:
-    """Return strict JSON for a ``<script type="application/json">``, which it cannot end."""
-    text = json.dumps(content, allow_nan=False, separators=(",", ":"))
-    return text.replace("<", "\\u003c")
-
-
-def _short_names(paths: Sequence[str]) -> list[str]:
-    """Return file names, or whole paths where two files have one name."""
-    names = [Path(path).name for path in paths]
-    return names if len(set(names)) == len(names) else list(paths)
 
 
 def _thinning(curves: Curves) -> str:

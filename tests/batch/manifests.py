@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -40,7 +41,7 @@ def batch(
     *arguments: object, cwd: Path, env: dict[str, str] | None = None
 ) -> subprocess.CompletedProcess[str]:
     """Run the command to its end, with no parity records unless they are asked for."""
-    quick = [] if "--records" in arguments else ["--no-records"]
+    quick = [] if {"--records", "merge"} & set(arguments) else ["--no-records"]
     return subprocess.run(
         [console_script(), "batch", *map(str, arguments), *quick],
         capture_output=True,
@@ -67,6 +68,12 @@ def single(folder: Path, reference: str, distorted: str, **options: Any) -> dict
     found: dict[str, Any] = json.loads(json.dumps(result))
     found["reference"], found["distorted"] = reference, distorted
     return result_in(found)
+
+
+def totals(stderr: str) -> dict[str, str]:
+    """Return the numbers that a summary ends with, by what they count."""
+    rows = re.findall(r"^([a-z ]+?) {2,}(.+?) *$", stderr, re.MULTILINE)
+    return dict(rows)
 
 
 def processes_under(pid: int) -> list[int]:

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import os
 import resource
 import signal
 from contextlib import contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -21,6 +19,7 @@ from roi_accel.errors import InputError, OutputError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     from roi_accel.batch.outcome import Outcome
 
@@ -79,7 +78,7 @@ def test_another_file_is_left_as_it_is(tmp_path: Path, line: bytes) -> None:
     with pytest.raises(OutputError, match=r"line 1 is no pair of a batch; name another output"):
         Ledger(path, overwrite=False)
     assert path.read_bytes() == line
-    assert os.listdir(tmp_path) == ["out.ndjson"]
+    assert list(tmp_path.iterdir()) == [path]
 
 
 def test_a_result_of_one_score_is_no_ledger(tmp_path: Path) -> None:

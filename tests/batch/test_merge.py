@@ -1,0 +1,99 @@
+"""Claims about merging: nothing of the pieces is lost, and what is missing is named."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from manifests import batch, records, write_csv
+from results import make_result
+
+from roi_accel.batch.manifest import read_manifest
+from roi_accel.batch.outcome import Failure, Scored
+from roi_accel.batch.records import scored_record, to_line
+from roi_accel.batch.rows import Pair
+from roi_accel.errors import InputError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+@pytest.fixture
+def manifest(tmp_path: Path) -> Path:
+    return write_csv(tmp_path / "m.csv", [("/r.mp4", f"/d{number}.mp4") for number in range(3)])
+
+
+def line(manifest: Path, place: int, *, failed: bool = False, **changes: Any) -> bytes:
+    """Return what a shard would write of the manifest's row number `place`."""
+    pair = read_manifest(str(manifest))[place]
+    assert isinstance(pair, Pair)
+    facts = {"reference": pair.reference, "distorted": pair.distorted}
+    scored = Scored(result=make_result(**facts, **changes).to_dict(), bitrate=None)
+    outcome = Failure.of(InputError("bad")) if failed else scored
+    return to_line(scored_record(pair, outcome, identity=None, frames=3))
+
+
+def merge(manifest: Path, *pieces: bytes, output: str = "all.ndjson") -> tuple[int, str, list[Any]]:
+    folder = manifest.parent
+    names = []
+    for number, piece in enumerate(pieces):
+        path = folder / f"part-{number}.ndjson"
+        path.write_bytes(piece)
+        names.append(path.name)
+    done = batch("merge", manifest.name, *names, "-o", output, cwd=folder)
+    path = folder / output
+    return done.returncode, done.stderr, records(path) if path.exists() else []
+
+
+def test_lines_come_in_the_manifests_order(manifest: Path) -> None:
+    one, two, three = (line(manifest, place) for place in range(3))
+    code, said, found = merge(manifest, three + one, two)
+    assert (code, said) == (0, "3 of 3 pairs are there\n")
+    assert [each["distorted"] for each in found] == ["/d0.mp4", "/d1.mp4", "/d2.mp4"]
+
+
+def test_what_is_missing_is_named_and_the_rest_is_written(manifest: Path) -> None:
+    code, said, found = merge(manifest, line(manifest, 0), line(manifest, 2))
+    assert code == 2
+    assert "roi-accel: line 3 is missing: /d1.mp4 against /r.mp4" in said
+    assert "2 of 3 pairs are there" in said
+    assert len(found) == 2
+
+
+def test_a_score_wins_over_a_failure(manifest: Path) -> None:
+    rest = line(manifest, 1) + line(manifest, 2)
+    code, _, found = merge(manifest, line(manifest, 0, failed=True), line(manifest, 0) + rest)
+    assert code == 0
+    assert all("error" not in each for each in found)
+
+
+def test_a_failure_gives_the_exit_code(manifest: Path) -> None:
+    rest = line(manifest, 1) + line(manifest, 2)
+    assert merge(manifest, line(manifest, 0, failed=True) + rest)[0] == 2
+
+
+def test_two_scores_of_one_row_must_agree(manifest: Path) -> None:
+    other = line(manifest, 0, frames=4)
+    code, said, found = merge(manifest, line(manifest, 0), other)
+    assert code == 2
+    assert "part-1.ndjson: has other scores for line 2 than an earlier piece" in said
+    assert found == []
+
+
+def test_a_line_that_was_cut_off_is_said(manifest: Path) -> None:
+    code, said, _ = merge(manifest, line(manifest, 0) + line(manifest, 1)[:50])
+    assert code == 2
+    assert "part-0.ndjson: line 2 is cut off, left out" in said
+
+
+def test_lines_of_another_manifest_are_said(manifest: Path) -> None:
+    stranger = line(manifest, 0).replace(b"/d0.mp4", b"/dx.mp4")
+    _, said, found = merge(manifest, line(manifest, 0) + stranger)
+    assert "part-0.ndjson: has 1 lines of another manifest, left out" in said
+    assert len(found) == 1
+
+
+def test_another_file_is_refused(manifest: Path) -> None:
+    code, said, _ = merge(manifest, b"{}\n")
+    assert code == 2
+    assert "part-0.ndjson: line 1 is no pair of a batch" in said
