@@ -15,11 +15,12 @@ from typing import TYPE_CHECKING, Any
 from roi_accel.backends.host import available_cores
 from roi_accel.batch.offers import SLOTS, offered
 from roi_accel.batch.outcome import Failure
-from roi_accel.batch.ray_worker import Answer
 from roi_accel.errors import BackendUnavailable, InputError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Sequence
+
+    from roi_accel.batch.ray_worker import Answer
 
 _ADDRESS_VARIABLE = "RAY_ADDRESS"
 _USAGE_VARIABLE = "RAY_USAGE_STATS_ENABLED"
@@ -175,9 +176,7 @@ class Cluster:
 
     def offering(self, resources: Sequence[str]) -> list[Node]:
         """Return the nodes that offer all of `resources`."""
-        return [
-            node for node in self.nodes if all(node.resources.get(each) for each in resources)
-        ]
+        return [node for node in self.nodes if all(node.resources.get(each) for each in resources)]
 
     def submit(
         self,

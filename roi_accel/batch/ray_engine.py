@@ -10,24 +10,27 @@ from __future__ import annotations
 import time
 from collections import deque
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from roi_accel._version import __version__
 from roi_accel.batch.events import Died, Excluded, Finished, Proved, Refused
 from roi_accel.batch.offers import SLOTS, Wanted
 from roi_accel.batch.outcome import Failure
-from roi_accel.batch.ray_cluster import Cluster, Node
 from roi_accel.batch.ray_records import RecordFolder
 from roi_accel.batch.ray_worker import EVERY_DEVICE, Answer, Order, do_job
+from roi_accel.batch.rows import anchored, at, is_url
 from roi_accel.batch.worker import names_no_device
 from roi_accel.errors import BackendUnavailable
-from roi_accel._version import __version__
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
-    from pathlib import Path
 
     from roi_accel.batch.events import Event
-    from roi_accel.batch.jobs import Job
+    from roi_accel.batch.jobs import Job, Task
+    from roi_accel.batch.outcome import Outcome
+    from roi_accel.batch.ray_cluster import Cluster, Node
+    from roi_accel.batch.rows import Pair
 
 _JOBS_PER_SLOT = 2
 """One that runs and one that waits: no slot idles, and an autoscaler sees that there is more."""
@@ -145,7 +148,7 @@ class RayEngine:
         self._count += 1
         ref = self._cluster.submit(
             do_job,
-            (tuple(task.pair for task in job.tasks), order),
+            (tuple(_anywhere(task.pair) for task in job.tasks), order),
             resources=wanted.resources,
             barred=barred | self._barren.get(wanted, set()),
             retries=_RETRIES,
@@ -196,7 +199,7 @@ class RayEngine:
             refused = {**job.refused, f"{node.id} {answer.device}": failure}
             self._again.append((replace(job, refused=refused), given.barred))
             return
-        yield Finished(name, job, answer.outcomes, trust)
+        yield Finished(name, job, [*map(_named, job.tasks, answer.outcomes)], trust)
 
     def _exclude(self, node: Node, device: str, failure: Failure) -> Iterator[Event]:
         found = self._avoided.setdefault(node.id, {})
@@ -242,3 +245,26 @@ class RayEngine:
 
     def _finished(self, job: Job, failure: Failure) -> Finished:
         return Finished("", job, [failure] * len(job.tasks), None)
+
+
+def _anywhere(pair: Pair) -> Pair:
+    """Return a pair whose files are found from any folder."""
+    here = Path.cwd()
+    return replace(
+        pair,
+        reference=at(pair.reference, here),
+        distorted=at(pair.distorted, here),
+        keywords=anchored(pair.keywords, here),
+    )
+
+
+def _named(task: Task, outcome: Outcome) -> Outcome:
+    """Return an outcome whose videos are named as the row names them."""
+    if isinstance(outcome, Failure):
+        return outcome
+    names = {name: _as_scored(getattr(task.pair, name)) for name in ("reference", "distorted")}
+    return replace(outcome, result={**outcome.result, **names})
+
+
+def _as_scored(name: str) -> str:
+    return name if is_url(name) else str(Path(name))

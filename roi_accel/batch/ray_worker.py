@@ -152,9 +152,9 @@ class _Node:
             return self._devices
         if wanted.device is not None or wanted.backend is None:
             return [[wanted]]
-        return [
-            group for group in self._devices if group[0].backend == wanted.backend
-        ] or [[wanted]]  # It is for `score` to say why there is none.
+        return [group for group in self._devices if group[0].backend == wanted.backend] or [
+            [wanted]
+        ]  # It is for `score` to say why there is none.
 
     def _slot(self, device: Wanted, order: Order) -> Slot:
         return Slot(

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from roi_accel.backends.frame import PixelFormat
 from roi_accel.batch.bitrate import bitrate_of
 from roi_accel.batch.outcome import Failure, Scored
+from roi_accel.batch.remote import brought
 from roi_accel.batch.rows import digest, options_of
 from roi_accel.dispatch import AUTO, choose_backend
 from roi_accel.errors import BackendUnavailable, ParityError
@@ -160,10 +161,11 @@ def score_pairs(
         For each pair.
     """
     try:
-        return [
-            Scored(result=result.to_dict(), bitrate=_bitrate(result))
-            for result in _score(pairs, slot, progress)
-        ]
+        with brought(pairs) as copies:
+            return [
+                Scored(result=copies.restored(result.to_dict()), bitrate=_bitrate(result))
+                for result in _score(copies.pairs, slot, progress)
+            ]
     except Exception as error:  # noqa: BLE001 - whatever it is, the next pair is not to suffer
         if len(pairs) == 1 or isinstance(error, ParityError | BackendUnavailable):
             return [Failure.of(error)] * len(pairs)
