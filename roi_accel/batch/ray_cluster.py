@@ -125,8 +125,12 @@ class Cluster:
             self._is_ours = True
             self._connect()
         self.look()
-        if not self.nodes:
-            msg = f"no node of the Ray cluster offers {SLOTS}"
+        self.require((SLOTS,))
+
+    def require(self, resources: Sequence[str]) -> None:
+        """Raise BackendUnavailable where no node offers all of `resources`."""
+        if not self.offering(resources):
+            msg = f"no node of the Ray cluster offers {resources[-1]}"
             remedy = 'start nodes with ray start --resources "$(roi-accel devices --ray)"'
             raise BackendUnavailable(msg, remedy=remedy)
 

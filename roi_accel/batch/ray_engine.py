@@ -102,6 +102,8 @@ class RayEngine:
     def run(self, jobs: Iterator[Job]) -> Iterator[Event]:
         """Yield what happens until every job is finished, or no node is left."""
         self._cluster.connect()
+        for wanted in self._devices:
+            self._cluster.require(wanted.resources)
         while True:
             for node in self._cluster.look():
                 yield Died(node.label, None, "is gone, node and all; its pairs go to others")

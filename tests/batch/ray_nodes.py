@@ -1,0 +1,105 @@
+"""A Ray cluster of several nodes on this machine, each with an environment of its own."""
+
+from __future__ import annotations
+
+import warnings
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from roi_accel.vmaf.find import bundled_ffmpeg
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+STORE_BYTES = 80 << 20
+
+_COUNTING = """#!/bin/sh
+case "$*" in *-version*|*filter=libvmaf*) exec '{ffmpeg}' "$@" ;; esac
+{before}
+'{ffmpeg}' "$@" || exit $?
+echo scored >>'{log}'
+"""
+
+_HANGS = """echo began >>'{folder}/began'
+if [ $(wc -l <'{folder}/began') -ge {call} ]; then
+    touch '{folder}/hangs'
+    while kill -0 $PPID 2>/dev/null; do sleep 0.1; done
+    exit 1
+fi"""
+
+
+class Nodes:
+    """The cluster; `log` gets a line for each run of VMAF that came to its end on it."""
+
+    def __init__(self, folder: Path) -> None:
+        # Ray knows nothing of a suite where every warning is an error.
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            from ray.cluster_utils import Cluster
+
+            self._folder = folder
+            self.log = folder / "scored"
+            self.log.touch()
+            self._cluster = Cluster(
+                initialize_head=True,
+                head_node_args={
+                    "num_cpus": 0,
+                    "include_dashboard": False,
+                    "object_store_memory": STORE_BYTES,
+                },
+            )
+
+    @property
+    def address(self) -> str:
+        return str(self._cluster.address)
+
+    @property
+    def completions(self) -> int:
+        return len(self.log.read_text().splitlines())
+
+    def add(
+        self, *backends: str, slots: int = 1, env: dict[str, str] | None = None, hangs: int = 0
+    ) -> Any:
+        """Start a node that offers `backends`, whose VMAF hangs in call `hangs`."""
+        resources = dict.fromkeys(("roi", *(f"roi_{each}" for each in backends)), slots)
+        return self._cluster.add_node(
+            num_cpus=slots,
+            resources=resources,
+            object_store_memory=STORE_BYTES,
+            env_vars={"ROI_ACCEL_VMAF": str(self._ffmpeg(hangs)), **(env or {})},
+        )
+
+    def hangs(self) -> bool:
+        return (self._folder / "hangs").exists()
+
+    def _ffmpeg(self, hangs: int) -> Path:
+        script = self._folder / f"ffmpeg-{hangs}"
+        before = _HANGS.format(folder=self._folder, call=hangs) if hangs else ""
+        script.write_text(_COUNTING.format(ffmpeg=bundled_ffmpeg(), log=self.log, before=before))
+        script.chmod(0o755)
+        return script
+
+    def kill(self, node: Any) -> None:
+        """End a node as a power cut would."""
+        self._cluster.remove_node(node, allow_graceful=False)
+
+    def remove(self, node: Any) -> None:
+        """End a node as its owner would."""
+        self._cluster.remove_node(node)
+
+    @contextmanager
+    def connected(self) -> Iterator[None]:
+        """Let this process be the cluster's, quietly, and not afterwards."""
+        import ray
+
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            ray.init(address=self.address, log_to_driver=False, logging_level="ERROR")
+            try:
+                yield
+            finally:
+                ray.shutdown()
+
+    def shutdown(self) -> None:
+        self._cluster.shutdown()
