@@ -8,12 +8,13 @@ that failed, which are tried again.
 from __future__ import annotations
 
 import fcntl
+import json
 import os
 import secrets
 from typing import TYPE_CHECKING, Any, BinaryIO, Self
 
 from roi_accel.batch.lines import Line, read_lines
-from roi_accel.batch.records import KEY, to_line
+from roi_accel.batch.records import KEY, is_failed, to_line
 from roi_accel.errors import InputError, OutputError
 from roi_accel.files import check_output
 
@@ -24,6 +25,28 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from roi_accel.batch.records import Summary
+
+
+class Places:
+    """Where in a file the lines of scored pairs are, so that they can be read once more."""
+
+    def __init__(self) -> None:
+        self._end = 0
+        self._found: dict[str, tuple[int, int]] = {}
+
+    def add(self, record: Mapping[str, Any], length: int) -> None:
+        """Note that `record` is the next line, of `length` bytes."""
+        if not is_failed(record):
+            self._found.setdefault(record[KEY]["id"], (self._end, length))
+        self._end += length
+
+    def record(self, file: int, identity: str) -> dict[str, Any] | None:
+        """Return the pair's line from the open file number `file`; None where there is none."""
+        if identity not in self._found:
+            return None
+        place, length = self._found[identity]
+        found: dict[str, Any] = json.loads(os.pread(file, length, place))
+        return found
 
 
 class Ledger:
@@ -40,8 +63,8 @@ class Ledger:
 
     Attributes
     ----------
-    done : dict of str to Summary
-        Of the pairs that were scored before, by their identity.
+    done : dict of (str, str) to Summary
+        Of the rows that were scored before, by their pair's identity and what they asked for.
 
     Raises
     ------
@@ -52,7 +75,8 @@ class Ledger:
     def __init__(self, path: Path, *, overwrite: bool, inputs: Iterable[Path] = ()) -> None:
         check_output(path, overwrite=True, inputs=inputs)
         self._path = path
-        self.done: dict[str, Summary] = {}
+        self.done: dict[tuple[str, str], Summary] = {}
+        self._places = Places()
         try:
             self._file = self._opened(overwrite=overwrite)
         except OSError as error:
@@ -66,12 +90,14 @@ class Ledger:
             self._lock(old)
             with temporary.open("xb") as new:
                 for line in () if overwrite else self._read(old):
-                    self.done[line.record[KEY]["id"]] = line.summary
+                    whose = line.record[KEY]
+                    self.done[whose["id"], whose["row"]] = line.summary
+                    self._places.add(line.record, len(line.data))
                     new.write(line.data)
                 new.flush()
                 os.fsync(new.fileno())
             # Unbuffered: what a full disk refused must not be written again when it is closed.
-            file = temporary.open("ab", buffering=0)
+            file = temporary.open("a+b", buffering=0)
             # Ours before it has the name: nobody else can open it in between.
             self._lock(file)
             temporary.replace(self._path)
@@ -106,7 +132,8 @@ class Ledger:
         OutputError
             They cannot be written. What was written of them is taken back.
         """
-        data = memoryview(b"".join(to_line(record) for record in records))
+        lines = [(record, to_line(record)) for record in records]
+        data = memoryview(b"".join(line for _, line in lines))
         try:
             size = os.fstat(self._file.fileno()).st_size
             try:
@@ -118,6 +145,13 @@ class Ledger:
                 raise
         except OSError as error:
             raise self._unwritable(error) from error
+
+        for record, line in lines:
+            self._places.add(record, len(line))
+
+    def record(self, identity: str) -> dict[str, Any] | None:
+        """Return a line with this pair's scores; None where there is none."""
+        return self._places.record(self._file.fileno(), identity)
 
     def _unwritable(self, error: OSError) -> OutputError:
         return OutputError(

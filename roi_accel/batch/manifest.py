@@ -20,6 +20,7 @@ from roi_accel.batch.rows import (
     Pair,
     anchored,
     at,
+    digest,
     from_text,
     option_names,
     options_of,
@@ -198,19 +199,33 @@ def _row(
         merged.pop("reference", None)
         distorted = distorted if isinstance(distorted, list) else [distorted]
         paths = [at(_path("distorted", each), folder) for each in distorted]
-        return _pairs(line, reference, paths, merged)
+        return _pairs(line, reference, paths, merged, own=given)
     except RoiAccelError as error:
         return [BadRow(line=line, **named, error=error)]
 
 
-def _pairs(line: int, reference: str, paths: Iterable[str], options: dict[str, Any]) -> Rows:
+def _pairs(
+    line: int,
+    reference: str,
+    paths: Iterable[str],
+    options: dict[str, Any],
+    *,
+    own: Mapping[str, Any],
+) -> Rows:
     ladder = options.pop("ladder", None)
     if ladder is not None and not isinstance(ladder, str):
         msg = f"ladder must be a name, not {ladder!r}"
         raise InputError(msg, remedy="name the set of encodes that this one belongs to")
     options_of(options)
     found: Rows = [
-        Pair(line=line, reference=reference, distorted=path, ladder=ladder, keywords=options)
+        Pair(
+            line=line,
+            reference=reference,
+            distorted=path,
+            ladder=ladder,
+            row=digest([reference, path, own]),
+            keywords=options,
+        )
         for path in paths
     ]
     if not found:
@@ -260,7 +275,7 @@ def _from_pattern(pattern: str, template: str | None, defaults: dict[str, Any]) 
         if Path(path) == Path(reference):
             continue
         try:
-            found += _pairs(number, reference, [path], dict(defaults))
+            found += _pairs(number, reference, [path], dict(defaults), own={})
         except RoiAccelError as error:
             found.append(BadRow(line=number, reference=reference, distorted=path, error=error))
     if not found:

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from roi_accel.batch.lines import Line, read_lines
+from roi_accel.batch.records import KEY
+from roi_accel.batch.rows import Pair
 from roi_accel.errors import InputError
 
 if TYPE_CHECKING:
@@ -13,9 +15,10 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from roi_accel.batch.records import Summary
-    from roi_accel.batch.rows import BadRow, Pair
+    from roi_accel.batch.rows import BadRow
 
-_Place = tuple[int, str | None, str | None]
+_Place = str | int
+"""What a row says, or the line of one that cannot be used."""
 
 
 @dataclass(frozen=True)
@@ -57,7 +60,10 @@ def merge_pieces(rows: Sequence[Pair | BadRow], pieces: Sequence[Path]) -> Merge
     InputError
         A piece cannot be read, or two have other scores for one row.
     """
-    wanted = {_place(row.line, row.reference, row.distorted): row for row in rows}
+    wanted: dict[_Place, Pair | BadRow] = {}
+    for row in rows:
+        # Rows that say the same share a line.
+        wanted.setdefault(row.row if isinstance(row, Pair) else row.line, row)
     found: dict[_Place, Line] = {}
     strangers: dict[Path, int] = {}
     torn: list[str] = []
@@ -66,13 +72,12 @@ def merge_pieces(rows: Sequence[Pair | BadRow], pieces: Sequence[Path]) -> Merge
             if isinstance(line, int):
                 torn.append(f"{path}: line {line} is cut off, left out")
                 continue
-            summary = line.summary
-            place = _place(summary.line, summary.reference, summary.distorted)
+            place = line.record[KEY]["row"] or line.summary.line
             if place not in wanted:
                 strangers[path] = strangers.get(path, 0) + 1
             elif place not in found or found[place].summary.exit_code:
                 found[place] = line
-            elif not summary.exit_code:
+            elif not line.summary.exit_code:
                 _check_same(found[place], line, path)
     there = [found[place] for place in wanted if place in found]
     return Merged(
@@ -88,10 +93,6 @@ def merge_pieces(rows: Sequence[Pair | BadRow], pieces: Sequence[Path]) -> Merge
             ),
         ),
     )
-
-
-def _place(line: int, reference: str | None, distorted: str | None) -> _Place:
-    return line, reference, distorted
 
 
 def _lines(path: Path) -> Iterator[Line | int]:

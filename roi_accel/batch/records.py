@@ -89,6 +89,13 @@ def scored_record(
     return {**outcome.result, KEY: whose}
 
 
+def copied_record(record: Mapping[str, Any], pair: Pair, **facts: object) -> dict[str, Any]:
+    """Return the line of a pair whose scores another row's line has; `facts` replace its own."""
+    whose = {"row": pair.row, "line": pair.line, "ladder": pair.ladder, **facts}
+    names = {"reference": pair.reference, "distorted": pair.distorted}
+    return {**record, **names, KEY: {**record[KEY], **whose}}
+
+
 def bad_row_record(row: BadRow, **facts: object) -> dict[str, Any]:
     """Return the line of a row that could not be used."""
     whose = {"id": None, "row": None, "line": row.line, "ladder": None, **facts}

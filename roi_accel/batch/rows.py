@@ -52,6 +52,9 @@ class Pair:
         Paths, relative to the working directory or absolute; or URLs.
     ladder : str or None
         The set of encodes that this one belongs to.
+    row : str
+        What the row itself asks for, without defaults, as 64 hexadecimal digits: rows that say the
+        same have the same.
     keywords : mapping of str to object
         Options, checked one by one, by their names in `RowKeywords`; plain JSON.
     """
@@ -60,12 +63,8 @@ class Pair:
     reference: str
     distorted: str
     ladder: str | None
+    row: str
     keywords: Mapping[str, Any]
-
-    @property
-    def row(self) -> str:
-        """What the row asks for, as 64 hexadecimal digits: equal rows ask for the same."""
-        return digest([self.reference, self.distorted, self.ladder, dict(self.keywords)])
 
 
 @dataclass(frozen=True, kw_only=True)

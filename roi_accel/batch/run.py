@@ -9,7 +9,13 @@ from roi_accel.batch.events import Finished, Recorded
 from roi_accel.batch.identity import Identifier
 from roi_accel.batch.jobs import Job, Task, grouped
 from roi_accel.batch.outcome import Failure, Scored
-from roi_accel.batch.records import bad_row_record, scored_record, summary_of, worker_facts
+from roi_accel.batch.records import (
+    bad_row_record,
+    copied_record,
+    scored_record,
+    summary_of,
+    worker_facts,
+)
 from roi_accel.batch.rows import BadRow, Pair
 from roi_accel.errors import BackendUnavailable, RoiAccelError
 
@@ -27,6 +33,9 @@ class Sink(Protocol):
     def write(self, records: Iterable[Mapping[str, Any]]) -> None:
         """Add lines for good."""
 
+    def record(self, identity: str) -> dict[str, Any] | None:
+        """Return a line with this pair's scores; None where there is none."""
+
 
 @dataclass
 class Batch:
@@ -38,8 +47,8 @@ class Batch:
         Those of this shard.
     engine : Engine
     sink : Sink
-    done : mapping of str to Summary
-        Pairs that an earlier run scored, by their identity.
+    done : mapping of (str, str) to Summary
+        Rows that an earlier run scored, by their pair's identity and what they asked for.
     together : int
         Pairs of one reference that are scored at once, at most.
     shard : Shard, optional
@@ -54,25 +63,31 @@ class Batch:
         Of every row that is done, in the order in which they were.
     passed_over : int
         Pairs that an earlier run had scored.
+    copied : int
+        Rows whose scores the line of another row had, equal in all but the names of files.
     repeated : list of (Pair, Pair)
-        Rows that ask for what an earlier row has asked for, and that row.
+        Rows that say what an earlier row says, word by word, and that row.
     """
 
     rows: Sequence[Pair | BadRow]
     engine: Engine
     sink: Sink
-    done: Mapping[str, Summary] = field(default_factory=dict)
+    done: Mapping[tuple[str, str], Summary] = field(default_factory=dict)
     together: int = 1
     shard: Shard | None = None
     keeps_frames: bool = True
     watch: Callable[[Event], None] | None = None
     summaries: list[Summary] = field(default_factory=list, init=False)
     passed_over: int = field(default=0, init=False)
+    copied: int = field(default=0, init=False)
     repeated: list[tuple[Pair, Pair]] = field(default_factory=list, init=False)
     _identifier: Identifier = field(default_factory=Identifier, init=False)
 
     def __post_init__(self) -> None:
-        self._seen: dict[str, Pair] = {}
+        self._rows: dict[str, Pair] = {}
+        self._at_work: set[str] = set()
+        self._failures: dict[str, Failure] = {}
+        self._like_others: list[tuple[Pair, str]] = []
         self._early: list[dict[str, Any]] = []
 
     def run(self) -> None:
@@ -94,6 +109,7 @@ class Batch:
                 if self.watch:
                     self.watch(event)
             self._write_early()
+            self._copy()
         finally:
             self.engine.close()
         left = self._left()
@@ -125,6 +141,10 @@ class Batch:
 
     def _task(self, pair: Pair) -> Task | None:
         """Return what is to be done for `pair`; None where nothing is, or nothing can be."""
+        first = self._rows.setdefault(pair.row, pair)
+        if first is not pair:
+            self.repeated.append((pair, first))
+            return None
         try:
             identity, contents = self._identifier.identify(pair)
         except RoiAccelError as error:
@@ -133,14 +153,14 @@ class Batch:
                 scored_record(pair, Failure.of(error), identity=None, **self._facts())
             )
             return None
-        first = self._seen.setdefault(identity, pair)
-        if first is not pair:
-            self.repeated.append((pair, first))
-            return None
-        if identity in self.done:
+        if (identity, pair.row) in self.done:
             self.passed_over += 1
-            self.summaries.append(self.done[identity])
+            self.summaries.append(replace(self.done[identity, pair.row], line=pair.line))
             return None
+        if identity in self._at_work or self.sink.record(identity) is not None:
+            self._like_others.append((pair, identity))
+            return None
+        self._at_work.add(identity)
         return Task(pair, identity, contents)
 
     def _records(self, event: Finished) -> list[dict[str, Any]]:
@@ -157,8 +177,20 @@ class Batch:
                 facts |= {"frames": len(outcome.result["frames"]), "bitrate": outcome.bitrate}
                 if not self.keeps_frames:
                     outcome = replace(outcome, result=_without_frames(outcome.result))
+            if isinstance(outcome, Failure):
+                self._failures[task.id] = outcome
             records.append(scored_record(task.pair, outcome, identity=task.id, **facts))
         return records
+
+    def _copy(self) -> None:
+        """Write lines for pairs that are what other rows asked for under other names."""
+        for pair, identity in self._like_others:
+            record, failure = self.sink.record(identity), self._failures.get(identity)
+            if record is not None:
+                self.copied += 1
+                self._write([copied_record(record, pair, **self._facts())])
+            elif failure is not None:
+                self._write([scored_record(pair, failure, identity=identity, **self._facts())])
 
     def _facts(self, **more: object) -> dict[str, Any]:
         return {"shard": str(self.shard) if self.shard else None, **more}

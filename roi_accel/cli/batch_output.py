@@ -89,10 +89,12 @@ def _totals(batch: Batch, failed: Sequence[Summary]) -> Table:
     table = Table.grid(padding=(0, 2, 0, 0))
     table.add_column(style="dim")
     table.add_column()
-    scored = len(batch.summaries) - len(failed) - batch.passed_over
+    scored = len(batch.summaries) - len(failed) - batch.passed_over - batch.copied
     table.add_row("scored", str(scored))
     if batch.passed_over:
         table.add_row("passed over", f"{batch.passed_over}, scored before")
+    if batch.copied:
+        table.add_row("copied", f"{batch.copied}, the same as others under another name")
     if batch.repeated:
         table.add_row("repeated", str(len(batch.repeated)))
     if failed:

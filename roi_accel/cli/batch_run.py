@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from contextlib import ExitStack
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from tempfile import TemporaryFile
+from typing import TYPE_CHECKING, Annotated, Any, BinaryIO
 
 import typer
 
 from roi_accel.batch.jobs import DEFAULT_TOGETHER, Shard
-from roi_accel.batch.ledger import Ledger
+from roi_accel.batch.ledger import Ledger, Places
 from roi_accel.batch.manifest import read_defaults, read_manifest
 from roi_accel.batch.records import to_line
 from roi_accel.batch.rows import BadRow, Pair, is_url
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 
     from roi_accel.batch.records import Summary
 
+_RECORDS = "parity-records"
 _ROWS, _WORKERS, _OUTPUT = "What is scored", "Workers", "Output"
 
 
@@ -123,7 +125,7 @@ def run(
         typer.Option(
             metavar="FOLDER",
             help="Where each device files its parity record before its first pair.",
-            show_default="beside --output, with the suffix .parity",
+            show_default=f"{_RECORDS} beside --output",
             rich_help_panel=_WORKERS,
         ),
     ] = None,
@@ -233,8 +235,8 @@ def run(
     if no_records:
         records = None
     elif records is None and output is not None:
-        records = output.with_suffix(".parity")
-    bring = make_engine(
+        records = output.with_name(_RECORDS)
+    brings = make_engine(
         engine,
         address=address,
         devices=worker or (),
@@ -252,8 +254,8 @@ def run(
         view = resources.enter_context(batch_view(show=progress, quiet=quiet))
         batch = view.batch = Batch(
             rows,
-            bring,
-            ledger or _Stdout(),
+            brings,
+            ledger or _Stdout(resources.enter_context(TemporaryFile())),
             done=ledger.done if ledger else {},
             together=together,
             shard=part,
@@ -266,7 +268,7 @@ def run(
             interrupt.message = _interrupted(batch, output)
             raise
     for repeated, first in batch.repeated:
-        print_warning(f"line {repeated.line} asks for what line {first.line} asks for; scored once")
+        print_warning(f"line {repeated.line} says what line {first.line} says; scored once")
     tables.write(batch.summaries)
     if not quiet and (is_terminal() if summary is None else summary):
         print_batch(batch, view.trusts)
@@ -306,12 +308,24 @@ class _Tables:
 
 
 class _Stdout:
-    """Lines on stdout, for who wants them elsewhere."""
+    """Lines on stdout, for who wants them elsewhere, kept in a file that nobody sees."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+        self._places = Places()
 
     def write(self, records: Iterable[Mapping[str, Any]]) -> None:
         """Write lines, each at once."""
         for record in records:
-            write_stdout(to_line(record).decode())
+            line = to_line(record)
+            write_stdout(line.decode())
+            self._file.write(line)
+            self._places.add(record, len(line))
+
+    def record(self, identity: str) -> dict[str, Any] | None:
+        """Return a line with this pair's scores; None where there is none."""
+        self._file.flush()
+        return self._places.record(self._file.fileno(), identity)
 
 
 def _plain(value: Any) -> Any:  # noqa: ANN401 - whatever an option takes

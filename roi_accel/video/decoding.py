@@ -184,7 +184,9 @@ def decode(
         _check_reaches_end(container, stream, path, tally)
 
 
-def demuxed(container: InputContainer, stream: VideoStream, path: Path) -> Iterator[Packet]:
+def demuxed(
+    container: InputContainer, stream: VideoStream, path: Path
+) -> Iterator[Packet[VideoStream]]:
     """Give the packets of a stream that `opened` gave, in the file's order; nothing is decoded.
 
     Raises

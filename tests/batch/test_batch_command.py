@@ -6,6 +6,7 @@ import csv
 import io
 import json
 import shutil
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -15,8 +16,6 @@ from roi_accel.parity.record import read_record
 from roi_accel.result import result_schema
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from conftest import Bench
 
 MASK = ("--synthetic-mask", "0.6", "--backend", "numpy")
@@ -98,7 +97,10 @@ def test_a_file_by_another_name_is_the_same_pair(bench: Bench, tmp_path: Path) -
     (folder / bench.pairs[0][1]).rename(folder / "renamed.y4m")
     write_csv(folder / "again.csv", [(bench.pairs[0][0], "renamed.y4m")])
     done = batch("again.csv", "-o", output, *MASK, "--summary", cwd=folder)
-    assert totals(done.stderr)["passed over"] == "1, scored before"
+    assert totals(done.stderr)["scored"] == "0"
+    old, new = (record for record in records(output) if record["batch"]["line"] == 2)
+    assert (old["distorted"], new["distorted"]) == (bench.pairs[0][1], "renamed.y4m")
+    assert (old["timing"], old["frames"]) == (new["timing"], new["frames"])
 
 
 def test_a_bad_row_fails_alone_and_the_exit_code_says_so(bench: Bench, tmp_path: Path) -> None:
@@ -140,8 +142,36 @@ def test_equal_rows_are_scored_once(bench: Bench, tmp_path: Path) -> None:
     output = tmp_path / "out.ndjson"
     done = batch(manifest, "-o", output, *MASK, cwd=bench.folder)
     assert done.returncode == 0
-    assert "line 3 asks for what line 2 asks for" in done.stderr
+    assert "line 3 says what line 2 says" in done.stderr
     assert len(records(output)) == 1
+
+
+def test_equal_videos_share_a_score_and_have_a_line_each(bench: Bench, tmp_path: Path) -> None:
+    shutil.copy(bench.folder / bench.pairs[0][1], bench.folder / "copy.y4m")
+    manifest = write_csv(bench.folder / "alike.csv", [bench.pairs[0], ("ref0.y4m", "copy.y4m")])
+    output = tmp_path / "out.ndjson"
+    done = batch(manifest, "-o", output, *MASK, "--summary", cwd=bench.folder)
+    assert totals(done.stderr)["scored"] == "1"
+    one, two = records(output)
+    assert one["timing"] == two["timing"]
+    assert {Path(each["distorted"]).name for each in (one, two)} == {bench.pairs[0][1], "copy.y4m"}
+    assert (
+        batch("merge", manifest, output, "-o", tmp_path / "all", cwd=bench.folder).returncode == 0
+    )
+    again = batch(manifest, "-o", output, *MASK, "--summary", cwd=bench.folder)
+    assert totals(again.stderr)["passed over"] == "2, scored before"
+
+
+def test_equal_videos_share_a_failure(bench: Bench, tmp_path: Path) -> None:
+    for name in ("torn1.y4m", "torn2.y4m"):
+        content = (bench.folder / "dist0-0.y4m").read_bytes()
+        (bench.folder / name).write_bytes(content[:-10])
+    manifest = write_csv(
+        bench.folder / "torn.csv", [("ref0.y4m", "torn1.y4m"), ("ref0.y4m", "torn2.y4m")]
+    )
+    output = tmp_path / "out.ndjson"
+    assert batch(manifest, "-o", output, *MASK, cwd=bench.folder).returncode == 2
+    assert ["error" in each for each in records(output)] == [True, True]
 
 
 def test_rows_may_have_masks_and_networks_of_their_own(

@@ -36,7 +36,7 @@ def start(bench: Bench, output: Path, temporary: Path, *more: str) -> subprocess
         cwd=bench.folder,
         stderr=subprocess.PIPE,
         text=True,
-        env={**os.environ, "TMPDIR": str(temporary), "PYTHONWARNINGS": "error"},
+        env={**os.environ, "TMPDIR": str(temporary)},
         start_new_session=True,
     )
 

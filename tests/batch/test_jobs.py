@@ -13,7 +13,12 @@ from roi_accel.errors import InputError
 
 def pair(line: int, reference: str, **keywords: object) -> Pair:
     return Pair(
-        line=line, reference=reference, distorted=f"d{line}", ladder=None, keywords=keywords
+        line=line,
+        reference=reference,
+        distorted=f"d{line}",
+        ladder=None,
+        row=f"{line}",
+        keywords=keywords,
     )
 
 

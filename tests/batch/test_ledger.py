@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 
 def record(line: int, outcome: Outcome | None = None) -> dict[str, Any]:
-    pair = Pair(line=line, reference="r.mp4", distorted="d.mp4", ladder=None, keywords={})
+    pair = Pair(line=line, reference="r.mp4", distorted="d.mp4", ladder=None, row="r", keywords={})
     outcome = outcome or Scored(result=make_result().to_dict(), bitrate=None)
     return scored_record(pair, outcome, identity=f"{line:064x}", frames=3)
 
@@ -138,8 +138,8 @@ def test_a_full_disk_leaves_whole_lines(tmp_path: Path) -> None:
 
 def test_a_name_that_is_no_utf_8_can_be_written(tmp_path: Path) -> None:
     path = tmp_path / "out.ndjson"
-    pair = Pair(line=1, reference="r\udcff", distorted="d", ladder=None, keywords={})
+    pair = Pair(line=1, reference="r\udcff", distorted="d", ladder=None, row="r", keywords={})
     failed = scored_record(pair, Failure.of(InputError("bad")), identity=None)
     with Ledger(path, overwrite=False) as ledger:
         ledger.write([failed])
-    assert records(path)[0]["reference"] == "r\udcff"
+    assert records(path)[0]["reference"] == "r\\udcff"
