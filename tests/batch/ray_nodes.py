@@ -36,7 +36,7 @@ class Nodes:
         # Ray knows nothing of a suite where every warning is an error.
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            from ray.cluster_utils import Cluster
+            from ray.cluster_utils import Cluster  # noqa: PLC0415 - Ray need not be there
 
             self._folder = folder
             self.log = folder / "scored"
@@ -91,7 +91,7 @@ class Nodes:
     @contextmanager
     def connected(self) -> Iterator[None]:
         """Let this process be the cluster's, quietly, and not afterwards."""
-        import ray
+        import ray  # noqa: PLC0415 - as above
 
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
