@@ -176,7 +176,7 @@ class RayEngine:
         elif len(given.job.tasks) > 1:
             # One of them may be the reason; the others are not to suffer for it.
             job = replace(given.job, deaths=given.job.deaths + 1 + _RETRIES)
-            yield Died("on some node", given.job, str(answer))
+            yield Died("on some node", given.job, f"died {1 + _RETRIES} times")
             self._again.extend((each, given.barred) for each in job.alone())
         else:
             died = f"{1 + _RETRIES} workers died over it: {answer}"

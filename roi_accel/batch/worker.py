@@ -24,6 +24,7 @@ from roi_accel.parity.selftest import run_self_test
 from roi_accel.parity_record import make_record
 from roi_accel.parity_run import ParityOptions
 from roi_accel.pipeline import score_all
+from roi_accel.providers import plan_provider
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -77,6 +78,8 @@ class Trust:
     ----------
     node, backend, device, description, driver : str
         Where it computes.
+    provider : str
+        The execution provider that this asks for, where a row names no other.
     values : int
         Values of the golden self-test that it reproduced.
     record : str or None
@@ -88,6 +91,7 @@ class Trust:
     device: str
     description: str
     driver: str
+    provider: str
     values: int
     record: str | None
 
@@ -118,6 +122,9 @@ def prove(slot: Slot, *, records: Path | None = None) -> Trust:
         device=choice.backend.device,
         description=choice.status.description,
         driver=choice.status.driver,
+        provider=plan_provider(
+            choice.backend.name, choice.status, requested=_CPU if slot.reproducible else None
+        ).provider,
         values=values,
         record=None if records is None else str(_filed(choice, records)),
     )

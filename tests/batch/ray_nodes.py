@@ -21,6 +21,10 @@ case "$*" in *-version*|*filter=libvmaf*) exec '{ffmpeg}' "$@" ;; esac
 echo scored >>'{log}'
 """
 
+# The others leave some pairs for the node that is to die, however long it takes to begin.
+_WAITS = """while [ -e '{folder}/waits' ] && [ ! -e '{folder}/hangs' ] &&
+    [ $(wc -l <'{log}') -ge {most} ]; do sleep 0.1; done"""
+
 _HANGS = """echo began >>'{folder}/began'
 if [ $(wc -l <'{folder}/began') -ge {call} ]; then
     touch '{folder}/hangs'
@@ -70,12 +74,33 @@ class Nodes:
             env_vars={"ROI_ACCEL_VMAF": str(self._ffmpeg(hangs)), **(env or {})},
         )
 
+    @contextmanager
+    def having(self, *backends: str, **more: Any) -> Iterator[Any]:
+        """Have one more node, as `add` makes it."""
+        node = self.add(*backends, **more)
+        try:
+            yield node
+        finally:
+            if node in self._cluster.list_all_nodes():
+                self._cluster.remove_node(node)
+
+    @contextmanager
+    def waiting(self) -> Iterator[None]:
+        """Let nodes that are not to hang wait after some pairs until the one that is does so."""
+        (self._folder / "waits").touch()
+        try:
+            yield
+        finally:
+            (self._folder / "waits").unlink()
+
     def hangs(self) -> bool:
         return (self._folder / "hangs").exists()
 
     def _ffmpeg(self, hangs: int) -> Path:
         script = self._folder / f"ffmpeg-{hangs}"
-        before = _HANGS.format(folder=self._folder, call=hangs) if hangs else ""
+        before = (_HANGS if hangs else _WAITS).format(
+            folder=self._folder, call=hangs, log=self.log, most=12
+        )
         script.write_text(_COUNTING.format(ffmpeg=bundled_ffmpeg(), log=self.log, before=before))
         script.chmod(0o755)
         return script
@@ -83,10 +108,6 @@ class Nodes:
     def kill(self, node: Any) -> None:
         """End a node as a power cut would."""
         self._cluster.remove_node(node, allow_graceful=False)
-
-    def remove(self, node: Any) -> None:
-        """End a node as its owner would."""
-        self._cluster.remove_node(node)
 
     @contextmanager
     def connected(self) -> Iterator[None]:

@@ -107,26 +107,28 @@ def test_forty_pairs_survive_a_node_that_dies_in_the_middle(
 ) -> None:
     pairs = write_pairs(tmp_path, references=4, encodes=10)
     write_csv(tmp_path / "pairs.csv", pairs)
-    others = [nodes.add("numba", hangs=4), nodes.add("opencl", "opencl_cpu")]
-    before = nodes.completions
     output = tmp_path / "out.ndjson"
-    process = start(nodes, tmp_path, "pairs.csv", "-o", output, *MASK, "--together", 1)
-    deadline = time.monotonic() + 100
-    while not nodes.hangs():
-        assert process.poll() is None, process.communicate()
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
-    nodes.kill(others[0])
-    _, said = process.communicate(timeout=200)
+    with (
+        nodes.having("numba", hangs=4) as dying,
+        nodes.having("opencl", "opencl_cpu"),
+        nodes.waiting(),
+    ):
+        process = start(nodes, tmp_path, "pairs.csv", "-o", output, *MASK, "--together", 1)
+        deadline = time.monotonic() + 150
+        while not nodes.hangs():
+            assert process.poll() is None, process.communicate()
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+        nodes.kill(dying)
+        _, said = process.communicate(timeout=200)
     assert process.returncode == 0, said
     lines = records(output)
     assert sorted((each["reference"], each["distorted"]) for each in lines) == sorted(pairs)
-    assert nodes.completions - before == len(pairs)
-    by_backend = {each["batch"]["worker"]["backend"] for each in lines}
-    assert by_backend == {"numpy", "numba", "opencl"}
+    # None was scored twice, and the one that was begun twice came to its end once.
+    assert nodes.completions == len(pairs)
+    assert {each["batch"]["worker"]["backend"] for each in lines} >= {"numba", "opencl"}
     monkeypatch.setenv("ROI_ACCEL_VMAF", str(bundled_ffmpeg()))
     assert_equal_to_single_scores(tmp_path, lines)
-    nodes.remove(others[1])
 
 
 def test_a_node_whose_backend_is_wrong_by_one_code_is_excluded_and_named(
@@ -134,11 +136,10 @@ def test_a_node_whose_backend_is_wrong_by_one_code_is_excluded_and_named(
 ) -> None:
     folder = tmp_path / "planted"
     folder.mkdir()
-    wrong = nodes.add("planted", slots=2, env=planted.install(folder, "one pixel"))
     output = tmp_path / "out.ndjson"
     arguments = (bench.manifest, "-o", output, *MASK, "--together", 1, "--summary")
-    code, said = run(nodes, bench.folder, *arguments)
-    nodes.remove(wrong)
+    with nodes.having("planted", slots=2, env=planted.install(folder, "one pixel")):
+        code, said = run(nodes, bench.folder, *arguments)
     assert code == 0, said
     assert re.search(
         r"device planted on \S+/\w+ is excluded: device cpu of backend planted does not repr", said
@@ -154,12 +155,11 @@ def test_where_every_device_is_excluded_the_batch_says_so(
 ) -> None:
     folder = tmp_path / "planted"
     folder.mkdir()
-    wrong = nodes.add("planted", env=planted.install(folder, "one pixel"))
     output = tmp_path / "out.ndjson"
-    patched = {"PYTHONPATH": str(folder)}
+    env = planted.install(folder, "one pixel")
     arguments = (bench.manifest, "-o", output, *MASK, "--worker", "planted")
-    code, said = run(nodes, bench.folder, *arguments, env=patched)
-    nodes.remove(wrong)
+    with nodes.having("planted", env=env):
+        code, said = run(nodes, bench.folder, *arguments, env=env)
     assert code == 4
     assert "no worker is left for 4 pairs" in said
     assert output.read_bytes() == b""
@@ -170,10 +170,11 @@ def test_a_pair_that_kills_its_workers_fails_alone(
 ) -> None:
     folder = tmp_path / "poison"
     folder.mkdir()
-    deadly = nodes.add("numba", env=poison(folder, bench.pairs[1][1]))
     output = tmp_path / "out.ndjson"
-    code, _said = run(nodes, bench.folder, bench.manifest, "-o", output, *MASK, "--worker", "numba")
-    nodes.remove(deadly)
+    arguments = (bench.manifest, "-o", output, *MASK, "--worker", "numba")
+    with nodes.having("numba", env=poison(folder, bench.pairs[1][1])):
+        code, said = run(nodes, bench.folder, *arguments)
+    assert "died 3 times over dist0-0.y4m and 1 more, which is tried again" in said
     assert code == 4
     lines = records(output)
     assert len(lines) == len(bench.pairs)
@@ -196,30 +197,27 @@ def test_what_one_pair_does_wrong_is_final(nodes: Nodes, bench: Bench, tmp_path:
 def test_reproducible_scores_are_the_same_on_every_node(
     nodes: Nodes, bench: Bench, tmp_path: Path, tiny_network: Path
 ) -> None:
-    others = [nodes.add("numba"), nodes.add("opencl", "opencl_cpu")]
     found = []
-    for name in ("numpy", "numba", "opencl"):
-        output = tmp_path / f"{name}.ndjson"
-        options = ("--worker", name, "--reproducible", "--saliency-model", tiny_network)
-        code, said = run(nodes, bench.folder, bench.manifest, "-o", output, *options)
-        assert code == 0, said
-        by_pair = {each["distorted"]: each for each in records(output)}
-        for each in by_pair.values():
-            assert each["batch"]["worker"]["backend"] == name
-            assert each["provenance"]["mask"]["provider_requested"] == "CPUExecutionProvider"
-        found.append({key: (a["frames"], a["pooled_metrics"]) for key, a in by_pair.items()})
-    for other in others:
-        nodes.remove(other)
+    with nodes.having("numba"), nodes.having("opencl", "opencl_cpu"):
+        for name in ("numpy", "numba", "opencl"):
+            output = tmp_path / f"{name}.ndjson"
+            options = ("--worker", name, "--reproducible", "--saliency-model", tiny_network)
+            code, said = run(nodes, bench.folder, bench.manifest, "-o", output, *options)
+            assert code == 0, said
+            by_pair = {each["distorted"]: each for each in records(output)}
+            for each in by_pair.values():
+                assert each["batch"]["worker"]["backend"] == name
+                assert each["provenance"]["mask"]["provider_requested"] == "CPUExecutionProvider"
+            found.append({key: (a["frames"], a["pooled_metrics"]) for key, a in by_pair.items()})
     assert found[0] == found[1] == found[2]
 
 
 def test_a_pair_gets_the_backend_that_it_names(nodes: Nodes, bench: Bench, tmp_path: Path) -> None:
-    other = nodes.add("numba")
     rows = [(*pair, name) for pair, name in zip(bench.pairs, ("numpy", "numba") * 2, strict=True)]
     manifest = write_csv(bench.folder / "named.csv", rows, "backend")
     output = tmp_path / "out.ndjson"
-    code, said = run(nodes, bench.folder, manifest.name, "-o", output, *MASK)
-    nodes.remove(other)
+    with nodes.having("numba"):
+        code, said = run(nodes, bench.folder, manifest.name, "-o", output, *MASK)
     assert code == 0, said
     for each in records(output):
         wanted = {row[1]: row[2] for row in rows}[each["distorted"]]
@@ -279,12 +277,11 @@ def test_what_the_cluster_does_not_offer_is_said_at_once(
 
 
 def test_a_node_that_leaves_is_told(nodes: Nodes) -> None:
-    other = nodes.add("numba")
     with nodes.connected():
-        cluster = Cluster(nodes.address)
-        cluster.connect()
-        assert len(cluster.nodes) == 2
-        nodes.remove(other)
+        with nodes.having("numba"):
+            cluster = Cluster(nodes.address)
+            cluster.connect()
+            assert len(cluster.nodes) == 2
         deadline = time.monotonic() + 60
         while not (gone := cluster.look()):
             assert time.monotonic() < deadline
