@@ -213,7 +213,11 @@ class Cluster:
 
     def wait(self, refs: list[Any], *, seconds: float) -> list[Any]:
         """Return those of `refs` that have an answer, once one has or time is up."""
-        ready, _ = self._ray.wait(refs, num_returns=1, timeout=seconds)
+        try:
+            ready, _ = self._ray.wait(refs, num_returns=1, timeout=seconds)
+        except SystemError as error:
+            # Compiled code wraps in it what the handler of a signal raises.
+            raise (error.__cause__ or error) from None
         return list(ready)
 
     def answer(self, ref: object) -> Answer | Failure | Death:

@@ -195,10 +195,10 @@ class RayEngine:
         if (node.id, answer.device) not in self._proved:
             self._proved.add((node.id, answer.device))
             yield Proved(name, trust)
-        failure = answer.device_failure
-        if failure and names_no_device(job.tasks[0].pair) and len(job.refused) < _MOST_REFUSALS - 1:
-            yield Refused(name, answer.device, job, failure)
-            refused = {**job.refused, f"{node.id} {answer.device}": failure}
+        why = answer.device_failure
+        if why and names_no_device(job.tasks[0].pair) and len(job.refused) < _MOST_REFUSALS - 1:
+            yield Refused(name, answer.device, job, why)
+            refused = {**job.refused, f"{node.id} {answer.device}": why}
             self._again.append((replace(job, refused=refused), given.barred))
             return
         yield Finished(name, job, [*map(_named, job.tasks, answer.outcomes)], trust)

@@ -25,9 +25,9 @@ echo scored >>'{log}'
 _WAITS = """while [ -e '{folder}/waits' ] && [ ! -e '{folder}/hangs' ] &&
     [ $(wc -l <'{log}') -ge {most} ]; do sleep 0.1; done"""
 
-_HANGS = """echo began >>'{folder}/began'
-if [ $(wc -l <'{folder}/began') -ge {call} ]; then
-    touch '{folder}/hangs'
+_HANGS = """echo began >>'{folder}/began-{number}'
+if [ $(wc -l <'{folder}/began-{number}') -ge {call} ]; then
+    echo hangs >>'{folder}/hangs'
     while kill -0 $PPID 2>/dev/null; do sleep 0.1; done
     exit 1
 fi"""
@@ -43,6 +43,7 @@ class Nodes:
             from ray.cluster_utils import Cluster  # noqa: PLC0415 - Ray need not be there
 
             self._folder = folder
+            self._count = 0
             self.log = folder / "scored"
             self.log.touch()
             self._cluster = Cluster(
@@ -93,13 +94,17 @@ class Nodes:
         finally:
             (self._folder / "waits").unlink()
 
-    def hangs(self) -> bool:
-        return (self._folder / "hangs").exists()
+    @property
+    def hung(self) -> int:
+        """How many runs of VMAF came to hang."""
+        path = self._folder / "hangs"
+        return len(path.read_text().splitlines()) if path.exists() else 0
 
     def _ffmpeg(self, hangs: int) -> Path:
-        script = self._folder / f"ffmpeg-{hangs}"
+        self._count += 1
+        script = self._folder / f"ffmpeg-{self._count}"
         before = (_HANGS if hangs else _WAITS).format(
-            folder=self._folder, call=hangs, log=self.log, most=12
+            folder=self._folder, call=hangs, number=self._count, log=self.log, most=12
         )
         script.write_text(_COUNTING.format(ffmpeg=bundled_ffmpeg(), log=self.log, before=before))
         script.chmod(0o755)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import signal
 import subprocess
 import sys
 import time
@@ -94,6 +95,20 @@ def poison(folder: Path, name: str) -> dict[str, str]:
     return {"PYTHONPATH": str(folder)}
 
 
+IMPATIENT = """
+from roi_accel.batch.ray_engine import RayEngine
+RayEngine.__init__.__kwdefaults__["patience"] = 1.0
+"""
+
+
+def wait_until_hung(nodes: Nodes, process: subprocess.Popen[str], before: int) -> None:
+    deadline = time.monotonic() + 150
+    while nodes.hung == before:
+        assert process.poll() is None, process.communicate()
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
 def assert_equal_to_single_scores(folder: Path, lines: list[dict[str, Any]]) -> None:
     for each in lines:
         worker = each["batch"]["worker"]
@@ -114,11 +129,7 @@ def test_forty_pairs_survive_a_node_that_dies_in_the_middle(
         nodes.waiting(),
     ):
         process = start(nodes, tmp_path, "pairs.csv", "-o", output, *MASK, "--together", 1)
-        deadline = time.monotonic() + 150
-        while not nodes.hangs():
-            assert process.poll() is None, process.communicate()
-            assert time.monotonic() < deadline
-            time.sleep(0.05)
+        wait_until_hung(nodes, process, 0)
         nodes.kill(dying)
         _, said = process.communicate(timeout=200)
     assert process.returncode == 0, said
@@ -148,6 +159,69 @@ def test_a_node_whose_backend_is_wrong_by_one_code_is_excluded_and_named(
     lines = records(output)
     assert len(lines) == len(bench.pairs)
     assert {each["batch"]["worker"]["backend"] for each in lines} == {"numpy"}
+
+
+def test_a_device_that_fails_in_the_middle_has_its_pairs_go_elsewhere(
+    nodes: Nodes, bench: Bench, tmp_path: Path
+) -> None:
+    folder = tmp_path / "planted"
+    folder.mkdir()
+    output = tmp_path / "out.ndjson"
+    arguments = (bench.manifest, "-o", output, *MASK, "--together", 1)
+    with nodes.having("planted", slots=2, env=planted.install(folder, "raises midway")):
+        code, said = run(nodes, bench.folder, *arguments)
+    assert code == 0, said
+    assert "goes to another device: " in said
+    assert {each["batch"]["worker"]["backend"] for each in records(output)} == {"numpy"}
+
+
+def test_a_row_whose_backend_no_node_has_fails_alone(
+    nodes: Nodes, bench: Bench, tmp_path: Path
+) -> None:
+    rows = [(*bench.pairs[0], ""), (*bench.pairs[1], "cuda")]
+    manifest = write_csv(bench.folder / "absent.csv", rows, "backend")
+    output = tmp_path / "out.ndjson"
+    code, said = run(nodes, bench.folder, manifest.name, "-o", output, *MASK, patch=IMPATIENT)
+    assert code == 4, said
+    (scored, failed) = sorted(records(output), key=lambda each: "error" in each)
+    assert scored["distorted"] == bench.pairs[0][1]
+    assert "no node of the cluster offers roi_cuda" in failed["error"]["message"]
+
+
+def test_where_every_node_dies_what_is_written_stays(
+    nodes: Nodes, bench: Bench, tmp_path: Path
+) -> None:
+    output = tmp_path / "out.ndjson"
+    arguments = (bench.manifest, "-o", output, *MASK, "--together", 1, "--worker", "numba")
+    hung = nodes.hung
+    with nodes.having("numba", hangs=2) as dying:
+        process = start(nodes, bench.folder, *arguments, patch=IMPATIENT)
+        wait_until_hung(nodes, process, hung)
+        nodes.kill(dying)
+        _, said = process.communicate(timeout=200)
+    assert process.returncode == 4, said
+    assert "no worker is left for 3 pairs" in said
+    assert len(records(output)) == 1
+    code, said = run(nodes, bench.folder, *arguments[:-2])
+    assert code == 0, said
+    assert len(records(output)) == len(bench.pairs)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupted_batch_says_how_to_go_on(
+    nodes: Nodes, bench: Bench, tmp_path: Path, number: signal.Signals
+) -> None:
+    hung = nodes.hung
+    with nodes.having("numba", hangs=1) as dying:
+        arguments = (bench.manifest, "-o", tmp_path / "o", *MASK, "--worker", "numba")
+        process = start(nodes, bench.folder, *arguments)
+        wait_until_hung(nodes, process, hung)
+        process.send_signal(number)
+        _, said = process.communicate(timeout=60)
+        nodes.kill(dying)
+    assert process.returncode == 128 + number
+    assert said.count("\n") == 1
+    assert "0 of 4 pairs are done; the same command goes on from there" in said
 
 
 def test_where_every_device_is_excluded_the_batch_says_so(
