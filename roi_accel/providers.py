@@ -58,6 +58,9 @@ _VENDORS = {
 }
 """Name and provider of a GPU's vendor, by its PCI number."""
 
+VENDOR_WORDS = {number: name.lower() for number, (name, _) in _VENDORS.items()}
+"""A vendor as ``opencl:intel`` has it, by the same number."""
+
 _OWN_VENDOR = {CUDA_PROVIDER: NVIDIA, TENSORRT_PROVIDER: NVIDIA, MIGRAPHX_PROVIDER: AMD}
 _NUMBERED = (CUDA_PROVIDER, TENSORRT_PROVIDER, MIGRAPHX_PROVIDER, DML_PROVIDER)
 _OPENVINO_DEVICE = re.compile(r"CPU|NPU|GPU(\.\d+)?")

@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from roi_accel._version import __version__
-from roi_accel.batch.rows import digest, options_of
+from roi_accel.batch.remote import files_of, sha256_of_url, stamp_of
+from roi_accel.batch.rows import FILE_OPTIONS, digest, is_url, options_of
 from roi_accel.errors import InputError
 from roi_accel.files import sha256_of
 from roi_accel.models import resolve
@@ -25,10 +26,12 @@ if TYPE_CHECKING:
     from roi_accel.options import ScoreOptions
 
 _WITHOUT_EFFECT = ("threads", "saliency_batch", "dump")
-_FILES = ("mask", "roi_track", "calibration")
 
-Stamp = tuple[int, int, int, int]
-"""Device, inode, size and time of change: what tells whether a file is still the one it was."""
+Stamp = tuple[int, int, int, int] | str
+"""Device, inode, size and time of change: what tells whether a file is still the one it was.
+
+Of an object that a URL names, what its store says in their place.
+"""
 
 
 @dataclass(frozen=True)
@@ -46,8 +49,8 @@ class Contents:
         """Raise InputError where one of the files is no longer what it was."""
         for path, stamp in self.stamps:
             try:
-                same = _stamp(Path(path)) == stamp
-            except OSError:
+                same = _stamp(path) == stamp
+            except (OSError, InputError):
                 same = False
             if not same:
                 msg = f"{path}: changed while it was being scored"
@@ -72,8 +75,7 @@ class Identifier:
             The network cannot be had.
         """
         options = options_of(pair.keywords)
-        paths = [pair.reference, pair.distorted]
-        paths += [str(getattr(options, name)) for name in _FILES if getattr(options, name)]
+        paths = files_of(pair)
         paths += [str(model.path) for model in parse_models(options.model) if model.path]
         stamps = [(path, self._stamped(path)) for path in paths]
         content = {
@@ -86,7 +88,7 @@ class Identifier:
 
     def _stamped(self, path: str) -> Stamp:
         try:
-            return _stamp(Path(path))
+            return _stamp(path)
         except (OSError, ValueError) as error:
             raise _unreadable(path, error) from error
 
@@ -94,13 +96,7 @@ class Identifier:
         with self._lock:
             known = self._known.get((path, stamp))
         if known is None:
-            if not Path(path).is_file():
-                msg = f"{path}: is no regular file"
-                raise InputError(msg, remedy="a batch reads files, which it can read twice")
-            try:
-                known = sha256_of(Path(path))
-            except OSError as error:
-                raise _unreadable(path, error) from error
+            known = sha256_of_url(path) if is_url(path) else _sha256_of(path)
             with self._lock:
                 self._known[path, stamp] = known
         return known
@@ -116,21 +112,33 @@ def _network(options: ScoreOptions) -> str | None:
 
 def _described(options: ScoreOptions) -> dict[str, str]:
     """Return the options as text; files are known by their contents, and a network by its own."""
-    left_out = (*_WITHOUT_EFFECT, *_FILES, "saliency_model")
+    left_out = (*_WITHOUT_EFFECT, *FILE_OPTIONS, "saliency_model")
     described = {
         each.name: repr(getattr(options, each.name))
         for each in fields(options)
         if each.name not in left_out
     }
-    for name in _FILES:
+    for name in FILE_OPTIONS:
         described[name] = repr(getattr(options, name) is not None)
     models = parse_models(options.model)
     described["model"] = repr([(each.name, each.version, each.options) for each in models])
     return described
 
 
-def _stamp(path: Path) -> Stamp:
-    status = path.stat()
+def _sha256_of(path: str) -> str:
+    if not Path(path).is_file():
+        msg = f"{path}: is no regular file"
+        raise InputError(msg, remedy="a batch reads files, which it can read twice")
+    try:
+        return sha256_of(Path(path))
+    except OSError as error:
+        raise _unreadable(path, error) from error
+
+
+def _stamp(path: str) -> Stamp:
+    if is_url(path):
+        return stamp_of(path)
+    status = Path(path).stat()
     return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns
 
 

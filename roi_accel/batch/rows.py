@@ -25,7 +25,10 @@ OWN_KEYS = ("reference", "distorted", "ladder")
 """What a row says besides options of `score`: `ladder` names the set of encodes it belongs to."""
 
 _NOT_IN_ROWS = ("progress", "html", "overwrite")
-_PATHS = ("mask", "roi_track", "calibration", "dump")
+FILE_OPTIONS = ("mask", "roi_track", "calibration")
+"""Options that name a file which is read, and may be a URL."""
+
+_PATHS = (*FILE_OPTIONS, "dump")
 _COLON = re.compile(r"(?<!\\):")
 _WHERE = "see the manifest's keys in docs/batch.md"
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from roi_accel.backends.frame import PixelFormat
 from roi_accel.batch.bitrate import bitrate_of
 from roi_accel.batch.outcome import Failure, Scored
+from roi_accel.batch.remote import brought
 from roi_accel.batch.rows import digest, options_of
 from roi_accel.dispatch import AUTO, choose_backend
 from roi_accel.errors import BackendUnavailable, ParityError
@@ -23,6 +24,7 @@ from roi_accel.parity.selftest import run_self_test
 from roi_accel.parity_record import make_record
 from roi_accel.parity_run import ParityOptions
 from roi_accel.pipeline import score_all
+from roi_accel.providers import plan_provider
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -76,6 +78,8 @@ class Trust:
     ----------
     node, backend, device, description, driver : str
         Where it computes.
+    provider : str
+        The execution provider that this asks for, where a row names no other.
     values : int
         Values of the golden self-test that it reproduced.
     record : str or None
@@ -87,6 +91,7 @@ class Trust:
     device: str
     description: str
     driver: str
+    provider: str
     values: int
     record: str | None
 
@@ -117,6 +122,9 @@ def prove(slot: Slot, *, records: Path | None = None) -> Trust:
         device=choice.backend.device,
         description=choice.status.description,
         driver=choice.status.driver,
+        provider=plan_provider(
+            choice.backend.name, choice.status, requested=_CPU if slot.reproducible else None
+        ).provider,
         values=values,
         record=None if records is None else str(_filed(choice, records)),
     )
@@ -160,10 +168,11 @@ def score_pairs(
         For each pair.
     """
     try:
-        return [
-            Scored(result=result.to_dict(), bitrate=_bitrate(result))
-            for result in _score(pairs, slot, progress)
-        ]
+        with brought(pairs) as copies:
+            return [
+                Scored(result=copies.restored(result.to_dict()), bitrate=_bitrate(result))
+                for result in _score(copies.pairs, slot, progress)
+            ]
     except Exception as error:  # noqa: BLE001 - whatever it is, the next pair is not to suffer
         if len(pairs) == 1 or isinstance(error, ParityError | BackendUnavailable):
             return [Failure.of(error)] * len(pairs)

@@ -71,16 +71,19 @@ def _leave_out(table: Table, count: int) -> None:
 
 def _devices(trusts: Mapping[str, Trust | Failure]) -> Table:
     table = Table(title="Who scored", title_justify="left")
-    for heading in ("worker", "node", "device", "driver", "proof"):
+    for heading in ("worker", "node", "device", "driver", "network on", "proof"):
         table.add_column(heading, overflow="fold")
     for worker, trust in trusts.items():
         if isinstance(trust, Failure):
-            table.add_row(worker, "", "", "", one_line(f"EXCLUDED: {trust}"))
+            table.add_row(worker, "", "", "", "", one_line(f"EXCLUDED: {trust}"))
             continue
         proof = "self-test passed" + (f", {trust.record}" if trust.record else "")
         where = f"{trust.backend} on {trust.device}, {trust.description}"
         table.add_row(
-            *(one_line(each) for each in (worker, trust.node, where, trust.driver, proof))
+            *(
+                one_line(each)
+                for each in (worker, trust.node, where, trust.driver, trust.provider, proof)
+            )
         )
     return table
 

@@ -1,4 +1,4 @@
-"""`roi-accel batch run`: a manifest's pairs, by the workers of this machine."""
+"""`roi-accel batch run`: a manifest's pairs, by the workers of this machine or of many."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ import typer
 
 from roi_accel.batch.jobs import DEFAULT_TOGETHER, Shard
 from roi_accel.batch.ledger import Ledger, Places
-from roi_accel.batch.local import LocalEngine, make_slots
 from roi_accel.batch.manifest import read_defaults, read_manifest
 from roi_accel.batch.records import to_line
 from roi_accel.batch.rows import BadRow, Pair, is_url
 from roi_accel.batch.run import Batch
 from roi_accel.batch.summary import require_parquet, to_csv, to_parquet
+from roi_accel.cli.batch_engine import Engines, check_engine, make_engine, quiet_stdout
 from roi_accel.cli.batch_output import print_batch
 from roi_accel.cli.batch_progress import batch_view
 from roi_accel.cli.console import is_terminal, print_warning, write_stdout
@@ -93,6 +93,21 @@ def run(
             metavar="DEVICE",
             help="A backend or device for a worker, such as numba or cuda:1; repeatable.",
             show_default="every GPU, else auto",
+            rich_help_panel=_WORKERS,
+        ),
+    ] = None,
+    engine: Annotated[
+        Engines,
+        typer.Option(
+            help="Who brings pairs to workers: this machine alone, or a Ray cluster.",
+            rich_help_panel=_WORKERS,
+        ),
+    ] = Engines.local,
+    address: Annotated[
+        str | None,
+        typer.Option(
+            help="The Ray cluster, such as auto on one of its nodes, or HOST:PORT.",
+            show_default="RAY_ADDRESS, else a Ray that is started here",
             rich_help_panel=_WORKERS,
         ),
     ] = None,
@@ -199,6 +214,8 @@ def run(
         roi-accel batch run 'encodes/*/*.mp4' -r 'masters/{1}.mkv' -o results.ndjson
 
         roi-accel batch run pairs.jsonl -o part-0.ndjson --shard 0/4 --weight 0.6
+
+        roi-accel batch run pairs.csv -o results.ndjson --engine ray --address auto
     """
     if together < 1:
         msg = f"--together must be at least 1, not {together}"
@@ -214,21 +231,30 @@ def run(
     tables = _Tables(csv, parquet, inputs, overwrite=overwrite or goes_on)
     if part is not None:
         rows = part.of_rows(rows)
-    slots = make_slots(worker or (), workers, reproducible=reproducible)
+    check_engine(engine, address=address, output=output)
     if no_records:
         records = None
     elif records is None and output is not None:
         records = output.with_name(_RECORDS)
+    brings = make_engine(
+        engine,
+        address=address,
+        devices=worker or (),
+        workers=workers,
+        reproducible=reproducible,
+        records=records,
+    )
     _make_folder(records)
     with ExitStack() as resources:
         ledger = None
         if output is not None:
             ledger = Ledger(output, overwrite=overwrite, inputs=inputs)
             resources.enter_context(ledger)
+        resources.enter_context(quiet_stdout(engine))
         view = resources.enter_context(batch_view(show=progress, quiet=quiet))
         batch = view.batch = Batch(
             rows,
-            LocalEngine(slots, records=records),
+            brings,
             ledger or _Stdout(resources.enter_context(TemporaryFile())),
             done=ledger.done if ledger else {},
             together=together,

@@ -10,7 +10,9 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from roi_accel.batch.offers import offered
 from roi_accel.cli.console import write_stdout
+from roi_accel.errors import InputError
 from roi_accel.inventory import Inventory, take_inventory
 
 if TYPE_CHECKING:
@@ -26,6 +28,22 @@ def devices(
     as_json: Annotated[
         bool, typer.Option("--json", help="As JSON, for machines.", rich_help_panel=_OUTPUT)
     ] = False,
+    as_resources: Annotated[
+        bool,
+        typer.Option(
+            "--ray",
+            help="As what 'ray start --resources' takes, for a node of a Ray cluster.",
+            rich_help_panel=_OUTPUT,
+        ),
+    ] = False,
+    workers: Annotated[
+        int | None,
+        typer.Option(
+            help="With --ray, how many pairs the node scores at a time.",
+            show_default="one per GPU, or per four cores",
+            rich_help_panel=_OUTPUT,
+        ),
+    ] = None,
     debug: Annotated[  # noqa: ARG001 - read by main, which catches what commands raise
         bool,
         typer.Option("--debug", help="Show the traceback of a failure.", rich_help_panel=_OUTPUT),
@@ -38,7 +56,18 @@ def devices(
         roi-accel devices
 
         roi-accel devices --json
+
+        roi-accel devices --ray
     """
+    if workers is not None and not as_resources:
+        msg = "--workers is for --ray"
+        raise InputError(msg, remedy="add --ray, or leave --workers out")
+    if as_resources:
+        if as_json:
+            msg = "--ray and --json are two forms of output"
+            raise InputError(msg, remedy="leave one of them out; --ray is JSON too")
+        write_stdout(json.dumps(offered(workers)) + "\n")
+        return
     inventory = take_inventory()
     if as_json:
         write_stdout(json.dumps(inventory.to_dict(), indent=2, ensure_ascii=False) + "\n")
