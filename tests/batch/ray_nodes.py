@@ -52,6 +52,8 @@ class Nodes:
                     "num_cpus": 0,
                     "include_dashboard": False,
                     "object_store_memory": STORE_BYTES,
+                    # A third of the time that Ray takes to see that a node is gone.
+                    "_system_config": {"health_check_period_ms": 1000},
                 },
             )
 
