@@ -18,6 +18,7 @@ from commands import assert_one_line, command, environment, run
 from support import console_script
 
 from roi_accel.cli import app
+from roi_accel.errors import InternalError
 
 if TYPE_CHECKING:
     from conftest import Pair
@@ -111,7 +112,7 @@ def test_fault_of_our_own_is_one_line_too(
         raise RuntimeError(msg)
 
     monkeypatch.setattr("roi_accel.cli.score.score_all", fail)
-    assert app.main(["score", "-r", "a", "-d", "b"]) == app.INTERNAL_ERROR
+    assert app.main(["score", "-r", "a", "-d", "b"]) == InternalError.exit_code
     assert_one_line(capsys.readouterr().err)
 
 
