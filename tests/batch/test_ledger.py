@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import resource
 import signal
 from contextlib import contextmanager
@@ -86,6 +87,26 @@ def test_a_result_of_one_score_is_no_ledger(tmp_path: Path) -> None:
     path.write_text(make_result().to_json())
     with pytest.raises(OutputError, match="line 1 is no pair of a batch"):
         Ledger(path, overwrite=False)
+
+
+def test_nor_can_one_that_opened_it_as_the_other_began(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "out.ndjson"
+    lock = fcntl.flock
+    others = []
+
+    def late(*arguments: Any) -> None:
+        monkeypatch.setattr(fcntl, "flock", lock)
+        others.append(Ledger(path, overwrite=False))
+        lock(*arguments)
+
+    monkeypatch.setattr(fcntl, "flock", late)
+    with pytest.raises(OutputError, match="another batch is writing to it"):
+        Ledger(path, overwrite=False)
+    with others[0] as first:
+        first.write([record(1)])
+    assert len(records(path)) == 1
 
 
 def test_two_batches_cannot_write_to_one_file(tmp_path: Path) -> None:
