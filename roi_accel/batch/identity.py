@@ -6,6 +6,7 @@ does what cannot change a score: threads, and the device that a worker happens t
 
 from __future__ import annotations
 
+import hashlib
 import threading
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -14,7 +15,6 @@ from typing import TYPE_CHECKING
 from roi_accel._version import __version__
 from roi_accel.batch.rows import digest, options_of
 from roi_accel.errors import InputError
-from roi_accel.files import sha256_of
 from roi_accel.models import resolve
 from roi_accel.vmaf import parse_models
 
@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
 _WITHOUT_EFFECT = ("threads", "saliency_batch", "dump")
 _FILES = ("mask", "roi_track", "calibration")
+
+_AT_ONCE = 1 << 20
 
 Stamp = tuple[int, int, int, int]
 """Device, inode, size and time of change: what tells whether a file is still the one it was."""
@@ -60,6 +62,11 @@ class Identifier:
     def __init__(self) -> None:
         self._known: dict[tuple[str, Stamp], str] = {}
         self._lock = threading.Lock()
+        self._is_over = threading.Event()
+
+    def stop(self) -> None:
+        """Have `identify` end soon, whatever it reads: a large file takes minutes."""
+        self._is_over.set()
 
     def identify(self, pair: Pair) -> tuple[str, Contents]:
         """Return the pair's identity, 64 hexadecimal digits, and what its files held.
@@ -98,12 +105,22 @@ class Identifier:
                 msg = f"{path}: is no regular file"
                 raise InputError(msg, remedy="a batch reads files, which it can read twice")
             try:
-                known = sha256_of(Path(path))
+                known = self._read(path)
             except OSError as error:
                 raise _unreadable(path, error) from error
             with self._lock:
                 self._known[path, stamp] = known
         return known
+
+    def _read(self, path: str) -> str:
+        found = hashlib.sha256()
+        with Path(path).open("rb", buffering=0) as file:
+            while data := file.read(_AT_ONCE):
+                if self._is_over.is_set():
+                    msg = f"{path}: was not read to its end, since the batch ends"
+                    raise InputError(msg, remedy="run it again")
+                found.update(data)
+        return found.hexdigest()
 
 
 def _network(options: ScoreOptions) -> str | None:

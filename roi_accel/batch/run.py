@@ -112,6 +112,8 @@ class Batch:
             self._write_early()
             self._copy()
         finally:
+            # The engine's threads read files, and are waited for.
+            self._identifier.stop()
             self.engine.close()
         left = self._left()
         if left:

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import pytest
+
 from roi_accel.batch import run
+from roi_accel.batch.identity import Identifier
 from roi_accel.batch.rows import Pair
+from roi_accel.errors import InputError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
-
-    import pytest
+    from pathlib import Path
 
     from roi_accel.batch.events import Event
     from roi_accel.batch.jobs import Job
@@ -31,6 +34,16 @@ class _Lines(list[Any]):
         self.extend(records)
 
     def record(self, identity: str) -> None: ...
+
+
+def test_who_stops_need_not_wait_for_a_large_file(tmp_path: Path) -> None:
+    path = tmp_path / "large.y4m"
+    path.write_bytes(bytes(1 << 21))
+    identifier = Identifier()
+    identifier.stop()
+    pair = Pair(line=1, reference=str(path), distorted=str(path), ladder=None, row="", keywords={})
+    with pytest.raises(InputError, match="was not read to its end"):
+        identifier.identify(pair)
 
 
 def test_a_pair_that_fails_while_others_are_written_keeps_its_line(
