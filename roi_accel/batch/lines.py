@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from roi_accel.batch.records import Summary, summary_of
+from roi_accel.batch.records import KEY, Summary, summary_of
 from roi_accel.errors import InputError
 
 if TYPE_CHECKING:
@@ -36,7 +36,17 @@ def read_lines(file: BinaryIO, path: Path) -> Iterator[Line | int]:
             return
         try:
             record = json.loads(data)
-            yield Line(data, record, summary_of(record))
+            line = Line(data, record, summary_of(record))
+            _check_place(record[KEY])
         except (ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
             msg = f"{path}: line {number} is no pair of a batch"
             raise InputError(msg, remedy="name a file that 'roi-accel batch -o' wrote") from error
+        yield line
+
+
+def _check_place(whose: dict[str, Any]) -> None:
+    """Raise TypeError or KeyError unless a line says of which row it is."""
+    names = (whose["id"], whose["row"])
+    if not isinstance(whose["line"], int) or not all(isinstance(n, str | None) for n in names):
+        msg = "it does not say its row"
+        raise TypeError(msg)

@@ -82,6 +82,18 @@ def test_another_file_is_left_as_it_is(tmp_path: Path, line: bytes) -> None:
     assert list(tmp_path.iterdir()) == [path]
 
 
+@pytest.mark.parametrize("change", [{"id": 7}, {"row": []}, {"line": "1"}])
+def test_a_line_that_names_no_row_is_none_of_a_batch(
+    tmp_path: Path, change: dict[str, object]
+) -> None:
+    path = tmp_path / "out.ndjson"
+    content = record(1)
+    content["batch"] |= change
+    path.write_bytes(to_line(content))
+    with pytest.raises(OutputError, match=r"line 1 is no pair of a batch"):
+        Ledger(path, overwrite=False)
+
+
 def test_a_result_of_one_score_is_no_ledger(tmp_path: Path) -> None:
     path = tmp_path / "out.ndjson"
     path.write_text(make_result().to_json())
