@@ -6,6 +6,7 @@ does what cannot change a score: threads, and the device that a worker happens t
 
 from __future__ import annotations
 
+import hashlib
 import threading
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -15,7 +16,6 @@ from roi_accel._version import __version__
 from roi_accel.batch.remote import files_of, sha256_of_url, stamp_of
 from roi_accel.batch.rows import FILE_OPTIONS, digest, is_url, options_of
 from roi_accel.errors import InputError
-from roi_accel.files import sha256_of
 from roi_accel.models import resolve
 from roi_accel.vmaf import parse_models
 
@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from roi_accel.options import ScoreOptions
 
 _WITHOUT_EFFECT = ("threads", "saliency_batch", "dump")
+
+_AT_ONCE = 1 << 20
 
 Stamp = tuple[int, int, int, int] | str
 """Device, inode, size and time of change: what tells whether a file is still the one it was.
@@ -63,6 +65,11 @@ class Identifier:
     def __init__(self) -> None:
         self._known: dict[tuple[str, Stamp], str] = {}
         self._lock = threading.Lock()
+        self._is_over = threading.Event()
+
+    def stop(self) -> None:
+        """Have `identify` end soon, whatever it reads: a large file takes minutes."""
+        self._is_over.set()
 
     def identify(self, pair: Pair) -> tuple[str, Contents]:
         """Return the pair's identity, 64 hexadecimal digits, and what its files held.
@@ -96,10 +103,26 @@ class Identifier:
         with self._lock:
             known = self._known.get((path, stamp))
         if known is None:
-            known = sha256_of_url(path) if is_url(path) else _sha256_of(path)
+            known = sha256_of_url(path) if is_url(path) else self._read(path)
             with self._lock:
                 self._known[path, stamp] = known
         return known
+
+    def _read(self, path: str) -> str:
+        if not Path(path).is_file():
+            msg = f"{path}: is no regular file"
+            raise InputError(msg, remedy="a batch reads files, which it can read twice")
+        found = hashlib.sha256()
+        try:
+            with Path(path).open("rb", buffering=0) as file:
+                while data := file.read(_AT_ONCE):
+                    if self._is_over.is_set():
+                        msg = f"{path}: was not read to its end, since the batch ends"
+                        raise InputError(msg, remedy="run it again")
+                    found.update(data)
+        except OSError as error:
+            raise _unreadable(path, error) from error
+        return found.hexdigest()
 
 
 def _network(options: ScoreOptions) -> str | None:
@@ -123,16 +146,6 @@ def _described(options: ScoreOptions) -> dict[str, str]:
     models = parse_models(options.model)
     described["model"] = repr([(each.name, each.version, each.options) for each in models])
     return described
-
-
-def _sha256_of(path: str) -> str:
-    if not Path(path).is_file():
-        msg = f"{path}: is no regular file"
-        raise InputError(msg, remedy="a batch reads files, which it can read twice")
-    try:
-        return sha256_of(Path(path))
-    except OSError as error:
-        raise _unreadable(path, error) from error
 
 
 def _stamp(path: str) -> Stamp:

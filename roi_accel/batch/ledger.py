@@ -88,6 +88,9 @@ class Ledger:
         temporary = self._path.with_name(f".roi-accel-{secrets.token_hex(8)}.tmp")
         try:
             self._lock(old)
+            if not os.path.samestat(self._path.stat(), os.fstat(old.fileno())):
+                # Who had the lock gave the name to another file, which it writes to.
+                raise self._is_taken()
             with temporary.open("xb") as new:
                 for line in () if overwrite else self._read(old):
                     whose = line.record[KEY]
@@ -121,8 +124,11 @@ class Ledger:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
-            msg = f"{self._path}: another batch is writing to it"
-            raise OutputError(msg, remedy="wait for it, or name another output") from error
+            raise self._is_taken() from error
+
+    def _is_taken(self) -> OutputError:
+        msg = f"{self._path}: another batch is writing to it"
+        return OutputError(msg, remedy="wait for it, or name another output")
 
     def write(self, records: Iterable[Mapping[str, Any]]) -> None:
         """Add lines, and return when they are on the disk.

@@ -82,8 +82,14 @@ class WorkerProcess:
 
     def __init__(self, slot: Slot, records: Path | None) -> None:
         self._connection, theirs = _CONTEXT.Pipe()
+        # Made here, so that it goes even if the process is killed, and is nobody else's: several
+        # containers may share a folder for temporary files, but not their processes' numbers.
+        self._folder = Path(tempfile.mkdtemp(prefix=_PREFIX))
         self._process = _CONTEXT.Process(
-            target=_serve, args=(theirs, slot, records), name=f"worker {slot.number}", daemon=True
+            target=_serve,
+            args=(theirs, slot, records, self._folder),
+            name=f"worker {slot.number}",
+            daemon=True,
         )
         # Ctrl-C reaches every process of a terminal, but the parent decides what it means; the
         # process inherits that it is deaf to it, from its very beginning.
@@ -162,20 +168,13 @@ class WorkerProcess:
         if self._process.is_alive():
             self._process.kill()
             self._process.join()
-        shutil.rmtree(_folder(self.pid), ignore_errors=True)
+        shutil.rmtree(self._folder, ignore_errors=True)
 
 
-def _folder(pid: int) -> Path:
-    return Path(tempfile.gettempdir()) / f"{_PREFIX}{pid}"
-
-
-def _serve(connection: Connection, slot: Slot, records: Path | None) -> None:
+def _serve(connection: Connection, slot: Slot, records: Path | None, folder: Path) -> None:
     """Be the worker: prove the device, then answer until the parent has no more to ask."""
     signal.signal(signal.SIGTERM, _unwind)
     threading.Thread(target=_end_with_parent, daemon=True).start()
-    folder = _folder(os.getpid())
-    shutil.rmtree(folder, ignore_errors=True)  # of a process of this number, long ago
-    folder.mkdir(mode=0o700)
     tempfile.tempdir = str(folder)
     try:
         _answer_all(connection, slot, records)

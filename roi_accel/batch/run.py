@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -88,7 +89,7 @@ class Batch:
         self._at_work: set[str] = set()
         self._failures: dict[str, Failure] = {}
         self._like_others: list[tuple[Pair, str]] = []
-        self._early: list[dict[str, Any]] = []
+        self._early: deque[dict[str, Any]] = deque()
 
     def run(self) -> None:
         """Score what is not scored yet; every line is written as soon as it is known.
@@ -111,6 +112,8 @@ class Batch:
             self._write_early()
             self._copy()
         finally:
+            # The engine's threads read files, and are waited for.
+            self._identifier.stop()
             self.engine.close()
         left = self._left()
         if left:
@@ -196,8 +199,9 @@ class Batch:
         return {"shard": str(self.shard) if self.shard else None, **more}
 
     def _write_early(self) -> None:
-        early, self._early = self._early, []
-        self._write(early)
+        # One by one: an engine's thread may add more meanwhile.
+        while self._early:
+            self._write([self._early.popleft()])
 
     def _write(self, records: Sequence[dict[str, Any]]) -> None:
         if not records:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import resource
 import signal
 from contextlib import contextmanager
@@ -81,11 +82,43 @@ def test_another_file_is_left_as_it_is(tmp_path: Path, line: bytes) -> None:
     assert list(tmp_path.iterdir()) == [path]
 
 
+@pytest.mark.parametrize("change", [{"id": 7}, {"row": []}, {"line": "1"}])
+def test_a_line_that_names_no_row_is_none_of_a_batch(
+    tmp_path: Path, change: dict[str, object]
+) -> None:
+    path = tmp_path / "out.ndjson"
+    content = record(1)
+    content["batch"] |= change
+    path.write_bytes(to_line(content))
+    with pytest.raises(OutputError, match=r"line 1 is no pair of a batch"):
+        Ledger(path, overwrite=False)
+
+
 def test_a_result_of_one_score_is_no_ledger(tmp_path: Path) -> None:
     path = tmp_path / "out.ndjson"
     path.write_text(make_result().to_json())
     with pytest.raises(OutputError, match="line 1 is no pair of a batch"):
         Ledger(path, overwrite=False)
+
+
+def test_nor_can_one_that_opened_it_as_the_other_began(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "out.ndjson"
+    lock = fcntl.flock
+    others = []
+
+    def late(*arguments: Any) -> None:
+        monkeypatch.setattr(fcntl, "flock", lock)
+        others.append(Ledger(path, overwrite=False))
+        lock(*arguments)
+
+    monkeypatch.setattr(fcntl, "flock", late)
+    with pytest.raises(OutputError, match="another batch is writing to it"):
+        Ledger(path, overwrite=False)
+    with others[0] as first:
+        first.write([record(1)])
+    assert len(records(path)) == 1
 
 
 def test_two_batches_cannot_write_to_one_file(tmp_path: Path) -> None:
