@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING
 from roi_accel._version import __version__
 from roi_accel.batch.remote import files_of, sha256_of_url, stamp_of
 from roi_accel.batch.rows import FILE_OPTIONS, digest, is_url, options_of
-from roi_accel.errors import InputError
+from roi_accel.errors import InputError, ScorerError
 from roi_accel.models import resolve
-from roi_accel.vmaf import parse_models
+from roi_accel.vmaf import find_scorer, parse_models
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from roi_accel.batch.rows import Pair
     from roi_accel.options import ScoreOptions
 
-_WITHOUT_EFFECT = ("threads", "saliency_batch", "dump")
+_WITHOUT_EFFECT = ("threads", "saliency_batch", "dump", "vmaf")
 
 _AT_ONCE = 1 << 20
 
@@ -60,9 +60,17 @@ class Contents:
 
 
 class Identifier:
-    """Knows pairs by their contents, and reads each file once; used by several threads."""
+    """Knows pairs by their contents, and reads each file once; used by several threads.
 
-    def __init__(self) -> None:
+    Parameters
+    ----------
+    reproducible : bool
+        Whether the network runs on the CPU whichever worker has it: other maps, other scores.
+    """
+
+    def __init__(self, *, reproducible: bool = False) -> None:
+        self._reproducible = reproducible
+        self._scorers: dict[str | None, str] = {}
         self._known: dict[tuple[str, Stamp], str] = {}
         self._lock = threading.Lock()
         self._is_over = threading.Event()
@@ -89,9 +97,25 @@ class Identifier:
             "version": __version__,
             "files": [self._sha256(path, stamp) for path, stamp in stamps],
             "network": _network(options),
+            "reproducible": self._reproducible,
+            "scorer": self._scorer(options.vmaf),
             "options": _described(options),
         }
         return digest(content), Contents(tuple(stamps))
+
+    def _scorer(self, requested: str | None) -> str:
+        """Return what the VMAF that is found says of itself.
+
+        Nothing, where there is none: on a node that only hands out work.
+        """
+        if requested not in self._scorers:
+            try:
+                scorer = find_scorer(requested)
+            except ScorerError:
+                self._scorers[requested] = ""
+            else:
+                self._scorers[requested] = f"{scorer.kind} {scorer.version}"
+        return self._scorers[requested]
 
     def _stamped(self, path: str) -> Stamp:
         try:

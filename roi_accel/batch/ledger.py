@@ -92,13 +92,16 @@ class Ledger:
                 # Who had the lock gave the name to another file, which it writes to.
                 raise self._is_taken()
             with temporary.open("xb") as new:
+                last: dict[str, tuple[str, Summary]] = {}
                 for line in () if overwrite else self._read(old):
                     whose = line.record[KEY]
-                    self.done[whose["id"], whose["row"]] = line.summary
+                    # A row that asked for something else meanwhile is known by its last line.
+                    last[whose["row"]] = whose["id"], line.summary
                     self._places.add(line.record, len(line.data))
                     new.write(line.data)
                 new.flush()
                 os.fsync(new.fileno())
+            self.done = {(identity, row): found for row, (identity, found) in last.items()}
             # Unbuffered: what a full disk refused must not be written again when it is closed.
             file = temporary.open("a+b", buffering=0)
             # Ours before it has the name: nobody else can open it in between.

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from roi_accel.batch.events import Event
-    from roi_accel.batch.jobs import Job
+    from roi_accel.batch.jobs import Job, Task
     from roi_accel.batch.outcome import Outcome
     from roi_accel.batch.worker import Trust
 
@@ -174,17 +174,35 @@ class LocalEngine:
             outcomes = worker.score(job)
         except WorkerDied as death:
             return self._after_death(worker, job, death)
-        first = outcomes[0]
-        if (
-            isinstance(first, Failure)
-            and first.kind in _OF_DEVICE
-            and names_no_device(job.tasks[0].pair)
-        ):
+        done, left = self._divided(worker.slot, job, outcomes)
+        if done:
+            tasks, found = zip(*done, strict=True)
+            again = replace(job, tasks=tuple(tasks))
+            self._events.put(Finished(worker.name, again, list(found), worker.trust))
+        for each in left:
+            failure = each.refused[worker.slot.name]
+            self._events.put(Refused(worker.name, worker.slot.name, each, failure))
+        if left:
             worker.restart()  # A device that failed once is not to be trusted in that process.
-            self._events.put(Refused(worker.name, worker.slot.name, job, first))
-            return [replace(job, refused={**job.refused, worker.slot.name: first})]
-        self._events.put(Finished(worker.name, job, outcomes, worker.trust))
-        return []
+        return left
+
+    def _divided(
+        self, slot: Slot, job: Job, outcomes: Sequence[Outcome]
+    ) -> tuple[list[tuple[Task, Outcome]], list[Job]]:
+        """Return what is done, and a job per task that another device may be able to do."""
+        done: list[tuple[Task, Outcome]] = []
+        left: list[Job] = []
+        for task, outcome in zip(job.tasks, outcomes, strict=True):
+            if (
+                isinstance(outcome, Failure)
+                and outcome.kind in _OF_DEVICE
+                and names_no_device(task.pair)
+            ):
+                refused = {**job.refused, slot.name: outcome}
+                left.append(replace(job, tasks=(task,), refused=refused))
+            else:
+                done.append((task, outcome))
+        return done, left
 
     def _after_death(self, worker: _Worker, job: Job, death: WorkerDied) -> list[Job]:
         if self._board.is_closed:

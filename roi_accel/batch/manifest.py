@@ -202,9 +202,9 @@ def _row(
         if isinstance(content, RoiAccelError):
             raise content
         _check_keys(content, "")
-        given = anchored(
-            {name: value for name, value in content.items() if value is not None}, folder
-        )
+        said = {name: value for name, value in content.items() if value is not None}
+        given = anchored(said, folder)
+        said.pop("distorted", None)
         reference = given.pop("reference", None)
         distorted = given.pop("distorted", None)
         named = {"reference": _as_text(reference), "distorted": _as_text(distorted)}
@@ -217,8 +217,8 @@ def _row(
             raise InputError(msg, remedy="add it to the row, or give --reference for all")
         merged.pop("reference", None)
         distorted = distorted if isinstance(distorted, list) else [distorted]
-        paths = [at(_path("distorted", each), folder) for each in distorted]
-        return _pairs(line, reference, paths, merged, own=given, is_whole=is_whole)
+        videos = {_path("distorted", each): at(each, folder) for each in distorted}
+        return _pairs(line, reference, videos, merged, said=said, is_whole=is_whole)
     except RoiAccelError as error:
         return [BadRow(line=line, **named, error=error)]
 
@@ -226,12 +226,13 @@ def _row(
 def _pairs(
     line: int,
     reference: str,
-    paths: Iterable[str],
+    videos: Mapping[str, str],
     options: dict[str, Any],
     *,
-    own: Mapping[str, Any],
+    said: Mapping[str, Any],
     is_whole: bool,
 ) -> Rows:
+    """Return a pair for each of `videos`, paths by the words that name them."""
     ladder = options.pop("ladder", None)
     if ladder is not None and not isinstance(ladder, str):
         msg = f"ladder must be a name, not {ladder!r}"
@@ -244,10 +245,11 @@ def _pairs(
             reference=reference,
             distorted=path,
             ladder=ladder,
-            row=digest([reference, path, own]),
+            # As it is written, not where that leads: a manifest may be read from anywhere.
+            row=digest([said, words, ladder]),
             keywords=options,
         )
-        for path in paths
+        for words, path in videos.items()
     ]
     if not found:
         msg = "names no distorted video"
@@ -301,7 +303,7 @@ def _from_pattern(
             continue
         try:
             options = dict(defaults)
-            found += _pairs(number, reference, [path], options, own={}, is_whole=is_whole)
+            found += _pairs(number, reference, {path: path}, options, said={}, is_whole=is_whole)
         except RoiAccelError as error:
             found.append(BadRow(line=number, reference=reference, distorted=path, error=error))
     if not found:

@@ -53,7 +53,9 @@ class WorkerDied(Exception):  # noqa: N818 - no error to those who catch it
 
     def __str__(self) -> str:
         if self.exit_code is not None and self.exit_code < 0:
-            return f"was ended by {signal.Signals(-self.exit_code).name}"
+            number = -self.exit_code
+            known = number in set(signal.Signals)  # which lacks most real-time signals
+            return f"was ended by {signal.Signals(number).name if known else f'signal {number}'}"
         return f"ended with exit code {self.exit_code}"
 
 

@@ -53,6 +53,8 @@ class Batch:
     together : int
         Pairs of one reference that are scored at once, at most.
     shard : Shard, optional
+    reproducible : bool
+        As the engine's workers have it.
     keeps_frames : bool
         Whether lines have the scores of every frame.
     watch : callable, optional
@@ -76,15 +78,16 @@ class Batch:
     done: Mapping[tuple[str, str], Summary] = field(default_factory=dict)
     together: int = 1
     shard: Shard | None = None
+    reproducible: bool = False
     keeps_frames: bool = True
     watch: Callable[[Event], None] | None = None
     summaries: list[Summary] = field(default_factory=list, init=False)
     passed_over: int = field(default=0, init=False)
     copied: int = field(default=0, init=False)
     repeated: list[tuple[Pair, Pair]] = field(default_factory=list, init=False)
-    _identifier: Identifier = field(default_factory=Identifier, init=False)
 
     def __post_init__(self) -> None:
+        self._identifier = Identifier(reproducible=self.reproducible)
         self._rows: dict[str, Pair] = {}
         self._at_work: set[str] = set()
         self._failures: dict[str, Failure] = {}

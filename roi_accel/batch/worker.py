@@ -11,13 +11,14 @@ from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from roi_accel._version import __version__
 from roi_accel.backends.frame import PixelFormat
 from roi_accel.batch.bitrate import bitrate_of
 from roi_accel.batch.outcome import Failure, Scored
 from roi_accel.batch.remote import brought
 from roi_accel.batch.rows import digest, options_of
 from roi_accel.dispatch import AUTO, choose_backend
-from roi_accel.errors import BackendUnavailable, ParityError
+from roi_accel.errors import BackendUnavailable
 from roi_accel.files import write_atomically
 from roi_accel.parity.record import write_record
 from roi_accel.parity.selftest import run_self_test
@@ -133,7 +134,7 @@ def prove(slot: Slot, *, records: Path | None = None) -> Trust:
 def _filed(choice: Choice, folder: Path) -> Path:
     """File the parity record of a device, unless it has one there already; return where it is."""
     name, device, status = choice.backend.name, choice.backend.device, choice.status
-    facts = digest([name, device, status.description, status.driver])[:12]
+    facts = digest([__version__, name, device, status.description, status.driver])[:12]
     parts = [platform.node(), name, *([device.replace(":", "-")] if device != _CPU else []), facts]
     path = folder / f"{'-'.join(parts)}.json"
     with _alone_in(folder):
@@ -162,6 +163,8 @@ def score_pairs(
 ) -> list[Outcome]:
     """Score pairs of one reference at once; where that fails, one by one.
 
+    Not so where the device fails: in this process it is not to be trusted with another frame.
+
     Returns
     -------
     list of Scored or Failure
@@ -174,7 +177,7 @@ def score_pairs(
                 for result in _score(copies.pairs, slot, progress)
             ]
     except Exception as error:  # noqa: BLE001 - whatever it is, the next pair is not to suffer
-        if len(pairs) == 1 or isinstance(error, ParityError | BackendUnavailable):
+        if len(pairs) == 1 or isinstance(error, BackendUnavailable):
             return [Failure.of(error)] * len(pairs)
     return [outcome for pair in pairs for outcome in score_pairs([pair], slot, progress=progress)]
 

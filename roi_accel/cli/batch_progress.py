@@ -64,7 +64,7 @@ class BatchView:
             self.trusts[event.worker] = event.failure
             print_error(f"device {event.device} is excluded: {event.failure}")
         elif isinstance(event, Died):
-            over = f" over {_named(event.job)}, which is tried again" if event.job else ""
+            over = f" over {_named(event.job)}" if event.job else ""
             print_warning(f"worker {event.worker} {event.reason}{over}")
         elif isinstance(event, Refused):
             print_warning(f"{_named(event.job)} goes to another device: {event.failure}")

@@ -13,7 +13,7 @@ from roi_accel.batch.jobs import DEFAULT_TOGETHER, Shard
 from roi_accel.batch.ledger import Ledger, Places
 from roi_accel.batch.manifest import read_defaults, read_manifest
 from roi_accel.batch.records import to_line
-from roi_accel.batch.rows import BadRow, Pair, is_url
+from roi_accel.batch.rows import BadRow, Pair, is_url, options_of
 from roi_accel.batch.run import Batch
 from roi_accel.batch.summary import require_parquet, to_csv, to_parquet
 from roi_accel.cli.batch_engine import Engines, check_engine, make_engine, quiet_stdout
@@ -259,6 +259,7 @@ def run(
             done=ledger.done if ledger else {},
             together=together,
             shard=part,
+            reproducible=reproducible,
             keeps_frames=frames,
             watch=view,
         )
@@ -334,8 +335,11 @@ def _plain(value: Any) -> Any:  # noqa: ANN401 - whatever an option takes
 
 
 def _files(rows: Sequence[Pair | BadRow]) -> list[Path]:
-    """Return the videos that rows name, which are never written to."""
+    """Return the files that rows name, which are never written to."""
     named = {path for row in rows for path in (row.reference, row.distorted) if path}
+    options = [row.keywords for row in rows if isinstance(row, Pair)]
+    for keywords in {id(each): each for each in options}.values():
+        named.update(map(str, options_of(keywords).files()))
     return [Path(path) for path in sorted(named) if not is_url(path)]
 
 

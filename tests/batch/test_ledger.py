@@ -176,3 +176,13 @@ def test_a_name_that_is_no_utf_8_can_be_written(tmp_path: Path) -> None:
     with Ledger(path, overwrite=False) as ledger:
         ledger.write([failed])
     assert records(path)[0]["reference"] == "r\\udcff"
+
+
+def test_a_row_is_known_by_its_last_line(tmp_path: Path) -> None:
+    path = tmp_path / "out.ndjson"
+    first, second = record(1), record(1)
+    second["batch"] = {**second["batch"], "id": "f" * 64}
+    write(path, first, second)
+    with Ledger(path, overwrite=False) as ledger:
+        assert list(ledger.done) == [("f" * 64, "r")]
+        assert ledger.record(first["batch"]["id"]) == first

@@ -140,3 +140,25 @@ def test_another_file_is_refused(manifest: Path) -> None:
     code, said, _ = merge(manifest, b"{}\n")
     assert code == 2
     assert "part-0.ndjson: line 1 is no pair of a batch" in said
+
+
+def test_a_manifest_may_be_read_from_anywhere(manifest: Path) -> None:
+    """Its rows are the same ones: what they say is, not where it leads from here."""
+    relative = write_csv(manifest.parent / "rel.csv", [("r.mp4", "d.mp4")])
+    here = batch("merge", relative.name, "none.ndjson", cwd=manifest.parent)
+    assert "cannot be read" in here.stderr
+    (one,) = read_manifest(str(relative))
+    piece = manifest.parent / "part.ndjson"
+    assert isinstance(one, Pair)
+    piece.write_bytes(
+        to_line(
+            scored_record(
+                one,
+                Scored(result=make_result().to_dict(), bitrate=None),
+                identity="0" * 64,
+                frames=3,
+            )
+        )
+    )
+    for name, cwd in ((relative.name, manifest.parent), (str(relative), manifest.parent.parent)):
+        assert batch("merge", name, piece, cwd=cwd).returncode == 0
