@@ -26,7 +26,9 @@ if TYPE_CHECKING:
 
 
 def record(line: int, outcome: Outcome | None = None) -> dict[str, Any]:
-    pair = Pair(line=line, reference="r.mp4", distorted="d.mp4", ladder=None, row="r", keywords={})
+    pair = Pair(
+        line=line, reference="r.mp4", distorted="d.mp4", ladder=None, row=f"{line}", keywords={}
+    )
     outcome = outcome or Scored(result=make_result().to_dict(), bitrate=None)
     return scored_record(pair, outcome, identity=f"{line:064x}", frames=3)
 
@@ -184,5 +186,5 @@ def test_a_row_is_known_by_its_last_line(tmp_path: Path) -> None:
     second["batch"] = {**second["batch"], "id": "f" * 64}
     write(path, first, second)
     with Ledger(path, overwrite=False) as ledger:
-        assert list(ledger.done) == [("f" * 64, "r")]
+        assert list(ledger.done) == [("f" * 64, "1")]
         assert ledger.record(first["batch"]["id"]) == first

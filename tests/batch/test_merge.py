@@ -97,7 +97,7 @@ def test_rows_need_not_be_whole(tmp_path: Path) -> None:
     rows = read_manifest(str(manifest), defaults={"width": 64, "height": 64})
     assert isinstance(rows[0], Pair)
     scored = Scored(result=make_result().to_dict(), bitrate=None)
-    piece = to_line(scored_record(rows[0], scored, identity=None, frames=3))
+    piece = to_line(scored_record(rows[0], scored, identity="0" * 64, frames=3))
     code, said, found = merge(manifest, piece)
     assert (code, said, len(found)) == (0, "1 of 1 pairs are there\n", 1)
 
@@ -117,7 +117,7 @@ def test_a_reference_may_come_from_defaults(tmp_path: Path) -> None:
     (row,) = read_manifest(str(manifest), defaults={"reference": "/r.mp4"})
     assert isinstance(row, Pair)
     scored = Scored(result=make_result().to_dict(), bitrate=None)
-    (tmp_path / "p.ndjson").write_bytes(to_line(scored_record(row, scored, identity=None)))
+    (tmp_path / "p.ndjson").write_bytes(to_line(scored_record(row, scored, identity="0" * 64)))
     done = batch("merge", "m.csv", "p.ndjson", "--defaults", "d.json", cwd=tmp_path)
     assert (done.returncode, done.stderr) == (0, "1 of 1 pairs are there\n")
 
