@@ -77,7 +77,7 @@ def enlarge(mask: Mask, height: int, width: int) -> Mask:
 
 
 def mask_over(rgb: Rgb, mask: Mask) -> Rgb:
-    """Return a frame with a mask over it: dark blue where nobody looks, yellow where all do.
+    """Return a frame with a mask over it: violet where nobody looks, yellow where all do.
 
     Parameters
     ----------

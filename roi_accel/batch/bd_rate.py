@@ -110,6 +110,15 @@ def _library() -> ModuleType:
         logger.setLevel(level)
 
 
+def _missing() -> str:
+    """Return why there can be no number at all; "" if there can."""
+    try:
+        _library()
+    except InputError as error:
+        return str(error)
+    return ""
+
+
 def compare(
     references: Sequence[ReferenceLadders],
     *,
@@ -130,7 +139,7 @@ def compare(
     Raises
     ------
     InputError
-        No reference has the anchor, `min_overlap` is out of range, or bjontegaard is missing.
+        No reference has the anchor, or `min_overlap` is out of range.
     """
     if not 0 <= min_overlap <= 1:
         msg = f"the least overlap is {min_overlap:g}; a number from 0 to 1 was expected"
@@ -138,8 +147,6 @@ def compare(
     names = dict.fromkeys(ladder.name for each in references for ladder in each.ladders)
     if anchor is not None and anchor not in names:
         raise no_such(anchor, names, what="ladder")
-    if any(len(each.ladders) > 1 for each in references):
-        _library()  # that it is missing is said before any number is
     return tuple(tuple(_against(each, anchor, min_overlap)) for each in references)
 
 
@@ -178,7 +185,7 @@ def bd_rate(
     """
     curves = [_curve(ladder, metric) for ladder in (anchor, test)]
     overlap = _overlap(*curves)
-    reason = _objection(anchor, test, curves, overlap, min_overlap)
+    reason = _objection(anchor, test, curves, overlap, min_overlap) or _missing()
     return BdRate(
         metric=metric,
         anchor=anchor.name,

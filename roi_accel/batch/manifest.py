@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from roi_accel.batch.rows import (
     OWN_KEYS,
+    WHERE,
     BadRow,
     Pair,
     anchored,
@@ -118,7 +119,7 @@ def _from_csv(path: Path) -> Iterator[tuple[int, dict[str, Any] | RoiAccelError]
     with _reading(path), path.open(encoding="utf-8-sig", newline="") as file:
         reader = csv.reader(file, strict=True)
         columns = [name.strip() for name in _cells_of(reader, path) or ()]
-        _check_keys(columns, f"{path}: column ")
+        _check_keys(columns, f"{path}: ")
         for name in columns:
             if columns.count(name) > 1:
                 msg = f"{path}: has two columns {name!r}"
@@ -274,7 +275,7 @@ def _check_keys(names: Iterable[str], where: str) -> None:
     known = (*OWN_KEYS, *option_names())
     for name in names:
         if name not in known:
-            error: InputError = no_such(name, known, what="key", otherwise="see docs/batch.md")
+            error: InputError = no_such(name, known, what="key", otherwise=WHERE)
             error.message = f"{where}{error.message}"
             raise error
 

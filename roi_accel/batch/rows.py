@@ -30,7 +30,8 @@ FILE_OPTIONS = ("mask", "roi_track", "calibration")
 
 _PATHS = (*FILE_OPTIONS, "dump")
 _COLON = re.compile(r"(?<!\\):")
-_WHERE = "see the manifest's keys in docs/batch.md"
+WHERE = "a row has reference, distorted, ladder, and options of score such as weight"
+"""What a remedy says of keys that are none."""
 
 
 class RowKeywords(ScoreKeywords, total=False):
@@ -106,7 +107,7 @@ def options_of(keywords: Mapping[str, Any]) -> ScoreOptions:
     for name in _NOT_IN_ROWS:
         if name in keywords:
             msg = f"{name} is no option of a row"
-            raise InputError(msg, remedy=_WHERE)
+            raise InputError(msg, remedy=WHERE)
     checked = check_keywords(keywords, RowKeywords, function="roi_accel.score")
     if "pixel_format" in checked:
         checked["pixel_format"] = str(checked["pixel_format"])

@@ -26,6 +26,8 @@ from roi_accel.sheet import Sheet
 from roi_accel.video import writing as videos
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from roi_accel.mask_run import MaskedFrame, MaskRun
 
 PICTURE_SUFFIX = ".png"
@@ -53,8 +55,8 @@ def mask(
             rich_help_panel=parameters.OUTPUT,
         ),
     ] = None,
-    distorted: Annotated[
-        Path | None,
+    distorted_videos: Annotated[
+        list[Path] | None,
         typer.Option(
             "-d",
             "--distorted",
@@ -132,6 +134,7 @@ def mask(
 
         roi-accel mask -r ref.mp4 -d dist.mp4 --masked-yuv masked.y4m
     """
+    distorted = _only(distorted_videos or ())
     _check_asked(output, masked_yuv, distorted, frame, sheet)
     inputs = [reference, Path(saliency_model)]
     inputs += [path for path in (distorted, mask, roi_track, calibration) if path]
@@ -291,6 +294,14 @@ class _Picture:
 
 def _suffix(path: Path) -> str:
     return path.suffix.lower()
+
+
+def _only(distorted: Sequence[Path]) -> Path | None:
+    """Return the one distorted video; `score` takes several, and people who know it try them."""
+    if len(distorted) > 1:
+        msg = f"-d was given {len(distorted)} times, and --masked-yuv is one video"
+        raise InputError(msg, remedy="run it once for each")
+    return distorted[0] if distorted else None
 
 
 def _check_asked(

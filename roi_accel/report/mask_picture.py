@@ -41,7 +41,7 @@ _TICKS = 5
 class MaskPicture:
     """Puts frames with their masks side by side, and a scale below them.
 
-    The colours are viridis, dark blue where nobody looks and yellow where all do, over the frame's
+    The colours are viridis, violet where nobody looks and yellow where all do, over the frame's
     luminance. A thin white line goes around what begins to count, a thick one around what counts in
     full; they are one line where there is no fade.
 

@@ -143,7 +143,7 @@ def test_a_bad_line_of_json_fails_alone(tmp_path: Path, line: str, message: str)
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("reference,distorted,wieght\n", "column there is no key 'wieght'; did you mean weight?"),
+        ("reference,distorted,wieght\n", "m.csv: there is no key 'wieght'; did you mean weight?"),
         ("reference,distorted,distorted\n", "has two columns 'distorted'"),
         ('reference,distorted\n"r.mp4,d.mp4\n', "line 2 cannot be read, nor what follows"),
         ("reference,distorted\n", "has no rows"),

@@ -237,6 +237,7 @@ def test_a_sheet_spreads_its_frames_over_time(
         (["--masked-yuv", "m.mp4", "-d", "x"], 2, "known are .yuv, .y4m"),
         (["--masked-yuv", "m.yuv"], 2, "--masked-yuv was given without -d"),
         (["-o", "m.mkv", "-d", "x"], 2, "-d was given without --masked-yuv"),
+        (["--masked-yuv", "m.yuv", "-d", "x", "-d", "y"], 2, "-d was given 2 times"),
         (["-o", "m.png", "--frame", "8"], 2, "has 8 frames, 0 to 7, but no frame 8; --frame 4"),
         (["-o", "m.png", "--frame", "-1"], 2, "--frame must be at least 0"),
         (["-o", "m.png", "--frame", "1", "--sheet", "4"], 2, "--frame and --sheet were given"),
