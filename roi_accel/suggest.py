@@ -10,6 +10,8 @@ from roi_accel.errors import InputError, RoiAccelError
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+_LONGEST = 80
+
 Failure = TypeVar("Failure", bound=RoiAccelError)
 
 
@@ -21,6 +23,11 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
     names = {each.lower(): each for each in known}
     close = difflib.get_close_matches(name.lower(), names, n=1)
     return f"did you mean {names[close[0]]}? " if close else ""
+
+
+def excerpt(text: str) -> str:
+    """Return `text`, or its beginning where it is too long to be what anybody meant."""
+    return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}..."
 
 
 def no_such(
@@ -55,6 +62,7 @@ def no_such(
         ``there is no backend 'nubma'; did you mean numba? there are numpy, numba, opencl, cuda``
     """
     names = tuple(known)
+    name = excerpt(name)
     origin = f" ({said_by})" if said_by else ""
     return error(
         f"there is no {what} {name!r}{origin}",

@@ -28,7 +28,7 @@ from roi_accel.batch.rows import (
     options_of,
 )
 from roi_accel.errors import InputError, RoiAccelError
-from roi_accel.suggest import no_such
+from roi_accel.suggest import excerpt, no_such
 
 if TYPE_CHECKING:
     from _csv import Reader as CsvReader
@@ -178,7 +178,7 @@ def _object(text: str) -> dict[str, Any]:
         found = dict(items)
         if len(found) < len(items):
             (twice, _), *_ = Counter(name for name, _ in items).most_common(1)
-            msg = f"key {twice!r} stands twice"
+            msg = f"key {excerpt(twice)!r} stands twice"
             raise ValueError(msg)
         return found
 
@@ -236,7 +236,7 @@ def _pairs(
     """Return a pair for each of `videos`, paths by the words that name them."""
     ladder = options.pop("ladder", None)
     if ladder is not None and not isinstance(ladder, str):
-        msg = f"ladder must be a name, not {ladder!r}"
+        msg = f"ladder must be a name, not {excerpt(repr(ladder))}"
         raise InputError(msg, remedy="name the set of encodes that this one belongs to")
     if is_whole:
         options_of(options)
@@ -260,7 +260,8 @@ def _pairs(
 
 def _path(name: str, value: object) -> str:
     if not isinstance(value, str) or not value or "\0" in value:
-        msg = f"names no {name} video: {value!r}" if value else f"names no {name} video"
+        found = f": {excerpt(repr(value))}" if value else ""
+        msg = f"names no {name} video{found}"
         raise InputError(
             msg, remedy='a path, or a list of paths in JSON such as ["a.mp4", "b.mp4"]'
         )
