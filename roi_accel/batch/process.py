@@ -87,6 +87,7 @@ class WorkerProcess:
         # Made here, so that it goes even if the process is killed, and is nobody else's: several
         # containers may share a folder for temporary files, but not their processes' numbers.
         self._folder = Path(tempfile.mkdtemp(prefix=_PREFIX))
+        self._is_asked = False
         self._process = _CONTEXT.Process(
             target=_serve,
             args=(theirs, slot, records, self._folder),
@@ -157,16 +158,19 @@ class WorkerProcess:
         return WorkerDied(code)
 
     def ask_to_end(self) -> None:
-        """Have the process end what it does; it does so by itself, `close` waits for it."""
-        self._process.terminate()
+        """Have the process end what it does; it does so by itself, `close` waits for it.
+
+        Asked once only: a second signal would end it before it has removed anything.
+        """
+        if not self._is_asked:
+            self._is_asked = True
+            self._process.terminate()
 
     def close(self) -> None:
         """End the process and remove what it left; safe to call twice."""
         self._connection.close()
-        self._process.join(0)
-        if self._process.is_alive():
-            self._process.terminate()
-            self._process.join(_SECONDS_TO_END)
+        self.ask_to_end()
+        self._process.join(_SECONDS_TO_END)
         if self._process.is_alive():
             self._process.kill()
             self._process.join()
@@ -175,13 +179,18 @@ class WorkerProcess:
 
 def _serve(connection: Connection, slot: Slot, records: Path | None, folder: Path) -> None:
     """Be the worker: prove the device, then answer until the parent has no more to ask."""
-    signal.signal(signal.SIGTERM, _unwind)
+    ending = _Ending()
+    signal.signal(signal.SIGTERM, ending)
     threading.Thread(target=_end_with_parent, daemon=True).start()
     tempfile.tempdir = str(folder)
     try:
         _answer_all(connection, slot, records)
     except (EOFError, BrokenPipeError, ConnectionResetError):
         pass  # The parent needs no more, or is gone.
+    except Exception:
+        # Compiled code may wrap what our handler raised inside it in an error of its own.
+        if not ending.has_come:
+            raise
     finally:
         tempfile.tempdir = None
         shutil.rmtree(folder, ignore_errors=True)
@@ -209,9 +218,16 @@ def _answer_all(connection: Connection, slot: Slot, records: Path | None) -> Non
         connection.send(("answer", score_pairs(pairs, slot, progress=progress)))
 
 
-def _unwind(_number: int, _frame: object) -> None:
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)
-    raise SystemExit(128 + signal.SIGTERM)
+class _Ending:
+    """What a worker does at SIGTERM: unwind, and at a second one end at once."""
+
+    def __init__(self) -> None:
+        self.has_come = False
+
+    def __call__(self, number: int, _frame: object) -> None:
+        self.has_come = True
+        signal.signal(number, signal.SIG_DFL)
+        raise SystemExit(128 + number)
 
 
 def _end_with_parent() -> None:

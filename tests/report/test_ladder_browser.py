@@ -55,7 +55,8 @@ def ladders(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def several(tmp_path_factory: pytest.TempPathFactory) -> Path:
     long = "a-very-long-name-without-any-space-in-it" * 3 + ".mp4"
     lines = records() + [
-        each | {"batch": each["batch"] | {"id": f"other{at}", "line": at + 100}}
+        each
+        | {"batch": each["batch"] | {"id": f"other{at}", "row": f"other{at}", "line": at + 100}}
         for at, each in enumerate(records(reference=long, distorted=long))
     ]
     lines.append(failure(200, "no such file"))
