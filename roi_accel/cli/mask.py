@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Protocol
 
@@ -193,8 +193,13 @@ def mask(
             frame_progress(show=False if quiet else progress, what="looking")
         )
         chosen = [taker.wanted for taker in takers if isinstance(taker, _Picture)]
-        frames = (
-            run.chosen(chosen[0], advance) if len(takers) == len(chosen) else run.frames(advance)
+        # Closed where a file cannot be written: its threads must have ended before the process does.
+        frames = resources.enter_context(
+            closing(
+                run.chosen(chosen[0], advance)
+                if len(takers) == len(chosen)
+                else run.frames(advance)
+            )
         )
         for each in frames:
             for taker in takers:

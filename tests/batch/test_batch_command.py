@@ -18,7 +18,7 @@ from roi_accel.result import result_schema
 if TYPE_CHECKING:
     from conftest import Bench
 
-MASK = ("--synthetic-mask", "0.6", "--backend", "numpy")
+MASK = ("--synthetic-mask", "0.6", "--worker", "numpy")
 OPTIONS: dict[str, Any] = {"synthetic_mask": 0.6, "backend": "numpy"}
 
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from conftest import Bench
 
-MASK = ("--synthetic-mask", "0.6", "--backend", "numpy", "--no-records")
+MASK = ("--synthetic-mask", "0.6", "--worker", "numpy", "--no-records")
 SLOW = ("--together", "1", "--workers", "2", "--threads", "1")
 
 
