@@ -193,7 +193,7 @@ def mask(
             frame_progress(show=False if quiet else progress, what="looking")
         )
         chosen = [taker.wanted for taker in takers if isinstance(taker, _Picture)]
-        # Closed where a file cannot be written: its threads must have ended before the process does.
+        # Closed where a file cannot be written: its threads end before the process does.
         frames = resources.enter_context(
             closing(
                 run.chosen(chosen[0], advance)
