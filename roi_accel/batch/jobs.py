@@ -6,14 +6,15 @@ from collections.abc import Mapping  # noqa: TC003 - dataclasses read their anno
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from roi_accel.batch.rows import Pair, digest
+from roi_accel.batch.outcome import Failure
+from roi_accel.batch.rows import Pair, digest, names_no_device
 from roi_accel.errors import InputError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from roi_accel.batch.identity import Contents
-    from roi_accel.batch.outcome import Failure
+    from roi_accel.batch.outcome import Outcome
     from roi_accel.batch.rows import BadRow
 
 DEFAULT_TOGETHER = 4
@@ -58,6 +59,31 @@ class Job:
     def alone(self) -> list[Job]:
         """Return a job per task, so that one which fails does not fail the others."""
         return [replace(self, tasks=(task,)) for task in self.tasks]
+
+    def divided(
+        self, outcomes: Sequence[Outcome], device: str
+    ) -> tuple[Job, list[Outcome], list[Job]]:
+        """Return what is done of this job, its outcomes, and what another device may be able to do.
+
+        Parameters
+        ----------
+        outcomes : sequence of Outcome
+            One per task.
+        device : str
+            Whose they are; jobs that are left know it as one that refused them.
+        """
+        done: list[tuple[Task, Outcome]] = []
+        left: list[Job] = []
+        for task, outcome in zip(self.tasks, outcomes, strict=True):
+            if isinstance(outcome, Failure) and outcome.is_of_device and names_no_device(task.pair):
+                left.append(replace(self, tasks=(task,), refused={**self.refused, device: outcome}))
+            else:
+                done.append((task, outcome))
+        return (
+            replace(self, tasks=tuple(task for task, _ in done)),
+            [outcome for _, outcome in done],
+            left,
+        )
 
 
 @dataclass(frozen=True)

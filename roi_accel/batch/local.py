@@ -13,16 +13,16 @@ from roi_accel.batch.events import Advanced, Began, Died, Excluded, Finished, Pr
 from roi_accel.batch.outcome import Failure
 from roi_accel.batch.process import Refused as ProcessRefused
 from roi_accel.batch.process import WorkerDied, WorkerProcess
-from roi_accel.batch.worker import Slot, names_no_device
+from roi_accel.batch.worker import Slot
 from roi_accel.dispatch import AUTO, backend_names, check_backends, probe_all
-from roi_accel.errors import BackendUnavailable, InputError, ParityError
+from roi_accel.errors import BackendUnavailable, InputError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
     from roi_accel.batch.events import Event
-    from roi_accel.batch.jobs import Job, Task
+    from roi_accel.batch.jobs import Job
     from roi_accel.batch.outcome import Outcome
     from roi_accel.batch.worker import Trust
 
@@ -31,9 +31,6 @@ _CORES_PER_WORKER = 4
 
 _MAX_DEATHS = 3
 """Workers that may die over one pair before the pair is taken to be the reason."""
-
-_OF_DEVICE = (BackendUnavailable.__name__, ParityError.__name__)
-"""Failures that another device may not have."""
 
 
 def make_slots(
@@ -144,8 +141,8 @@ class LocalEngine:
         try:
             while (job := self._board.take(slot)) is not None:
                 self._board.give_back(slot, self._do(worker, job))
-        except _Unfit as unfit:
-            self._board.leave(slot, unfit.failure)
+        except _Unfit:
+            self._board.leave(slot)
         except BaseException as error:  # noqa: BLE001 - what the manifest's reading raises
             self._board.close()
             self._events.put(error)
@@ -174,35 +171,15 @@ class LocalEngine:
             outcomes = worker.score(job)
         except WorkerDied as death:
             return self._after_death(worker, job, death)
-        done, left = self._divided(worker.slot, job, outcomes)
-        if done:
-            tasks, found = zip(*done, strict=True)
-            again = replace(job, tasks=tuple(tasks))
-            self._events.put(Finished(worker.name, again, list(found), worker.trust))
+        done, found, left = job.divided(outcomes, worker.slot.name)
+        if done.tasks:
+            self._events.put(Finished(worker.name, done, found, worker.trust))
         for each in left:
             failure = each.refused[worker.slot.name]
             self._events.put(Refused(worker.name, worker.slot.name, each, failure))
         if left:
             worker.restart()  # A device that failed once is not to be trusted in that process.
         return left
-
-    def _divided(
-        self, slot: Slot, job: Job, outcomes: Sequence[Outcome]
-    ) -> tuple[list[tuple[Task, Outcome]], list[Job]]:
-        """Return what is done, and a job per task that another device may be able to do."""
-        done: list[tuple[Task, Outcome]] = []
-        left: list[Job] = []
-        for task, outcome in zip(job.tasks, outcomes, strict=True):
-            if (
-                isinstance(outcome, Failure)
-                and outcome.kind in _OF_DEVICE
-                and names_no_device(task.pair)
-            ):
-                refused = {**job.refused, slot.name: outcome}
-                left.append(replace(job, tasks=(task,), refused=refused))
-            else:
-                done.append((task, outcome))
-        return done, left
 
     def _after_death(self, worker: _Worker, job: Job, death: WorkerDied) -> list[Job]:
         if self._board.is_closed:
@@ -223,9 +200,7 @@ class LocalEngine:
 
 
 class _Unfit(Exception):  # noqa: N818 - ends a slot
-    def __init__(self, failure: Failure) -> None:
-        super().__init__(str(failure))
-        self.failure = failure
+    pass
 
 
 class _Worker:
@@ -260,7 +235,7 @@ class _Worker:
             except ProcessRefused as refused:
                 process.close()
                 self._events.put(Excluded(self.name, self.slot.name, refused.failure))
-                raise _Unfit(refused.failure) from refused
+                raise _Unfit from refused
             except WorkerDied as death:
                 deaths += 1
                 self._events.put(Died(self.name, None, str(death)))
@@ -268,7 +243,7 @@ class _Worker:
                     msg = f"its process died {deaths} times before its first pair: it {death}"
                     failure = Failure.of(BackendUnavailable(msg, remedy="see roi-accel devices"))
                     self._events.put(Excluded(self.name, self.slot.name, failure))
-                    raise _Unfit(failure) from death
+                    raise _Unfit from death
             else:
                 self._process = process
                 self._events.put(Proved(self.name, self.trust))
@@ -308,7 +283,6 @@ class _Board:
         self._again: deque[Job] = deque()
         self._fit = {slot.number: slot.name for slot in slots}
         self._busy: set[int] = set()
-        self._left: dict[str, Failure] = {}
         self._changed = threading.Condition()
 
     def take(self, slot: Slot) -> Job | None:
@@ -340,11 +314,10 @@ class _Board:
             self._busy.discard(slot.number)
             self._changed.notify_all()
 
-    def leave(self, slot: Slot, failure: Failure) -> None:
+    def leave(self, slot: Slot) -> None:
         """Count on `slot` no more."""
         with self._changed:
             self._fit.pop(slot.number, None)
-            self._left[slot.name] = failure
             self._busy.discard(slot.number)
             self._changed.notify_all()
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from roi_accel.batch.local import make_slots
-from roi_accel.batch.worker import names_no_device
+from roi_accel.batch.rows import names_no_device
 from roi_accel.dispatch import AUTO, AUTO_ORDER, HOST_ORDER, backend_names, probe_all
 from roi_accel.providers import VENDOR_WORDS
 

@@ -6,7 +6,10 @@ from collections.abc import Mapping  # noqa: TC003 - dataclasses read their anno
 from dataclasses import dataclass
 from typing import Any
 
+from roi_accel.errors import BackendUnavailable, ParityError
 from roi_accel.unforeseen import foreseen
+
+_OF_DEVICE = (BackendUnavailable.__name__, ParityError.__name__)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,17 +57,13 @@ class Failure:
             exit_code=known.exit_code,
         )
 
+    @property
+    def is_of_device(self) -> bool:
+        """Whether another device may do what this one could not."""
+        return self.kind in _OF_DEVICE
+
     def __str__(self) -> str:
         return f"{self.message}; {self.remedy}" if self.remedy else self.message
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return the failure as a line has it."""
-        return {
-            "kind": self.kind,
-            "message": self.message,
-            "remedy": self.remedy,
-            "exit_code": self.exit_code,
-        }
 
 
 Outcome = Scored | Failure

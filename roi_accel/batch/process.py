@@ -103,11 +103,6 @@ class WorkerProcess:
             signal.pthread_sigmask(signal.SIG_SETMASK, before)
         theirs.close()
 
-    @property
-    def pid(self) -> int:
-        """The process's number."""
-        return self._process.pid or 0
-
     def prove(self) -> Trust:
         """Wait until the worker has proved its device.
 

@@ -108,11 +108,6 @@ class Cluster:
         self._known: dict[str, Node] = {}
         self.nodes: list[Node] = []
 
-    @property
-    def is_local(self) -> bool:
-        """Whether Ray is started on this machine."""
-        return self._address is None
-
     def connect(self) -> None:
         """Be connected; a connection that this process has already is used and left.
 

@@ -15,19 +15,19 @@ from typing import TYPE_CHECKING, Any
 
 from roi_accel._version import __version__
 from roi_accel.batch.events import Died, Excluded, Finished, Proved, Refused
+from roi_accel.batch.jobs import Job
 from roi_accel.batch.offers import SLOTS, Wanted
 from roi_accel.batch.outcome import Failure
 from roi_accel.batch.ray_records import RecordFolder
 from roi_accel.batch.ray_worker import EVERY_DEVICE, Answer, Order, do_job
-from roi_accel.batch.rows import anchored, at, is_url
-from roi_accel.batch.worker import names_no_device
+from roi_accel.batch.rows import anchored, at, is_url, names_no_device
 from roi_accel.errors import BackendUnavailable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from roi_accel.batch.events import Event
-    from roi_accel.batch.jobs import Job, Task
+    from roi_accel.batch.jobs import Task
     from roi_accel.batch.outcome import Outcome
     from roi_accel.batch.ray_cluster import Cluster, Node
     from roi_accel.batch.rows import Pair
@@ -195,13 +195,15 @@ class RayEngine:
         if (node.id, answer.device) not in self._proved:
             self._proved.add((node.id, answer.device))
             yield Proved(name, trust)
-        why = answer.device_failure
-        if why and names_no_device(job.tasks[0].pair) and len(job.refused) < _MOST_REFUSALS - 1:
-            yield Refused(name, answer.device, job, why)
-            refused = {**job.refused, f"{node.id} {answer.device}": why}
-            self._again.append((replace(job, refused=refused), given.barred))
-            return
-        yield Finished(name, job, [*map(_named, job.tasks, answer.outcomes)], trust)
+        outcomes = [*map(_named, job.tasks, answer.outcomes)]
+        done, left = job, list[Job]()
+        if len(job.refused) < _MOST_REFUSALS - 1:
+            done, outcomes, left = job.divided(outcomes, f"{node.id} {answer.device}")
+        if done.tasks:
+            yield Finished(name, done, outcomes, trust)
+        for each in left:
+            yield Refused(name, answer.device, each, [*each.refused.values()][-1])
+            self._again.append((each, given.barred))
 
     def _exclude(self, node: Node, device: str, failure: Failure) -> Iterator[Event]:
         found = self._avoided.setdefault(node.id, {})

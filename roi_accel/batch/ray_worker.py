@@ -18,15 +18,12 @@ from roi_accel.batch.outcome import Failure, Outcome
 from roi_accel.batch.scratch import scratch_folder
 from roi_accel.batch.worker import Slot, Trust, prove, score_pairs
 from roi_accel.dispatch import probe_all
-from roi_accel.errors import BackendUnavailable, ParityError
+from roi_accel.errors import BackendUnavailable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from roi_accel.batch.rows import Pair
-
-OF_DEVICE = (BackendUnavailable.__name__, ParityError.__name__)
-"""Failures that another device may not have."""
 
 EVERY_DEVICE = "every device"
 """In place of a device's name, where all of a node are meant."""
@@ -87,12 +84,6 @@ class Answer:
     record: tuple[str, bytes] | None = None
     outcomes: Sequence[Outcome] = field(default=())
 
-    @property
-    def device_failure(self) -> Failure | None:
-        """Why the device could not do it, where that is what came out."""
-        first = self.outcomes[0] if self.outcomes else None
-        return first if isinstance(first, Failure) and first.kind in OF_DEVICE else None
-
 
 def do_job(pairs: tuple[Pair, ...], order: Order) -> Answer:
     """Score `pairs` on a device of this node; what goes wrong is part of the answer."""
@@ -117,7 +108,7 @@ def do_job(pairs: tuple[Pair, ...], order: Order) -> Answer:
                 record=None if is_filed else proof.record,
                 outcomes=score_pairs(pairs, slot),
             )
-            if answer.device_failure:
+            if any(isinstance(each, Failure) and each.is_of_device for each in answer.outcomes):
                 node.forget(slot)  # It failed once: it is to prove itself again.
             return answer
         return Answer(node=node.id, excluded=excluded)

@@ -109,7 +109,7 @@ def _failed(
         "schema_version": SCHEMA_VERSION,
         "reference": reference,
         "distorted": distorted,
-        "error": failure.to_dict(),
+        "error": asdict(failure),
         KEY: dict(whose),
     }
 

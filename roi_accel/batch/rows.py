@@ -87,6 +87,11 @@ class BadRow:
     error: RoiAccelError
 
 
+def names_no_device(pair: Pair) -> bool:
+    """Return whether a pair leaves it to its worker where it is computed."""
+    return not {"backend", "device"} & pair.keywords.keys()
+
+
 def digest(content: object) -> str:
     """Return the SHA-256 of JSON `content` in its one canonical form, as hexadecimal digits.
 

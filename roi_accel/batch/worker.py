@@ -16,7 +16,7 @@ from roi_accel.backends.frame import PixelFormat
 from roi_accel.batch.bitrate import bitrate_of
 from roi_accel.batch.outcome import Failure, Scored
 from roi_accel.batch.remote import brought
-from roi_accel.batch.rows import digest, options_of
+from roi_accel.batch.rows import digest, names_no_device, options_of
 from roi_accel.dispatch import AUTO, choose_backend
 from roi_accel.errors import BackendUnavailable
 from roi_accel.files import write_atomically
@@ -200,8 +200,3 @@ def _score(pairs: Sequence[Pair], slot: Slot, progress: Progress | None) -> list
 def _bitrate(result: Result) -> float | None:
     rate = result.provenance["reference"]["frame_rate"]
     return bitrate_of(result.distorted, frame_rate=Fraction(rate) if rate else None)
-
-
-def names_no_device(pair: Pair) -> bool:
-    """Return whether a pair leaves it to its worker where it is computed."""
-    return not {"backend", "device"} & pair.keywords.keys()

@@ -6,9 +6,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from roi_accel.batch.jobs import Shard, grouped
+from roi_accel.batch.identity import Contents
+from roi_accel.batch.jobs import Job, Shard, Task, grouped
+from roi_accel.batch.outcome import Failure, Scored
 from roi_accel.batch.rows import BadRow, Pair
-from roi_accel.errors import InputError
+from roi_accel.errors import BackendUnavailable, InputError
 
 
 def pair(line: int, reference: str, **keywords: object) -> Pair:
@@ -33,6 +35,19 @@ def test_pairs_of_one_reference_and_equal_options_are_scored_at_once() -> None:
 
 def test_no_more_than_so_many_are() -> None:
     assert lines(grouped([pair(n, "a") for n in range(5)], together=2)) == [[0, 1], [2, 3], [4]]
+
+
+def test_only_what_a_device_could_not_do_goes_to_another() -> None:
+    pairs = [pair(1, "a"), pair(2, "a"), pair(3, "a"), pair(4, "a", backend="numpy")]
+    job = Job(tuple(Task(each, f"{each.line}", Contents(())) for each in pairs))
+    lost, bad = Failure.of(BackendUnavailable("lost")), Failure.of(InputError("bad"))
+    scored = Scored(result={}, bitrate=None)
+    done, outcomes, left = job.divided([scored, lost, bad, lost], "cuda:0")
+    # A row that names its backend has no other one to go to.
+    assert [task.pair.line for task in done.tasks] == [1, 3, 4]
+    assert outcomes == [scored, bad, lost]
+    assert [[task.pair.line for task in each.tasks] for each in left] == [[2]]
+    assert left[0].refused == {"cuda:0": lost}
 
 
 @given(st.lists(st.sampled_from("abcdefg"), max_size=30), st.integers(1, 6))
