@@ -8,10 +8,11 @@ from __future__ import annotations
 import csv
 import io
 import json
-import re
 from dataclasses import dataclass
 from importlib import resources
 from typing import TYPE_CHECKING, Any
+
+from roi_accel.surrogates import in_json, in_table
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -19,9 +20,6 @@ if TYPE_CHECKING:
     import pandas as pd
 
 SCHEMA_VERSION = 1
-
-_SURROGATE = re.compile("[\ud800-\udfff]")
-"""What Python makes of the bytes of a file name that is not UTF-8; UTF-8 cannot write it."""
 
 
 @dataclass(frozen=True)
@@ -193,7 +191,7 @@ def _object_text(result: Result, indent: int | None) -> str:
 
 def _dump(content: object, indent: int | None) -> str:
     text = json.dumps(content, indent=indent, allow_nan=False, ensure_ascii=False)
-    return _SURROGATE.sub(lambda found: "\\" + ascii(found[0])[1:-1], text)
+    return in_json(text)
 
 
 def to_csv(results: Sequence[Result]) -> str:
@@ -203,7 +201,7 @@ def to_csv(results: Sequence[Result]) -> str:
         writer = csv.DictWriter(text, fieldnames=list(rows[0]), lineterminator="\n")
         writer.writeheader()
         writer.writerows(rows)
-        return _SURROGATE.sub(lambda found: ascii(found[0])[1:-1], text.getvalue())
+        return in_table(text.getvalue())
 
 
 def _csv_rows(result: Result) -> list[dict[str, object]]:

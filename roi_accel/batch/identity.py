@@ -8,19 +8,20 @@ from __future__ import annotations
 
 import hashlib
 import threading
+from contextlib import contextmanager
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, BinaryIO
 
 from roi_accel._version import __version__
-from roi_accel.batch.remote import files_of, sha256_of_url, stamp_of
+from roi_accel.batch.remote import files_of, opened_url, stamp_of
 from roi_accel.batch.rows import FILE_OPTIONS, digest, is_url, options_of
 from roi_accel.errors import InputError, ScorerError
 from roi_accel.models import resolve
 from roi_accel.vmaf import find_scorer, parse_models
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from roi_accel.batch.rows import Pair
     from roi_accel.options import ScoreOptions
@@ -127,26 +128,32 @@ class Identifier:
         with self._lock:
             known = self._known.get((path, stamp))
         if known is None:
-            known = sha256_of_url(path) if is_url(path) else self._read(path)
+            known = self._read(path)
             with self._lock:
                 self._known[path, stamp] = known
         return known
 
     def _read(self, path: str) -> str:
-        if not Path(path).is_file():
-            msg = f"{path}: is no regular file"
-            raise InputError(msg, remedy="a batch reads files, which it can read twice")
         found = hashlib.sha256()
-        try:
-            with Path(path).open("rb", buffering=0) as file:
-                while data := file.read(_AT_ONCE):
-                    if self._is_over.is_set():
-                        msg = f"{path}: was not read to its end, since the batch ends"
-                        raise InputError(msg, remedy="run it again")
-                    found.update(data)
-        except OSError as error:
-            raise _unreadable(path, error) from error
+        with opened_url(path) if is_url(path) else _opened(path) as file:
+            while data := file.read(_AT_ONCE):
+                if self._is_over.is_set():
+                    msg = f"{path}: was not read to its end, since the batch ends"
+                    raise InputError(msg, remedy="run it again")
+                found.update(data)
         return found.hexdigest()
+
+
+@contextmanager
+def _opened(path: str) -> Iterator[BinaryIO]:
+    if not Path(path).is_file():
+        msg = f"{path}: is no regular file"
+        raise InputError(msg, remedy="a batch reads files, which it can read twice")
+    try:
+        with Path(path).open("rb", buffering=0) as file:
+            yield file
+    except OSError as error:
+        raise _unreadable(path, error) from error
 
 
 def _network(options: ScoreOptions) -> str | None:

@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any, NamedTuple, get_args, get_type_hints
+from typing import TYPE_CHECKING, Any, NamedTuple, get_args
 
-from roi_accel.batch.records import KEY, Summary, summary_of
+from roi_accel.batch.records import KEY, SUMMARY_TYPES, Summary, summary_of
 from roi_accel.errors import InputError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
     from typing import BinaryIO
-
-
-_KINDS = get_type_hints(Summary)
 
 
 class Line(NamedTuple):
@@ -49,7 +46,7 @@ def _line(data: bytes) -> Line:
     """Return the line that `data` is; ValueError, LookupError or the like where it is none."""
     record = json.loads(data, parse_constant=_refuse)
     summary = summary_of(record)
-    for name, kind in _KINDS.items():
+    for name, kind in SUMMARY_TYPES.items():
         _check(getattr(summary, name), kind)
     identity, row = record[KEY]["id"], record[KEY]["row"]
     if summary.exit_code:

@@ -14,12 +14,12 @@ results reads these too. ``batch`` has:
 from __future__ import annotations
 
 import json
-import re
-from dataclasses import asdict, dataclass, fields
-from typing import TYPE_CHECKING, Any
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any, get_type_hints
 
 from roi_accel.batch.outcome import Failure
 from roi_accel.result import SCHEMA_VERSION
+from roi_accel.surrogates import in_json
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -29,8 +29,6 @@ if TYPE_CHECKING:
     from roi_accel.batch.worker import Trust
 
 KEY = "batch"
-
-_SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,7 +74,8 @@ class Summary:
     exit_code: int
 
 
-SUMMARY_FIELDS = tuple(each.name for each in fields(Summary))
+SUMMARY_TYPES = get_type_hints(Summary)
+"""Of its fields, by their names and in their order."""
 
 
 def scored_record(
@@ -161,6 +160,4 @@ def summary_of(record: Mapping[str, Any]) -> Summary:
 def to_line(record: Mapping[str, Any]) -> bytes:
     """Return a record as one line of strict JSON, its newline included."""
     text = json.dumps(record, allow_nan=False, ensure_ascii=False, separators=(",", ":"))
-    # A file name that is no UTF-8 comes with characters that UTF-8 cannot write.
-    text = _SURROGATE.sub(lambda found: "\\" + ascii(found[0])[1:-1], text)
-    return text.encode() + b"\n"
+    return in_json(text).encode() + b"\n"

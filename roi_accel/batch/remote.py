@@ -5,13 +5,12 @@ fsspec knows the stores; it is imported only where a row names a URL.
 
 from __future__ import annotations
 
-import hashlib
 import posixpath
 import tempfile
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 from roi_accel.batch.rows import FILE_OPTIONS, is_url
 from roi_accel.errors import InputError, RoiAccelError
@@ -20,8 +19,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from roi_accel.batch.rows import Pair
-
-_CHUNK = 1 << 20
 
 
 def stamp_of(url: str) -> str:
@@ -38,21 +35,19 @@ def stamp_of(url: str) -> str:
         return str(store.ukey(path))
 
 
-def sha256_of_url(url: str) -> str:
-    """Return the SHA-256 of an object as 64 lower-case hexadecimal digits; it is read once.
+@contextmanager
+def opened_url(url: str) -> Iterator[BinaryIO]:
+    """Yield an object as a file to read.
 
     Raises
     ------
     InputError
         As `stamp_of`.
     """
-    found = hashlib.sha256()
     with _reading(url):
         store, path = _at(url)
         with store.open(path, "rb") as file:
-            while chunk := file.read(_CHUNK):
-                found.update(chunk)
-    return found.hexdigest()
+            yield file
 
 
 class Copies:

@@ -4,20 +4,18 @@ from __future__ import annotations
 
 import csv
 import io
-import re
 from dataclasses import asdict
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, get_args
 
-from roi_accel.batch.records import SUMMARY_FIELDS
+from roi_accel.batch.records import SUMMARY_TYPES
 from roi_accel.errors import InputError
+from roi_accel.surrogates import in_table
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from types import ModuleType
 
     from roi_accel.batch.records import Summary
-
-_SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 def in_order(summaries: Sequence[Summary]) -> list[Summary]:
@@ -28,10 +26,10 @@ def in_order(summaries: Sequence[Summary]) -> list[Summary]:
 def to_csv(summaries: Sequence[Summary]) -> str:
     """Return a table with a row per pair; what is not known is empty."""
     with io.StringIO(newline="") as text:
-        writer = csv.DictWriter(text, fieldnames=SUMMARY_FIELDS, lineterminator="\n")
+        writer = csv.DictWriter(text, fieldnames=list(SUMMARY_TYPES), lineterminator="\n")
         writer.writeheader()
         writer.writerows(asdict(each) for each in in_order(summaries))
-        return _shown(text.getvalue())
+        return in_table(text.getvalue())
 
 
 def require_parquet() -> ModuleType:
@@ -61,15 +59,14 @@ def to_parquet(summaries: Sequence[Summary]) -> bytes:
         pyarrow is missing.
     """
     arrow = require_parquet()
-    text, whole, real = arrow.string(), arrow.int64(), arrow.float64()
-    kinds = {
-        **dict.fromkeys(("line", "frames", "width", "height", "exit_code"), whole),
-        **dict.fromkeys(("vmaf_full", "vmaf_masked", "vmaf_roi", "bitrate", "seconds"), real),
-    }
-    schema = arrow.schema([(name, kinds.get(name, text)) for name in SUMMARY_FIELDS])
+    kinds = {str: arrow.string(), int: arrow.int64(), float: arrow.float64()}
+    # Each is of one type, or None.
+    schema = arrow.schema(
+        [(name, kinds[(get_args(kind) or (kind,))[0]]) for name, kind in SUMMARY_TYPES.items()]
+    )
     rows = [
         {
-            name: _shown(value) if isinstance(value, str) else value
+            name: in_table(value) if isinstance(value, str) else value
             for name, value in asdict(each).items()
         }
         for each in in_order(summaries)
@@ -77,8 +74,3 @@ def to_parquet(summaries: Sequence[Summary]) -> bytes:
     buffer = io.BytesIO()
     arrow.parquet.write_table(arrow.Table.from_pylist(rows, schema=schema), buffer)
     return buffer.getvalue()
-
-
-def _shown(text: str) -> str:
-    """Return `text` with what UTF-8 cannot write as escapes."""
-    return _SURROGATE.sub(lambda found: ascii(found[0])[1:-1], text)
