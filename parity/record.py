@@ -25,7 +25,6 @@ from roi_accel.parity.cases import cases, frame_key
 from roi_accel.parity.cells import Participant
 from roi_accel.parity.golden import golden_digests, pack_map
 from roi_accel.parity.tolerance import INTEGER_STAGES
-from roi_accel.surrogates import has_surrogates
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -49,6 +48,7 @@ _TEXT = 4096
 
 _DEPTH = 8
 _LISTED = 5
+_SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -313,7 +313,7 @@ def _finite_float(text: str) -> float:
 
 def _check_values(value: object, depth: int) -> None:
     """Raise ValueError for what no report could show: lone surrogates, and endless nesting."""
-    if isinstance(value, str) and has_surrogates(value):
+    if isinstance(value, str) and _SURROGATE.search(value):
         msg = f"{_shown(value)} is not made of Unicode characters"
         raise ValueError(msg)
     if not isinstance(value, dict | list):

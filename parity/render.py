@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any, cast
 from xml.etree import ElementTree as ET
 
 from roi_accel.parity.cells import STATUSES
-from roi_accel.surrogates import in_json
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -28,6 +27,7 @@ _SHOWN = 20
 
 UNSIZED = "of unknown size"
 _ICONS = {"OK": "✅", "FAIL": "❌", "SKIP": "⏭️", "ERROR": "💥"}
+_SURROGATE = re.compile("[\ud800-\udfff]")
 """What Python makes of the bytes of a file name that is not UTF-8; UTF-8 cannot write it."""
 
 _NOT_XML = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
@@ -178,7 +178,7 @@ def verdict(report: Report) -> str:
 def to_json(report: Report) -> str:
     """Return the report as strict JSON, as `parity.schema.json` describes it."""
     text = json.dumps(to_dict(report), indent=1, ensure_ascii=False, allow_nan=False) + "\n"
-    return in_json(text)
+    return _SURROGATE.sub(lambda found: "\\" + ascii(found[0])[1:-1], text)
 
 
 def report_schema() -> dict[str, Any]:

@@ -1,6 +1,7 @@
 """What Python makes of the bytes of a file name that is not UTF-8, in texts that must be UTF-8.
 
-Such bytes come as lone surrogates, which UTF-8 cannot write.
+Such bytes come as lone surrogates, which UTF-8 cannot write. `roi_accel.parity`, which imports nothing
+of this package but what errors need, has a copy of its own.
 """
 
 from __future__ import annotations
@@ -8,11 +9,6 @@ from __future__ import annotations
 import re
 
 _SURROGATE = re.compile("[\ud800-\udfff]")
-
-
-def has_surrogates(text: str) -> bool:
-    """Return whether UTF-8 cannot write `text`."""
-    return _SURROGATE.search(text) is not None
 
 
 def in_table(text: str) -> str:
