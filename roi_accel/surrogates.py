@@ -1,7 +1,7 @@
 """What Python makes of the bytes of a file name that is not UTF-8, in texts that must be UTF-8.
 
-Such bytes come as lone surrogates, which UTF-8 cannot write. `roi_accel.parity`, which imports nothing
-of this package but what errors need, has a copy of its own.
+Such bytes come as lone surrogates, which UTF-8 cannot write. `roi_accel.parity` imports
+nothing of this package but what errors need, and has a copy of its own.
 """
 
 from __future__ import annotations

@@ -21,6 +21,7 @@ from roi_accel.batch.ladder_output import (
     to_csv,
     to_json,
 )
+from roi_accel.cli import common
 from roi_accel.cli.console import is_terminal, one_line, print_tables, print_warning, write_stdout
 from roi_accel.cli.interrupt import writing
 from roi_accel.cli.outputs import check_outputs
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
     from roi_accel.batch.bd_rate import BdRate, MeanBdRate
     from roi_accel.batch.ladder import ReferenceLadders, Results
 
-_COMPARISON, _OUTPUT = "Comparison", "Output"
+_COMPARISON = "Comparison"
 
 
 def ladder(
@@ -64,26 +65,26 @@ def ladder(
             "--output",
             help="Write the JSON here.",
             show_default="stdout",
-            rich_help_panel=_OUTPUT,
+            rich_help_panel=common.OUTPUT,
         ),
     ] = None,
     csv: Annotated[
         Path | None,
-        typer.Option(help="Also write a table with a row per encode.", rich_help_panel=_OUTPUT),
+        typer.Option(
+            help="Also write a table with a row per encode.", rich_help_panel=common.OUTPUT
+        ),
     ] = None,
     html: Annotated[
         Path | None,
         typer.Option(
             help="Also write a page with the curves. Needs the extra 'report'.",
-            rich_help_panel=_OUTPUT,
+            rich_help_panel=common.OUTPUT,
         ),
     ] = None,
-    overwrite: Annotated[
-        bool, typer.Option("--overwrite", help="Replace existing output.", rich_help_panel=_OUTPUT)
-    ] = False,
+    overwrite: common.Overwrite = False,
     quiet: Annotated[
         bool,
-        typer.Option("--quiet", help="No tables, only warnings.", rich_help_panel=_OUTPUT),
+        typer.Option("--quiet", help="No tables, only warnings.", rich_help_panel=common.OUTPUT),
     ] = False,
     summary: Annotated[
         bool | None,
@@ -91,13 +92,10 @@ def ladder(
             "--summary/--no-summary",
             help="Tables of the encodes and of BD-rates, on stderr.",
             show_default="on a terminal",
-            rich_help_panel=_OUTPUT,
+            rich_help_panel=common.OUTPUT,
         ),
     ] = None,
-    debug: Annotated[  # noqa: ARG001 - read by main, which catches what commands raise
-        bool,
-        typer.Option("--debug", help="Show the traceback of a failure.", rich_help_panel=_OUTPUT),
-    ] = False,
+    debug: common.Debug = False,  # noqa: ARG001 - read by main, which catches what commands raise
 ) -> None:
     """Compare the encodes of a batch: score against bitrate, convex hulls, BD-rate.
 

@@ -10,13 +10,14 @@ import typer
 from roi_accel.batch.manifest import read_defaults, read_manifest
 from roi_accel.batch.merge import merge_pieces
 from roi_accel.batch.summary import require_parquet, to_csv, to_parquet
+from roi_accel.cli import common
 from roi_accel.cli.console import print_error, print_note, print_warning, write_stdout
 from roi_accel.cli.interrupt import writing
 from roi_accel.cli.outputs import check_outputs
 from roi_accel.errors import InputError
 from roi_accel.files import write_together
 
-_ROWS, _OUTPUT = "What should be there", "Output"
+_ROWS = "What should be there"
 _SHOWN = 10
 
 
@@ -49,26 +50,21 @@ def merge(
             "--output",
             help="Write all lines here, in the manifest's order.",
             show_default="stdout",
-            rich_help_panel=_OUTPUT,
+            rich_help_panel=common.OUTPUT,
         ),
     ] = None,
     csv: Annotated[
         Path | None,
-        typer.Option(help="Write a table with a row per pair.", rich_help_panel=_OUTPUT),
+        typer.Option(help="Write a table with a row per pair.", rich_help_panel=common.OUTPUT),
     ] = None,
     parquet: Annotated[
         Path | None,
         typer.Option(
-            help="The same as Parquet. Needs the extra 'parquet'.", rich_help_panel=_OUTPUT
+            help="The same as Parquet. Needs the extra 'parquet'.", rich_help_panel=common.OUTPUT
         ),
     ] = None,
-    overwrite: Annotated[
-        bool, typer.Option("--overwrite", help="Replace existing output.", rich_help_panel=_OUTPUT)
-    ] = False,
-    debug: Annotated[  # noqa: ARG001 - read by main, which catches what commands raise
-        bool,
-        typer.Option("--debug", help="Show the traceback of a failure.", rich_help_panel=_OUTPUT),
-    ] = False,
+    overwrite: common.Overwrite = False,
+    debug: common.Debug = False,  # noqa: ARG001 - read by main, which catches what commands raise
 ) -> int:
     """Join what the shards of a batch wrote, and name what is missing.
 

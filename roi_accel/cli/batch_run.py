@@ -16,6 +16,7 @@ from roi_accel.batch.records import to_line
 from roi_accel.batch.rows import BadRow, Pair, is_url, options_of
 from roi_accel.batch.run import Batch
 from roi_accel.batch.summary import require_parquet, to_csv, to_parquet
+from roi_accel.cli import common
 from roi_accel.cli.batch_engine import Engines, check_engine, make_engine, quiet_stdout
 from roi_accel.cli.batch_output import print_batch
 from roi_accel.cli.batch_progress import batch_view
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
     from roi_accel.batch.records import Summary
 
 _RECORDS = "parity-records"
-_ROWS, _WORKERS, _OUTPUT = "What is scored", "Workers", "Output"
+_ROWS, _WORKERS = "What is scored", "Workers"
 
 
 @with_row_options
@@ -144,7 +145,7 @@ def run(
             "--output",
             help="Add a line of JSON per finished pair here; pairs that have one are passed over.",
             show_default="stdout",
-            rich_help_panel=_OUTPUT,
+            rich_help_panel=common.OUTPUT,
         ),
     ] = None,
     frames: Annotated[
@@ -152,17 +153,19 @@ def run(
         typer.Option(
             "--frames/--no-frames",
             help="Keep the scores of every frame in the lines.",
-            rich_help_panel=_OUTPUT,
+            rich_help_panel=common.OUTPUT,
         ),
     ] = True,
     csv: Annotated[
         Path | None,
-        typer.Option(help="Write a table with a row per pair at the end.", rich_help_panel=_OUTPUT),
+        typer.Option(
+            help="Write a table with a row per pair at the end.", rich_help_panel=common.OUTPUT
+        ),
     ] = None,
     parquet: Annotated[
         Path | None,
         typer.Option(
-            help="The same as Parquet. Needs the extra 'parquet'.", rich_help_panel=_OUTPUT
+            help="The same as Parquet. Needs the extra 'parquet'.", rich_help_panel=common.OUTPUT
         ),
     ] = None,
     overwrite: Annotated[
@@ -170,13 +173,13 @@ def run(
         typer.Option(
             "--overwrite",
             help="Begin anew, and replace existing tables.",
-            rich_help_panel=_OUTPUT,
+            rich_help_panel=common.OUTPUT,
         ),
     ] = False,
     quiet: Annotated[
         bool,
         typer.Option(
-            "--quiet", help="No bars and no summary, only errors.", rich_help_panel=_OUTPUT
+            "--quiet", help="No bars and no summary, only errors.", rich_help_panel=common.OUTPUT
         ),
     ] = False,
     summary: Annotated[
@@ -185,7 +188,7 @@ def run(
             "--summary/--no-summary",
             help="What came out and who scored it, on stderr.",
             show_default="on a terminal",
-            rich_help_panel=_OUTPUT,
+            rich_help_panel=common.OUTPUT,
         ),
     ] = None,
     progress: Annotated[
@@ -194,13 +197,10 @@ def run(
             "--progress/--no-progress",
             help="Bars on stderr.",
             show_default="on a terminal",
-            rich_help_panel=_OUTPUT,
+            rich_help_panel=common.OUTPUT,
         ),
     ] = None,
-    debug: Annotated[  # noqa: ARG001 - read by main, which catches what commands raise
-        bool,
-        typer.Option("--debug", help="Show the traceback of a failure.", rich_help_panel=_OUTPUT),
-    ] = False,
+    debug: common.Debug = False,  # noqa: ARG001 - read by main, which catches what commands raise
     **options: Any,  # noqa: ANN401 - those of `score`
 ) -> int:
     """Score the pairs of a manifest; go on where an earlier run stopped.

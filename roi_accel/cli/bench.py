@@ -13,6 +13,7 @@ from roi_accel.backends.frame import PixelFormat
 from roi_accel.backends.host import available_cores
 from roi_accel.bench.inputs import KERNELS
 from roi_accel.bench.sizes import SIZES
+from roi_accel.cli import common
 from roi_accel.cli.bench_output import report_text
 from roi_accel.cli.console import frame_progress, print_error, print_note, write_stdout
 from roi_accel.cli.lists import split_names
@@ -28,7 +29,6 @@ if TYPE_CHECKING:
     from roi_accel.bench.regression import Change
 
 _WHAT = "What is measured"
-_OUTPUT = "Output"
 _DEFAULT_FORMATS = ("yuv420p", "yuv420p10le")
 _LARGEST_SIDE = 16384
 _DEFAULT_SIZE = {False: SIZES["1080p"], True: (320, 180)}
@@ -96,7 +96,7 @@ def bench(
             "--json",
             metavar="FILE",
             help="Write everything as JSON; - for stdout in place of the tables.",
-            rich_help_panel=_OUTPUT,
+            rich_help_panel=common.OUTPUT,
         ),
     ] = None,
     compare: Annotated[
@@ -104,7 +104,7 @@ def bench(
         typer.Option(
             metavar="OLD.json",
             help="Say what got slower beside its peers since this --json file.",
-            rich_help_panel=_OUTPUT,
+            rich_help_panel=common.OUTPUT,
         ),
     ] = None,
     regression: Annotated[
@@ -112,25 +112,12 @@ def bench(
         typer.Option(
             metavar="SHARE",
             help="How much slower ends with exit code 1.",
-            rich_help_panel=_OUTPUT,
+            rich_help_panel=common.OUTPUT,
         ),
     ] = "10%",
-    overwrite: Annotated[
-        bool, typer.Option("--overwrite", help="Replace existing output.", rich_help_panel=_OUTPUT)
-    ] = False,
-    progress: Annotated[
-        bool | None,
-        typer.Option(
-            "--progress/--no-progress",
-            help="A progress bar on stderr.",
-            show_default="on a terminal",
-            rich_help_panel=_OUTPUT,
-        ),
-    ] = None,
-    debug: Annotated[  # noqa: ARG001 - read by main, which catches what commands raise
-        bool,
-        typer.Option("--debug", help="Show the traceback of a failure.", rich_help_panel=_OUTPUT),
-    ] = False,
+    overwrite: common.Overwrite = False,
+    progress: common.Progress = None,
+    debug: common.Debug = False,  # noqa: ARG001 - read by main, which catches what commands raise
 ) -> None:
     """Measure the kernels beside their peers and the machine's own copy bandwidth, in one run.
 

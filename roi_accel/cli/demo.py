@@ -10,6 +10,7 @@ from typing import Annotated
 
 import typer
 
+from roi_accel.cli import common
 from roi_accel.cli.console import frame_progress, print_note, print_summary, write_stdout
 from roi_accel.demo import PAIR, make_pair
 from roi_accel.errors import OutputError
@@ -17,8 +18,6 @@ from roi_accel.files import check_output
 from roi_accel.options import ScoreOptions
 from roi_accel.pipeline import score_all
 from roi_accel.result import to_json
-
-_OUTPUT = "Output"
 
 
 def demo(
@@ -28,19 +27,16 @@ def demo(
             metavar="FOLDER",
             help="Keep the two videos in this folder.",
             show_default="a temporary one",
-            rich_help_panel=_OUTPUT,
+            rich_help_panel=common.OUTPUT,
         ),
     ] = None,
     quiet: Annotated[
         bool,
         typer.Option(
-            "--quiet", help="No bar and no summary, only the JSON.", rich_help_panel=_OUTPUT
+            "--quiet", help="No bar and no summary, only the JSON.", rich_help_panel=common.OUTPUT
         ),
     ] = False,
-    debug: Annotated[  # noqa: ARG001 - read by main, which catches what commands raise
-        bool,
-        typer.Option("--debug", help="Show the traceback of a failure.", rich_help_panel=_OUTPUT),
-    ] = False,
+    debug: common.Debug = False,  # noqa: ARG001 - read by main, which catches what commands raise
 ) -> None:
     """Make a short pair, score it and show the result: no file, no network, no GPU needed.
 

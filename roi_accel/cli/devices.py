@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from roi_accel.batch.offers import offered
+from roi_accel.cli import common
 from roi_accel.cli.console import write_stdout
 from roi_accel.errors import InputError
 from roi_accel.inventory import Inventory, take_inventory
@@ -21,19 +21,18 @@ if TYPE_CHECKING:
     from roi_accel.backends.protocol import DeviceStatus
 
 _MIB = 1 << 20
-_OUTPUT = "Output"
 
 
 def devices(
     as_json: Annotated[
-        bool, typer.Option("--json", help="As JSON, for machines.", rich_help_panel=_OUTPUT)
+        bool, typer.Option("--json", help="As JSON, for machines.", rich_help_panel=common.OUTPUT)
     ] = False,
     as_resources: Annotated[
         bool,
         typer.Option(
             "--ray",
             help="As what 'ray start --resources' takes, for a node of a Ray cluster.",
-            rich_help_panel=_OUTPUT,
+            rich_help_panel=common.OUTPUT,
         ),
     ] = False,
     workers: Annotated[
@@ -41,13 +40,10 @@ def devices(
         typer.Option(
             help="With --ray, how many pairs the node scores at a time.",
             show_default="one per GPU, or per four cores",
-            rich_help_panel=_OUTPUT,
+            rich_help_panel=common.OUTPUT,
         ),
     ] = None,
-    debug: Annotated[  # noqa: ARG001 - read by main, which catches what commands raise
-        bool,
-        typer.Option("--debug", help="Show the traceback of a failure.", rich_help_panel=_OUTPUT),
-    ] = False,
+    debug: common.Debug = False,  # noqa: ARG001 - read by main, which catches what commands raise
 ) -> None:
     """Show every backend, device, execution provider and VMAF, and how to get what is missing.
 
@@ -66,6 +62,8 @@ def devices(
         if as_json:
             msg = "--ray and --json are two forms of output"
             raise InputError(msg, remedy="leave one of them out; --ray is JSON too")
+        from roi_accel.batch.offers import offered  # noqa: PLC0415 - all that scores comes with it
+
         write_stdout(json.dumps(offered(workers)) + "\n")
         return
     inventory = take_inventory()

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Protocol
 import typer
 
 from roi_accel.batching import AUTO_BATCH
-from roi_accel.cli import parameters
+from roi_accel.cli import common, parameters
 from roi_accel.cli.console import frame_progress, print_note, print_warning
 from roi_accel.cli.interrupt import writing
 from roi_accel.cli.outputs import check_outputs
@@ -44,7 +44,7 @@ def mask(
             "--output",
             help=f"Write the masks here, by suffix: {PICTURE_SUFFIX}, a picture of a mask over its "
             f"frame; {CLIP_SUFFIX}, lossless gray video; {ARCHIVE_SUFFIX}, NumPy's archive.",
-            rich_help_panel=parameters.OUTPUT,
+            rich_help_panel=common.OUTPUT,
         ),
     ] = None,
     masked_yuv: Annotated[
@@ -52,7 +52,7 @@ def mask(
         typer.Option(
             metavar="FILE",
             help="Write the masked distorted video here, raw or as .y4m, for any other metric.",
-            rich_help_panel=parameters.OUTPUT,
+            rich_help_panel=common.OUTPUT,
         ),
     ] = None,
     distorted_videos: Annotated[
@@ -114,13 +114,13 @@ def mask(
     dump: parameters.Dump = None,
     calibration: parameters.Calibration = None,
     threads: parameters.Threads = None,
-    overwrite: parameters.Overwrite = False,
+    overwrite: common.Overwrite = False,
     quiet: Annotated[
         bool,
-        typer.Option("--quiet", help="No bar, only errors.", rich_help_panel=parameters.OUTPUT),
+        typer.Option("--quiet", help="No bar, only errors.", rich_help_panel=common.OUTPUT),
     ] = False,
-    progress: parameters.Progress = None,
-    debug: parameters.Debug = False,  # noqa: ARG001 - read by main, which catches what commands raise
+    progress: common.Progress = None,
+    debug: common.Debug = False,  # noqa: ARG001 - read by main, which catches what commands raise
 ) -> None:
     """Write the masks that a score is made with: to be seen, kept, and given back with --mask.
 

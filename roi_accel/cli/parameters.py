@@ -24,7 +24,6 @@ SELECTION = "What is scored of it"
 MASK = "Where people look"
 BLEND = "From mask to score"
 RUN = "How it is computed"
-OUTPUT = "Output"
 
 Reference = Annotated[
     Path,
@@ -259,23 +258,6 @@ Threads = Annotated[
         show_default="all cores",
         rich_help_panel=RUN,
     ),
-]
-Overwrite = Annotated[
-    bool,
-    typer.Option("--overwrite", help="Replace existing output.", rich_help_panel=OUTPUT),
-]
-Progress = Annotated[
-    bool | None,
-    typer.Option(
-        "--progress/--no-progress",
-        help="A progress bar on stderr.",
-        show_default="on a terminal",
-        rich_help_panel=OUTPUT,
-    ),
-]
-Debug = Annotated[
-    bool,
-    typer.Option("--debug", help="Show the traceback of a failure.", rich_help_panel=OUTPUT),
 ]
 
 

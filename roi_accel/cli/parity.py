@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from roi_accel.api import raw_geometry
+from roi_accel.cli import common
 from roi_accel.cli.console import frame_progress, print_note
 from roi_accel.cli.group import Group
 from roi_accel.cli.lists import split_names
@@ -24,7 +25,6 @@ from roi_accel.parity_run import FORMAT_NAMES, ParityOptions, run_parity
 _WHO = "Who is compared"
 _WHAT = "What is compared"
 _RAW = "Raw video"
-_OUTPUT = "Output"
 
 app = typer.Typer(
     cls=Group,
@@ -38,7 +38,7 @@ Json = Annotated[
         "--json",
         metavar="FILE",
         help="Write the report as JSON; - for stdout.",
-        rich_help_panel=_OUTPUT,
+        rich_help_panel=common.OUTPUT,
     ),
 ]
 Markdown = Annotated[
@@ -47,21 +47,17 @@ Markdown = Annotated[
         "--markdown",
         metavar="FILE",
         help="Write it as Markdown, for a pull request.",
-        rich_help_panel=_OUTPUT,
+        rich_help_panel=common.OUTPUT,
     ),
 ]
 Junit = Annotated[
     Path | None,
     typer.Option(
-        "--junit", metavar="FILE", help="Write it as JUnit XML, for a CI.", rich_help_panel=_OUTPUT
+        "--junit",
+        metavar="FILE",
+        help="Write it as JUnit XML, for a CI.",
+        rich_help_panel=common.OUTPUT,
     ),
-]
-Overwrite = Annotated[
-    bool, typer.Option("--overwrite", help="Replace existing output.", rich_help_panel=_OUTPUT)
-]
-Debug = Annotated[
-    bool,
-    typer.Option("--debug", help="Show the traceback of a failure.", rich_help_panel=_OUTPUT),
 ]
 Backends = Annotated[
     str | None,
@@ -97,15 +93,6 @@ Eps = Annotated[
 Fp16 = Annotated[
     bool,
     typer.Option("--fp16", help="Also let providers compute in float16.", rich_help_panel=_WHO),
-]
-Progress = Annotated[
-    bool | None,
-    typer.Option(
-        "--progress/--no-progress",
-        help="A progress bar on stderr.",
-        show_default="on a terminal",
-        rich_help_panel=_OUTPUT,
-    ),
 ]
 SaliencyModel = Annotated[
     str,
@@ -182,9 +169,9 @@ def parity(
     json_file: Json = None,
     markdown: Markdown = None,
     junit: Junit = None,
-    overwrite: Overwrite = False,
-    progress: Progress = None,
-    debug: Debug = False,  # noqa: ARG001 - read by main, which catches what commands raise
+    overwrite: common.Overwrite = False,
+    progress: common.Progress = None,
+    debug: common.Debug = False,  # noqa: ARG001 - read by main, which catches what commands raise
 ) -> None:
     """Check that every backend, device and execution provider gives the same answer.
 
@@ -239,16 +226,16 @@ def _refuse_misplaced(context: typer.Context) -> None:
 def record(
     output: Annotated[
         Path,
-        typer.Option("-o", "--output", help="The file to write.", rich_help_panel=_OUTPUT),
+        typer.Option("-o", "--output", help="The file to write.", rich_help_panel=common.OUTPUT),
     ],
     backends: Backends = None,
     devices: Devices = None,
     eps: Eps = None,
     fp16: Fp16 = False,
     saliency_model: SaliencyModel = DEFAULT_NETWORK,
-    overwrite: Overwrite = False,
-    progress: Progress = None,
-    debug: Debug = False,  # noqa: ARG001 - read by main, which catches what commands raise
+    overwrite: common.Overwrite = False,
+    progress: common.Progress = None,
+    debug: common.Debug = False,  # noqa: ARG001 - read by main, which catches what commands raise
 ) -> None:
     """Write what this machine answers to the corpus into a file, for `compare` on any machine.
 
@@ -280,8 +267,8 @@ def compare(
     json_file: Json = None,
     markdown: Markdown = None,
     junit: Junit = None,
-    overwrite: Overwrite = False,
-    debug: Debug = False,  # noqa: ARG001 - read by main, which catches what commands raise
+    overwrite: common.Overwrite = False,
+    debug: common.Debug = False,  # noqa: ARG001 - read by main, which catches what commands raise
 ) -> None:
     """Compare machines by their records, with each other and with the committed golden digests.
 

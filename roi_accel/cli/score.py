@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from roi_accel.batching import AUTO_BATCH
-from roi_accel.cli import parameters
+from roi_accel.cli import common, parameters
 from roi_accel.cli.console import (
     frame_progress,
     is_terminal,
@@ -122,34 +122,34 @@ def score(
             "--output",
             help="Write the JSON result here, all or nothing.",
             show_default="stdout",
-            rich_help_panel=parameters.OUTPUT,
+            rich_help_panel=common.OUTPUT,
         ),
     ] = None,
     csv: Annotated[
         Path | None,
         typer.Option(
-            help="Write a table with a row per frame here.", rich_help_panel=parameters.OUTPUT
+            help="Write a table with a row per frame here.", rich_help_panel=common.OUTPUT
         ),
     ] = None,
     html: Annotated[
         Path | None,
         typer.Option(
             help="Write a page with curves and pictures of the run here, for people.",
-            rich_help_panel=parameters.OUTPUT,
+            rich_help_panel=common.OUTPUT,
         ),
     ] = None,
     trace: Annotated[
         Path | None,
         typer.Option(
             help="Write a timeline of the run here, which Perfetto opens.",
-            rich_help_panel=parameters.OUTPUT,
+            rich_help_panel=common.OUTPUT,
         ),
     ] = None,
-    overwrite: parameters.Overwrite = False,
+    overwrite: common.Overwrite = False,
     quiet: Annotated[
         bool,
         typer.Option(
-            "--quiet", help="No bar and no summary, only errors.", rich_help_panel=parameters.OUTPUT
+            "--quiet", help="No bar and no summary, only errors.", rich_help_panel=common.OUTPUT
         ),
     ] = False,
     summary: Annotated[
@@ -158,11 +158,11 @@ def score(
             "--summary/--no-summary",
             help="A table of the scores and how they came about, on stderr.",
             show_default="on a terminal",
-            rich_help_panel=parameters.OUTPUT,
+            rich_help_panel=common.OUTPUT,
         ),
     ] = None,
-    progress: parameters.Progress = None,
-    debug: parameters.Debug = False,  # noqa: ARG001 - read by main, which catches what commands raise
+    progress: common.Progress = None,
+    debug: common.Debug = False,  # noqa: ARG001 - read by main, which catches what commands raise
 ) -> None:
     """Score distorted videos against their reference by where people look.
 
