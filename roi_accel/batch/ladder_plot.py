@@ -10,7 +10,6 @@ import math
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
-from bokeh.document import Document
 from bokeh.models import ColumnDataSource, FixedTicker, NumeralTickFormatter, Range1d
 
 from roi_accel.batch.bd_rate import METHOD, mean_over_references
@@ -71,16 +70,13 @@ def make_page(results: Results, rates: Sequence[Sequence[BdRate]]) -> bytes:
     rates : sequence of sequence of BdRate
         For each reference of `results`, as `compare` gives them.
     """
-    document = Document()
     charted = _charted(results.references)
-    for number in charted:
-        for chart in _charts(number, results.references[number]):
-            document.add_root(chart)
+    charts = [chart for number in charted for chart in _charts(number, results.references[number])]
     names = short_names([each.reference for each in results.references])
     title = names[0] if len(names) == 1 else f"{len(names)} references"
     return render(
         "ladder.html",
-        finished(document),
+        finished(charts),
         styles=["page.css", "ladder.css"],
         script="ladder.js",
         eyebrow="Encodes by bitrate, scored where people look",

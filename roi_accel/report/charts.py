@@ -26,7 +26,7 @@ from roi_accel.report.curves import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from bokeh.models import GlyphRenderer
     from numpy.typing import NDArray
@@ -85,21 +85,25 @@ def draw(results: Sequence[Result], curves: Curves) -> Charts:
     start, end = first - 0.5, last + 0.5
     x_range = Range1d(start, end, bounds=(start, end), min_interval=min(4, end - start))
     axes = _Axes(source, x_range)
-    document = Document()
+    charts = []
     if len(results) > 1:
         names = [column(video, "vmaf_roi") for video in range(len(results))]
-        document.add_root(axes.compared("compare", names))
+        charts.append(axes.compared("compare", names))
     for video, result in enumerate(results):
-        document.add_root(axes.of_video(video, worst_frames(result)))
+        charts.append(axes.of_video(video, worst_frames(result)))
         if result.regions:
             names = [region_column(video, number) for number in range(len(result.regions))]
-            document.add_root(axes.compared(f"v{video}_regions", names))
-        document.add_root(_histogram_chart(video, series(result, "vmaf_roi")))
-    return finished(document)
+            charts.append(axes.compared(f"v{video}_regions", names))
+        charts.append(_histogram_chart(video, series(result, "vmaf_roi")))
+    return finished(charts)
 
 
-def finished(document: Document) -> Charts:
-    """Return what a page needs to draw the named roots of a document."""
+def finished(charts: Iterable[figure]) -> Charts:
+    """Return what a page needs to draw named charts."""
+    document = Document()
+    with document.models.freeze():  # each root that is added walks over all of them again
+        for chart in charts:
+            document.add_root(chart)
     resources = Resources(mode="inline", components=["bokeh"])
     return Charts(
         script="\n".join(resources.js_raw),
