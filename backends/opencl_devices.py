@@ -6,11 +6,13 @@ pyopencl is imported when a device is asked for, never before: the package must 
 from __future__ import annotations
 
 import contextlib
+import functools
 import importlib
 import importlib.util
 import logging
 import os
 import re
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -27,6 +29,7 @@ _LOGGER = logging.getLogger("roi_accel")
 _BY_NUMBER = re.compile(r"(\d+)\.(\d+)")
 _POCL = "Portable Computing Language"
 _POCL_CACHE_VARIABLE = "POCL_CACHE_DIR"
+_NEWER_POCL = "install a newer PoCL, on Debian: apt-get install pocl-opencl-icd"
 
 
 @dataclass(frozen=True)
@@ -74,13 +77,17 @@ class OpenclDevice:
         return f"{self.title}, {self.version}"
 
     @property
+    def _remedy(self) -> str:
+        return _NEWER_POCL if self.platform == _POCL else "update its driver"
+
+    @property
     def status(self) -> DeviceStatus:
         """What `probe` says of it."""
         return DeviceStatus(
             state="broken" if self.problem else "ready",
             device=self.device_id,
             description=", ".join(filter(None, (self.description, self.problem))),
-            remedy="update its driver" if self.problem else "",
+            remedy=self._remedy if self.problem else "",
             kind=self.kind,
             vendor_id=None if self.kind == "cpu" else self.handle.vendor_id,
             driver=self.handle.driver_version.strip(),
@@ -155,14 +162,15 @@ def find_devices() -> list[OpenclDevice]:
 
 
 def _describe(cl: Any, device_id: str, platform: Any, handle: Any) -> OpenclDevice:  # noqa: ANN401
+    name = platform.name.strip()
     return OpenclDevice(
         device_id=device_id,
         handle=handle,
         name=handle.name.strip(),
-        platform=platform.name.strip(),
+        platform=name,
         version=" ".join(handle.version.split()[:2]),
         kind=_kind_of(cl, handle),
-        problem=_problem_of(handle),
+        problem=_problem_of(handle) or (pocl_problem(cl, handle) if name == _POCL else ""),
     )
 
 
@@ -179,6 +187,25 @@ def _problem_of(handle: Any) -> str:  # noqa: ANN401
         return "its driver has no compiler"
     if not handle.endian_little:
         return "it is big-endian"
+    return ""
+
+
+@functools.cache
+def pocl_problem(cl: Any, handle: Any) -> str:  # noqa: ANN401
+    """Return why PoCL compiles nothing here: for a processor newer than its LLVM it has no target.
+
+    Such a PoCL shows its device nevertheless, and says that it has a compiler.
+    """
+    try:
+        program = cl.Program(cl.Context([handle]), "kernel void nothing() {}")
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            # Asking first makes pyopencl leave its own cache alone.
+            program.get_info(cl.program_info.NUM_DEVICES)
+            program.build()
+    except cl.Error as error:
+        said = re.search(r"error: (.+)", str(error))
+        return f"its compiler fails{': ' + said[1] if said else ''}"
     return ""
 
 

@@ -112,7 +112,7 @@ def test_a_container_and_an_output_may_have_any_name(
     score(one, *arguments, cwd=tmp_path)
 
 
-@pytest.mark.parametrize("name", ["-r", "a\nb", "\x1b[2J\x07", "%03d", "http://a/b"])
+@pytest.mark.parametrize("name", ["-r", "a\nb", "\x1b[2J\x07", "%03d", "http://a/b", "Übergröße"])
 def test_an_absent_file_is_named_on_one_line(attempt: Prepare, tmp_path: Path, name: str) -> None:
     done = attempt().run("score", "-r", f"{name}.mp4", "-d", f"{name}.mp4", cwd=tmp_path)
     assert_failed(done, 2, "no such file")
