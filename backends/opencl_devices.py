@@ -6,13 +6,11 @@ pyopencl is imported when a device is asked for, never before: the package must 
 from __future__ import annotations
 
 import contextlib
-import functools
 import importlib
 import importlib.util
 import logging
 import os
 import re
-import warnings
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -29,7 +27,13 @@ _LOGGER = logging.getLogger("roi_accel")
 _BY_NUMBER = re.compile(r"(\d+)\.(\d+)")
 _POCL = "Portable Computing Language"
 _POCL_CACHE_VARIABLE = "POCL_CACHE_DIR"
+_TOO_OLD = "this PoCL is older than the processor and compiles nothing for it"
 _NEWER_POCL = "install a newer PoCL, on Debian: apt-get install pocl-opencl-icd"
+_NO_TARGET = re.compile(r"PoCL HSTR: \S*x86_64\S*-generic", re.IGNORECASE)
+"""How a device's version ends where PoCL's LLVM does not know the processor."""
+
+_TAKES_A_NEAR_TARGET = 5
+"""Since this version PoCL then takes a processor that it knows (pocl/pocl pull request 1268)."""
 
 
 @dataclass(frozen=True)
@@ -78,7 +82,7 @@ class OpenclDevice:
 
     @property
     def _remedy(self) -> str:
-        return _NEWER_POCL if self.platform == _POCL else "update its driver"
+        return _NEWER_POCL if self.problem == _TOO_OLD else "update its driver"
 
     @property
     def status(self) -> DeviceStatus:
@@ -162,15 +166,14 @@ def find_devices() -> list[OpenclDevice]:
 
 
 def _describe(cl: Any, device_id: str, platform: Any, handle: Any) -> OpenclDevice:  # noqa: ANN401
-    name = platform.name.strip()
     return OpenclDevice(
         device_id=device_id,
         handle=handle,
         name=handle.name.strip(),
-        platform=name,
+        platform=platform.name.strip(),
         version=" ".join(handle.version.split()[:2]),
         kind=_kind_of(cl, handle),
-        problem=_problem_of(handle) or (pocl_problem(cl, handle) if name == _POCL else ""),
+        problem=_problem_of(handle),
     )
 
 
@@ -187,26 +190,14 @@ def _problem_of(handle: Any) -> str:  # noqa: ANN401
         return "its driver has no compiler"
     if not handle.endian_little:
         return "it is big-endian"
+    if _NO_TARGET.search(handle.version) and _major(handle.driver_version) < _TAKES_A_NEAR_TARGET:
+        return _TOO_OLD
     return ""
 
 
-@functools.cache
-def pocl_problem(cl: Any, handle: Any) -> str:  # noqa: ANN401
-    """Return why PoCL compiles nothing here: for a processor newer than its LLVM it has no target.
-
-    Such a PoCL shows its device nevertheless, and says that it has a compiler.
-    """
-    try:
-        program = cl.Program(cl.Context([handle]), "kernel void nothing() {}")
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            # Asking first makes pyopencl leave its own cache alone.
-            program.get_info(cl.program_info.NUM_DEVICES)
-            program.build()
-    except cl.Error as error:
-        said = re.search(r"error: (.+)", str(error))
-        return f"its compiler fails{': ' + said[1] if said else ''}"
-    return ""
+def _major(version: str) -> int:
+    found = re.match(r"\d+", version)
+    return int(found[0]) if found else 0
 
 
 def _is_meant(device: OpenclDevice, text: str) -> bool:

@@ -102,6 +102,38 @@ def test_a_broken_gpu_is_passed_over_unless_it_is_named(devices: list[OpenclDevi
         choose_device("opencl:1.0")
 
 
+@pytest.mark.parametrize(
+    ("version", "driver", "state"),
+    [
+        ("OpenCL 3.0 PoCL HSTR: pthread-x86_64-unknown-linux-gnu-generic", "3.0-rc2", "broken"),
+        ("OpenCL 1.2 pocl HSTR: pthread-x86_64-pc-linux-gnu-generic", "1.8", "broken"),
+        ("OpenCL 3.0 PoCL HSTR: pthread-x86_64-pc-linux-gnu-skylake-avx512", "3.1+debian", "ready"),
+        ("OpenCL 3.0 PoCL HSTR: cpu-x86_64-pc-linux-gnu-generic", "5.0", "ready"),
+        ("OpenCL 1.2 pocl HSTR: pthread-aarch64-unknown-linux-gnu-generic", "1.6-pre", "ready"),
+    ],
+)
+def test_a_pocl_that_is_older_than_the_processor_is_called_broken(
+    monkeypatch: pytest.MonkeyPatch, version: str, driver: str, state: str
+) -> None:
+    cl = pytest.importorskip("pyopencl", reason="finding devices needs pyopencl")
+    handle = SimpleNamespace(
+        name="a processor",
+        version=version,
+        driver_version=driver,
+        type=cl.device_type.CPU,
+        available=True,
+        compiler_available=True,
+        endian_little=True,
+        global_mem_size=2**30,
+    )
+    platform = SimpleNamespace(name="Portable Computing Language", get_devices=lambda: [handle])
+    monkeypatch.setattr(cl, "get_platforms", lambda: [platform])
+    (status,) = OpenclBackend.probe()
+    assert status.state == state
+    assert ("older than the processor" in status.description) == (state == "broken")
+    assert ("pocl-opencl-icd" in status.remedy) == (state == "broken")
+
+
 @pytest.mark.parametrize("wanted", ["opencl:2.0", "opencl:0.1", "opencl:amd", "opencl:1"])
 def test_an_unknown_device_is_refused_with_all_that_there_are(
     devices: list[OpenclDevice], wanted: str
