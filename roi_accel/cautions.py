@@ -7,12 +7,15 @@ from typing import TYPE_CHECKING
 
 from roi_accel.span import rates_differ
 from roi_accel.video.colour import HDR_TRANSFERS
+from roi_accel.video.info import shown
 from roi_accel.vmaf import is_unsafe_for_tool, parse_models
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from pathlib import Path
 
     from roi_accel.assemble import MaskMeans
+    from roi_accel.masks import MaskSource
     from roi_accel.options import ScoreOptions
     from roi_accel.video import VideoInfo
     from roi_accel.vmaf import Scorer
@@ -59,6 +62,22 @@ def cautions(
             "may differ from libvmaf's plain code; leave out --vmaf to use an ffmpeg"
         )
     return tuple(found)
+
+
+def another_reference(source: MaskSource, reference: Path) -> tuple[str, ...]:
+    """Return a line if a file of masks was made from another reference than this one.
+
+    Once a run: the reference may be read to its end.
+    """
+    origin = source.origin
+    try:
+        if origin is None or origin.is_from(reference):
+            return ()
+    except OSError:
+        return ()  # It went away since it was scored, which is told elsewhere where it matters.
+    made_from = f"another reference, {origin.reference or 'whose name it does not say'}"
+    found = f"{source.label} was made from {made_from}, and not from {shown(reference)}"
+    return (f"{found}: check that both show the same pictures, or write the masks again",)
 
 
 def _masks_of_no_effect(means: Sequence[MaskMeans], options: ScoreOptions) -> list[str]:

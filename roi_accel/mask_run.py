@@ -10,9 +10,11 @@ from typing import TYPE_CHECKING, Any
 
 from roi_accel._version import __version__
 from roi_accel.backends.blame import blaming_kernels
+from roi_accel.cautions import another_reference
 from roi_accel.conveyor import ahead
 from roi_accel.errors import InputError
 from roi_accel.lockstep import read_together
+from roi_accel.masks.origin import reference_identity
 from roi_accel.masks.place import MaskPlace
 from roi_accel.preparing import (
     find_calibration,
@@ -41,6 +43,9 @@ if TYPE_CHECKING:
     from roi_accel.preparing import Masking
     from roi_accel.stages import Progress
     from roi_accel.video import VideoInfo
+
+_KNOWN_BEFORE = ("kind", "name", "path", "sha256", "saliency_size", "origin")
+"""Facts of a source that do not wait for the first frame to be looked at."""
 
 
 @dataclass(frozen=True)
@@ -175,19 +180,38 @@ class MaskRun:
     @property
     def warnings(self) -> tuple[str, ...]:
         """What the user should know that is no failure; complete after the last frame."""
-        return self.masking.source.warnings + self.inputs.notes
+        source = self.masking.source
+        doubts = another_reference(source, self.info.path)
+        return source.warnings + self.inputs.notes + doubts
 
-    def about(self) -> dict[str, Any]:
-        """Return what made the masks, as strict JSON; complete after the last frame."""
+    def origin(self) -> dict[str, Any]:
+        """Return what makes the masks, as far as it is known before the first; strict JSON.
+
+        Raises
+        ------
+        InputError
+            The reference, which is read for its SHA-256, cannot be.
+        """
+        earlier = self.masking.source.origin
+        smoothed = {"seconds": earlier.smoothed} if earlier and earlier.smoothed else None
+        facts = self.masking.source.provenance()
         return {
             "roi_accel": __version__,
             "saliency_model": self.label,
-            "mask": self.masking.source.provenance(),
+            "mask": {key: facts[key] for key in _KNOWN_BEFORE if key in facts},
             "saliency_stride": self.over_time.stride,
-            "smoothing": self.over_time.facts(),
+            "smoothing": self.over_time.facts() or smoothed,
             "backend": self.masking.choice.backend.name,
-            "reference": {"path": str(self.info.path), **video_facts(self.info)},
+            "reference": {
+                "path": str(self.info.path),
+                **reference_identity(self.info.path),
+                **video_facts(self.info),
+            },
         }
+
+    def about(self) -> dict[str, Any]:
+        """Return what is to be said beyond `origin`, or in its place, after the last frame."""
+        return {"mask": self.masking.source.provenance()}
 
     def count(self) -> int:
         """Return how many frames there are, decoding the reference where its size does not say."""

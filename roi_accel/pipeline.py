@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from roi_accel.assemble import Facts, assemble
 from roi_accel.backends.protocol import CountsSeconds, unwrapped
-from roi_accel.cautions import cautions
+from roi_accel.cautions import another_reference, cautions
 from roi_accel.errors import InputError
 from roi_accel.inspection import Inspection
 from roi_accel.preparing import (
@@ -125,6 +125,8 @@ def score_all(
         source.finish(len(stages.means), whole=whole)
         with stopwatch.stage("vmaf_finish"):
             logs = scoring.finish()
+        with stopwatch.stage("identify"):
+            doubts = another_reference(source, info.path)
         facts = provenance(info, source, masking.choice, options, scorer, logs[0])
         timing = stopwatch.report(len(stages.means))
         device_session = unwrapped(session)
@@ -149,6 +151,7 @@ def score_all(
                         "distorted": video_facts(readers[number + 1].info),
                     },
                     warnings=source.warnings
+                    + doubts
                     + inputs.warnings[number]
                     + cautions(info, readers[number + 1].info, options, scorer, stages.means)
                     + inputs.shortfall(len(stages.means))

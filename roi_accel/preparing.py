@@ -108,6 +108,11 @@ def open_given_source(
     """Return the mask source that the options name; None where a network is to find the mask.
 
     It is closed with `resources`.
+
+    Raises
+    ------
+    InputError
+        It cannot be used, or is to be smoothed though its masks have been already.
     """
     source = open_mask_source(
         mask=options.mask,
@@ -119,7 +124,12 @@ def open_given_source(
         scaled=(inputs.whole_size[1], inputs.whole_size[0]),
         first_frame=inputs.readers[0].info.skipped,
     )
-    return source and resources.enter_context(closing(inputs.masks_of(source)))
+    if source is None:
+        return None
+    source = resources.enter_context(closing(inputs.masks_of(source)))
+    if options.mask_smooth and source.origin:
+        source.origin.check_smooth(source.label)
+    return source
 
 
 def open_masking(

@@ -229,10 +229,16 @@ class _Masks:
 
     def __init__(self, path: Path, staged: StagedFiles, run: MaskRun, resources: ExitStack) -> None:
         self._path, self._run, self._count = path, run, 0
+        origin = run.origin()
         with naming_output(path):
             self._writer = resources.enter_context(
                 open_mask_writer(
-                    path, staged.open(path), size=run.size, rate=run.rate, place=run.place
+                    path,
+                    staged.open(path),
+                    size=run.size,
+                    rate=run.rate,
+                    place=run.place,
+                    origin=origin,
                 )
             )
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import json
 import re
 import struct
 import warnings
@@ -19,6 +18,7 @@ from numpy.lib import format as npy
 from roi_accel.errors import InputError
 from roi_accel.masks.files import open_regular, path_text, require_unchanged, sha256_file
 from roi_accel.masks.media import OPTION, check_shape, check_size, has_shape
+from roi_accel.masks.origin import ABOUT, MaskOrigin, read_about
 from roi_accel.masks.place import CROP, FIRST_FRAME, MaskPlace
 
 if TYPE_CHECKING:
@@ -28,13 +28,8 @@ if TYPE_CHECKING:
     from roi_accel.masks.source import Mask
 
 SUFFIX = ".npz"
-MASKS, ABOUT = "masks", "roi_accel"
-"""The arrays of an archive: uint16[frames, height, width], and a JSON text of what made them, which
-archives of others lack.
-"""
-
-FORMAT_VERSION = 1
-"""Of the text."""
+MASKS = "masks"
+"""The array of an archive: uint16[frames, height, width]; `ABOUT` is the text beside it."""
 
 _MAGIC = (b"PK\x03\x04", b"PK\x05\x06")
 _MOST_AT_ONCE = 1 << 20
@@ -82,6 +77,7 @@ class MaskArchive:
     size : (int, int)
         (height, width) of the masks.
     place : MaskPlace
+    origin : MaskOrigin or None
     codec : str
 
     Raises
@@ -104,7 +100,7 @@ class MaskArchive:
             with self._telling("is no NumPy archive, or cut off"):
                 self._archive = zipfile.ZipFile(cast("IO[bytes]", _SmallReads(self._file)))
             self._count, self.size, self._dtype, self._start = self._examine()
-            self.place = self._read_place()
+            self.place, self.origin = self._read_about()
             if scaled is None or not has_shape(self.size, scaled):
                 check_shape(self.size, self.place.shape(height, width), self._where)
         except BaseException:
@@ -196,20 +192,18 @@ class MaskArchive:
             raise InputError(msg, remedy=_REMEDY)
         return count, (height, width), dtype, start
 
-    def _read_place(self) -> MaskPlace:
+    def _read_about(self) -> tuple[MaskPlace, MaskOrigin | None]:
         if f"{ABOUT}.npy" not in self._archive.namelist():
-            return MaskPlace()
+            return MaskPlace(), None
         with self._telling(f"its {ABOUT!r} is damaged"), self._open(ABOUT) as member:
             content = member.read(_MOST_ABOUT + 1)
             if len(content) > _MOST_ABOUT:
                 msg = f"longer than {_MOST_ABOUT} bytes"
                 raise ValueError(msg)
-            about = dict(json.loads(_read_text(content)))
-            if about.get("version") != FORMAT_VERSION:
-                msg = f"version {str(about.get('version'))[:20]!r}, where {FORMAT_VERSION} is known"
-                raise ValueError(msg)
+            about = read_about(_read_text(content))
             tags = {name: str(about[name]) for name in (FIRST_FRAME, CROP) if name in about}
-        return MaskPlace.from_tags(tags, self._where)
+            origin = MaskOrigin.from_about(about)
+        return MaskPlace.from_tags(tags, self._where), origin
 
 
 class _SmallReads:

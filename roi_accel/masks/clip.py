@@ -49,6 +49,7 @@ class ClipSource(MaskSource):
         self._stream = media.masks()
         self._next = 0
         self.covers = media.place.crop
+        self.origin = media.origin
         self._first = first_frame - media.place.first_frame
         if self._first < 0:
             msg = (
@@ -100,6 +101,7 @@ class ClipSource(MaskSource):
             "codec": self._media.codec,
             "width": self.size[1],
             "height": self.size[0],
+            "origin": self.origin and self.origin.facts(),
         }
 
     def finish(self, frame_count: int, *, whole: bool) -> None:

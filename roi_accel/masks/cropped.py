@@ -36,6 +36,7 @@ class CroppedSource(MaskSource):
     def __init__(self, inner: MaskSource, *, width: int, height: int, rectangle: Rectangle) -> None:
         self.label = inner.label
         self.region_names = inner.region_names
+        self.origin = inner.origin
         self.size = (rectangle.height, rectangle.width)
         self._inner = inner
         mask_height, mask_width = inner.size

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, BinaryIO
 from roi_accel.errors import InputError
 from roi_accel.masks.files import open_regular, path_text, require_unchanged, sha256_file
 from roi_accel.masks.gray import to_mask
+from roi_accel.masks.origin import origin_in_tags
 from roi_accel.masks.place import MaskPlace
 
 if TYPE_CHECKING:
@@ -58,6 +59,8 @@ class MaskMedia:
         (height, width) of the masks.
     place : MaskPlace
         Which frames and part of them the masks are about.
+    origin : MaskOrigin or None
+        What made the masks, where the file says it.
     is_picture : bool
         Whether the file's format holds one picture rather than a video.
     codec : str
@@ -85,6 +88,7 @@ class MaskMedia:
             self.size = (self._stream.height, self._stream.width)
             check_size(self._stream.width, self._stream.height, self._where)
             self.place = MaskPlace.from_tags(self._container.metadata, self._where)
+            self.origin = origin_in_tags(self._container.metadata, self._where)
             height, width = self.place.shape(height, width)
             if scaled is None or not has_shape(self.size, scaled):
                 check_shape(self.size, (height, width), self._where)

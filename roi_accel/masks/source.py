@@ -9,6 +9,7 @@ from roi_accel.backends.protocol import Mask
 if TYPE_CHECKING:
     from roi_accel.backends.frame import Frame
     from roi_accel.backends.protocol import Session
+    from roi_accel.masks.origin import MaskOrigin
     from roi_accel.video import Rectangle
 
 __all__ = ["Mask", "MaskSource"]
@@ -17,8 +18,8 @@ __all__ = ["Mask", "MaskSource"]
 class MaskSource(Protocol):
     """Where the masks of one run come from: a constant, boxes, a file, or a network.
 
-    A class that names this protocol as its base inherits `covers`, `warnings`, `finish` and
-    `close`, which most sources leave as they are.
+    A class that names this protocol as its base inherits `covers`, `origin`, `warnings`,
+    `finish` and `close`, which most sources leave as they are.
 
     Attributes
     ----------
@@ -31,6 +32,8 @@ class MaskSource(Protocol):
     covers : Rectangle or None
         The part of the frame that the masks cover, where they were made for a cropped one; None
         where they cover all of it.
+    origin : MaskOrigin or None
+        What made the masks, where they come from a file that says it.
     warnings : tuple of str
         What the user should know that is no error, one line each; may grow as frames are read.
     """
@@ -39,6 +42,7 @@ class MaskSource(Protocol):
     size: tuple[int, int]
     region_names: tuple[str, ...]
     covers: Rectangle | None = None
+    origin: MaskOrigin | None = None
     warnings: tuple[str, ...] = ()
 
     def batch(self, session: Session) -> int:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 import tempfile
 import zipfile
@@ -16,8 +15,9 @@ from numpy.lib import format as npy
 
 from roi_accel.backends.closing import Closing
 from roi_accel.errors import OutputError
-from roi_accel.masks.archive import ABOUT, FORMAT_VERSION, MASKS
+from roi_accel.masks.archive import MASKS
 from roi_accel.masks.archive import SUFFIX as ARCHIVE_SUFFIX
+from roi_accel.masks.origin import ABOUT, origin_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -49,11 +49,17 @@ class MaskWriter(Closing):
 
     @abstractmethod
     def finish(self, about: Mapping[str, Any]) -> None:
-        """Write what is left, and `about`, strict JSON, where the file has room for it."""
+        """Write what is left, and `about` over `origin`, where the file has room at its end."""
 
 
 def open_mask_writer(
-    path: Path, file: BinaryIO, *, size: tuple[int, int], rate: Fraction | None, place: MaskPlace
+    path: Path,
+    file: BinaryIO,
+    *,
+    size: tuple[int, int],
+    rate: Fraction | None,
+    place: MaskPlace,
+    origin: Mapping[str, Any],
 ) -> MaskWriter:
     """Return the writer for a file of this name.
 
@@ -69,6 +75,8 @@ def open_mask_writer(
         Frames per second, where they are known.
     place : MaskPlace
         Which frames and part of them the masks are about.
+    origin : mapping
+        What makes them, as far as it is known before the first; strict JSON.
 
     Raises
     ------
@@ -76,8 +84,8 @@ def open_mask_writer(
         PyAV is missing.
     """
     if path.suffix.lower() == ARCHIVE_SUFFIX:
-        return ArchiveWriter(file, folder=path.parent, size=size, place=place)
-    return ClipWriter(file, size=size, rate=rate, place=place)
+        return ArchiveWriter(file, folder=path.parent, size=size, place=place, origin=origin)
+    return ClipWriter(file, size=size, rate=rate, place=place, origin=origin)
 
 
 class ClipWriter(MaskWriter):
@@ -85,12 +93,18 @@ class ClipWriter(MaskWriter):
 
     Parameters
     ----------
-    file, size, rate, place
+    file, size, rate, place, origin
         As `open_mask_writer` takes them.
     """
 
     def __init__(
-        self, file: BinaryIO, *, size: tuple[int, int], rate: Fraction | None, place: MaskPlace
+        self,
+        file: BinaryIO,
+        *,
+        size: tuple[int, int],
+        rate: Fraction | None,
+        place: MaskPlace,
+        origin: Mapping[str, Any],
     ) -> None:
         try:
             import av  # noqa: PLC0415 (av is heavy and optional)
@@ -104,7 +118,7 @@ class ClipWriter(MaskWriter):
         self._container = av.open(
             self._file, "w", format="matroska", container_options={"fflags": "+bitexact"}
         )
-        self._container.metadata.update(place.tags())
+        self._container.metadata.update(place.tags() | {ABOUT: origin_text(origin)})
         height, width = size
         plain = min(size) < _LEAST_SLICED_SIDE
         options = {"level": "1"} if plain else {"level": "3", "slicecrc": "1"}
@@ -127,7 +141,7 @@ class ClipWriter(MaskWriter):
         self._count += 1
 
     def finish(self, about: Mapping[str, Any]) -> None:
-        """Write what is left; the file has no room for `about`."""
+        """Write what is left; the tags, which come first, stay as they are."""
         del about
         with self._file.telling():
             self._container.mux(self._stream.encode())
@@ -174,18 +188,24 @@ class ArchiveWriter(MaskWriter):
 
     Parameters
     ----------
-    file, size, place
+    file, size, place, origin
         As `open_mask_writer` takes them.
     folder : Path
         On the disk that has room for them.
     """
 
     def __init__(
-        self, file: BinaryIO, *, folder: Path, size: tuple[int, int], place: MaskPlace
+        self,
+        file: BinaryIO,
+        *,
+        folder: Path,
+        size: tuple[int, int],
+        place: MaskPlace,
+        origin: Mapping[str, Any],
     ) -> None:
         self._file = file
         self._size = size
-        self._place = place
+        self._known = {**place.tags(), **origin}
         self._samples = tempfile.TemporaryFile(dir=folder)  # noqa: SIM115 - closed by close
         self._count = 0
 
@@ -196,7 +216,7 @@ class ArchiveWriter(MaskWriter):
 
     def finish(self, about: Mapping[str, Any]) -> None:
         """Write the archive."""
-        text = json.dumps({"version": FORMAT_VERSION, **self._place.tags(), **about}, indent=1)
+        text = origin_text({**self._known, **about})
         header = {"descr": "<u2", "fortran_order": False, "shape": (self._count, *self._size)}
         self._samples.seek(0)
         with zipfile.ZipFile(self._file, "w") as archive:

@@ -18,6 +18,7 @@ from commands import assert_one_line, command, environment, run
 from roi_accel.backends.frame import Frame, PixelFormat
 from roi_accel.backends.numba_backend import NumbaSession
 from roi_accel.cli import app
+from roi_accel.files import sha256_of
 from roi_accel.video import open_video
 
 if TYPE_CHECKING:
@@ -140,7 +141,52 @@ def test_the_archive_says_what_made_it(main: Main, tiny_pair: Pair, tiny_network
     assert about["mask"] == result["provenance"]["mask"]
     assert about["saliency_model"] == result["saliency_model"]
     assert about["reference"]["path"] == str(tiny_pair.reference)
+    assert about["reference"]["sha256"] == sha256_of(tiny_pair.reference)
     assert len(about["mask"]["sha256"]) == 64
+
+
+@pytest.mark.parametrize("suffix", SUFFIXES)
+def test_masks_of_another_reference_are_used_with_a_warning(
+    main: Main, tmp_path: Path, tiny_pair: Pair, suffix: str
+) -> None:
+    pair = ("-r", tiny_pair.reference, "-d", tiny_pair.distorted)
+    main("mask", *pair[:2], "--saliency-size", "64", "-o", f"masks.{suffix}", "--quiet")
+    out, err = main("score", *pair, "--mask", f"masks.{suffix}")
+    assert "another reference" not in out + err
+    content = tiny_pair.reference.read_bytes()
+    header, frames = content.split(b"\n", 1)
+    others = {
+        "as_long.y4m": content[:-1] + bytes([content[-1] ^ 1]),
+        "longer.y4m": header + b" Xlonger\n" + frames,
+    }
+    for name, data in others.items():
+        other = tmp_path / name
+        other.write_bytes(data)
+        out, err = main("score", "-r", other, *pair[2:], "--mask", f"masks.{suffix}")
+        told = f"mask:masks.{suffix} was made from another reference, {tiny_pair.reference}, and"
+        assert told in err
+        assert told in json.loads(out)["warnings"][0]
+        _, err = main("mask", "-r", other, "--mask", f"masks.{suffix}", "-o", f"{name}.png")
+        assert told in err
+
+
+@pytest.mark.parametrize("suffix", SUFFIXES)
+def test_masks_are_not_smoothed_twice(main: Main, tiny_pair: Pair, suffix: str) -> None:
+    reference = ("-r", tiny_pair.reference)
+    smooth = ("--mask-smooth", "0.25")
+    main("mask", *reference, *smooth, "-o", f"one.{suffix}", "--quiet")
+    main("mask", *reference, "--mask", f"one.{suffix}", "-o", f"copy.{suffix}", "--quiet")
+    for name in ("one", "copy"):
+        given = ("--mask", f"{name}.{suffix}")
+        _, err = main("score", *reference, "-d", tiny_pair.distorted, *given, *smooth, code=2)
+        assert_one_line(err)
+        assert "was smoothed when it was made, with --mask-smooth 0.25" in err
+        assert err.rstrip().endswith("leave --mask-smooth out")
+        main("mask", *reference, *given, *smooth, "-o", "two.mkv", code=2)
+    out, _ = main("score", *reference, "-d", tiny_pair.distorted, "--mask", f"one.{suffix}")
+    origin = json.loads(out)["provenance"]["mask"]["origin"]
+    assert (origin["mask_smooth"], origin["saliency_model"]) == (0.25, "center-surround")
+    assert origin["reference_sha256"] == sha256_of(tiny_pair.reference)
 
 
 def test_neither_threshold_nor_fade_is_in_the_masks(main: Main, tiny_pair: Pair) -> None:

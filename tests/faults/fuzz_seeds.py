@@ -126,7 +126,15 @@ def zipped(name: str, content: bytes) -> bytes:
 def archives() -> list[bytes]:
     """Return archives of masks: compressed and not, with and without a word of what made them."""
     masks = np.arange(4 * HEIGHT * WIDTH, dtype=np.uint16).reshape(4, HEIGHT, WIDTH)
-    about = np.array(json.dumps({"version": 1, "roi_accel_first_frame": "0"}))
+    origin = {
+        "roi_accel_first_frame": "0",
+        "saliency_model": "noise",
+        "mask": {"sha256": "ab" * 32},
+        "saliency_stride": 2,
+        "smoothing": {"seconds": 0.5},
+        "reference": {"path": "ref.mp4", "bytes": 7, "sha256": "cd" * 32},
+    }
+    about = np.array(json.dumps({"version": 1, **origin}))
     found = []
     for save, arrays in (
         (np.savez, {"masks": masks}),

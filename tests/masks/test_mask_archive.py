@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import json
 import resource
 import zipfile
 from typing import TYPE_CHECKING, Any
@@ -13,9 +12,11 @@ import pytest
 from numpy.lib import format as npy
 
 from roi_accel.errors import InputError
-from roi_accel.masks.archive import FORMAT_VERSION, MaskArchive
+from roi_accel.masks.archive import MaskArchive
 from roi_accel.masks.clip import ClipSource
+from roi_accel.masks.origin import MOST_TEXT, MaskOrigin, origin_text
 from roi_accel.masks.place import CROP, FIRST_FRAME, MaskPlace
+from roi_accel.masks.writing import open_mask_writer
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -33,7 +34,7 @@ def path(tmp_path: Path) -> Path:
 
 
 def about(**facts: object) -> np.ndarray[Any, Any]:
-    return np.array(json.dumps({"version": FORMAT_VERSION, **facts}))
+    return np.array(origin_text(facts))
 
 
 def header(shape: tuple[int, ...], **changes: object) -> bytes:
@@ -257,3 +258,72 @@ def test_a_place_is_what_its_tags_say_in_any_case() -> None:
     assert place.tags() == {FIRST_FRAME: "7", CROP: "4:3:2:1"}
     assert MaskPlace.from_tags(place.tags(), "file") == place
     assert MaskPlace().tags() == {}
+
+
+def test_archives_of_others_and_of_earlier_versions_have_what_they_say(
+    path: Path, open_source: Any
+) -> None:
+    np.savez(path, masks=noise(1))
+    assert open_source(mask=path).origin is None
+    assert open_source(mask=path).provenance()["origin"] is None
+    np.savez(path, masks=noise(1), roi_accel=about(reference={"path": "a.mp4"}, smoothing=None))
+    assert open_source(mask=path).origin == MaskOrigin(reference="a.mp4")
+
+
+WRONG: list[dict[str, object]] = [
+    {"saliency_model": 7},
+    {"mask": []},
+    {"mask": {"sha256": "A" * 64}},
+    {"mask": {"sha256": "a" * 63}},
+    {"saliency_stride": True},
+    {"saliency_stride": 10**400},
+    {"smoothing": "yes"},
+    {"smoothing": {"seconds": float("nan")}},
+    {"smoothing": {"seconds": float("inf")}},
+    {"smoothing": {"seconds": -1}},
+    {"reference": {"path": ["a"]}},
+    {"reference": {"bytes": -1}},
+    {"reference": {"bytes": 1.0}},
+    {"version": 2},
+    {"long": "x" * MOST_TEXT},
+]
+
+
+@pytest.mark.parametrize("facts", WRONG, ids=lambda facts: str(facts)[:40])
+@pytest.mark.parametrize("suffix", [".npz", ".mkv"])
+def test_a_text_of_what_made_them_that_is_malformed_is_refused(
+    tmp_path: Path, open_source: Any, suffix: str, facts: dict[str, object]
+) -> None:
+    path = tmp_path / f"masks{suffix}"
+    if suffix == ".npz":
+        np.savez(path, masks=noise(1), roi_accel=about(**facts))
+    else:
+        with (
+            path.open("wb") as file,
+            open_mask_writer(
+                path, file, size=SIZE, rate=None, place=MaskPlace(), origin=facts
+            ) as writer,
+        ):
+            writer.write(noise(1)[0])
+            writer.finish({})
+    with pytest.raises(InputError, match="'roi_accel' is damaged") as caught:
+        open_source(mask=path)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("text", ["", "[]", "[[1, 2]]", "{", "[" * 100_000], ids=lambda it: it[:9])
+def test_what_is_no_such_text_is_refused(path: Path, open_source: Any, text: str) -> None:
+    np.savez(path, masks=noise(1), roi_accel=np.array(text))
+    with pytest.raises(InputError, match="'roi_accel' is damaged"):
+        open_source(mask=path)
+
+
+def test_a_long_or_unprintable_name_is_told_short_and_on_one_line(
+    path: Path, open_source: Any
+) -> None:
+    name = "x" * 9_000 + "\n\x1b[31m.mp4"
+    np.savez(path, masks=noise(1), roi_accel=about(reference={"path": name}))
+    told = open_source(mask=path).origin.reference
+    assert told.isprintable()
+    assert len(told) < 250
+    assert told.endswith(".mp4")

@@ -235,6 +235,7 @@ def test_provenance_names_the_file_and_its_digest(clip: Any, open_source: Any) -
         "codec": "ffv1",
         "width": 64,
         "height": 36,
+        "origin": None,
     }
 
 

@@ -11,6 +11,7 @@ import av as pyav
 import numpy as np
 import pytest
 
+from roi_accel.masks.origin import MaskOrigin
 from roi_accel.masks.place import CROP, FIRST_FRAME, MaskPlace
 from roi_accel.masks.writing import open_mask_writer
 from roi_accel.video.rectangle import Rectangle
@@ -20,6 +21,15 @@ if TYPE_CHECKING:
 
 SUFFIXES = [".mkv", ".npz"]
 NOWHERE = MaskPlace()
+ORIGIN = {
+    "roi_accel": "1.2.3",
+    "saliency_model": "noise",
+    "mask": {"kind": "network", "sha256": "ab" * 32},
+    "saliency_stride": 3,
+    "smoothing": {"seconds": 0.5},
+    "reference": {"path": "a/\udcff.mp4", "bytes": 7, "sha256": "cd" * 32},
+}
+END: dict[str, Any] = {"mask": {"kind": "noise"}}
 
 
 def noise(frames: int, size: tuple[int, int]) -> np.ndarray[Any, Any]:
@@ -32,15 +42,16 @@ def write(
     *,
     rate: Fraction | None = None,
     place: MaskPlace = NOWHERE,
+    end: dict[str, Any] = END,
 ) -> Path:
     size = (masks.shape[1], masks.shape[2])
     with (
         path.open("wb") as file,
-        open_mask_writer(path, file, size=size, rate=rate, place=place) as writer,
+        open_mask_writer(path, file, size=size, rate=rate, place=place, origin=ORIGIN) as writer,
     ):
         for mask in masks:
             writer.write(mask)
-        writer.finish({"mask": {"kind": "noise"}})
+        writer.finish(end)
     return path
 
 
@@ -75,6 +86,22 @@ def test_the_place_comes_back(tmp_path: Path, open_source: Any, suffix: str) -> 
     path = write(tmp_path / f"masks{suffix}", noise(3, (36, 64)), place=place)
     source = open_source(mask=path, width=640, height=480, first_frame=2)
     assert source.covers == place.crop
+
+
+@pytest.mark.parametrize("suffix", SUFFIXES)
+def test_what_made_them_comes_back(tmp_path: Path, open_source: Any, suffix: str) -> None:
+    source = open_source(mask=write(tmp_path / f"masks{suffix}", noise(3, (36, 64)), end={}))
+    assert source.origin == MaskOrigin(
+        made_by="1.2.3",
+        saliency_model="noise",
+        model_sha256="ab" * 32,
+        stride=3,
+        smoothed=0.5,
+        reference=r"a/\udcff.mp4",
+        reference_bytes=7,
+        reference_sha256="cd" * 32,
+    )
+    assert source.provenance()["origin"] == source.origin.facts()
 
 
 @pytest.mark.parametrize("suffix", SUFFIXES)
@@ -115,6 +142,7 @@ def test_numpy_reads_the_archive_without_pickle(tmp_path: Path) -> None:
         "version": 1,
         FIRST_FRAME: "4",
         CROP: "64:36:8:4",
+        **ORIGIN,
         "mask": {"kind": "noise"},
     }
 
@@ -123,7 +151,9 @@ def test_a_writer_that_is_given_up_writes_no_more(tmp_path: Path) -> None:
     for suffix in SUFFIXES:
         file = io.BytesIO()
         path = tmp_path / f"masks{suffix}"
-        with open_mask_writer(path, file, size=(36, 64), rate=None, place=NOWHERE) as writer:
+        with open_mask_writer(
+            path, file, size=(36, 64), rate=None, place=NOWHERE, origin=ORIGIN
+        ) as writer:
             writer.write(noise(1, (36, 64))[0])
         writer.close()
     assert list(tmp_path.iterdir()) == []
