@@ -55,6 +55,9 @@ class MaskPicture:
 
     def __init__(self, legend: Legend, sheet: Sheet | None) -> None:
         self._legend = legend
+        name = path_text(Path(legend.info.path.name))
+        self._frame_name = f" of {name}" if sheet is None else ""
+        self._sheet_words = () if sheet is None else (f"frames of {name}",)
         self._columns = sheet.columns if sheet else 1
         self._rows = sheet.rows if sheet else 1
         info = legend.info
@@ -99,7 +102,7 @@ class MaskPicture:
     def png(self) -> bytes:
         """Return the picture as the content of a PNG file."""
         row = self._cell_height + self._line
-        scale = _Scale(self._legend, self._width, self._font_size, self._line)
+        scale = _Scale(self._legend, self._width, self._font_size, self._line, self._sheet_words)
         height = row * self._rows + self._gap * (self._rows - 1) + scale.height
         picture = Image.new("RGB", (self._width, height), _PAPER)
         draw = ImageDraw.Draw(picture)
@@ -121,11 +124,7 @@ class MaskPicture:
         if legend.rate:
             # In the file, where a player finds it.
             words += f", {float((legend.info.skipped + index) / legend.rate):.2f} s"
-        return (
-            words
-            if len(self._cells) > 1
-            else f"{words} of {path_text(Path(legend.info.path.name))}"
-        )
+        return words + self._frame_name
 
     def _outline(self, pixels: Rgb, mask: NDArray[np.uint16]) -> None:
         """Draw the lines around what begins to count, and what counts in full."""
@@ -144,11 +143,12 @@ class _Scale:
     width: int
     font_size: int
     line: int
+    sheet_words: tuple[str, ...]
 
     @property
     def height(self) -> int:
         """In pixels."""
-        return 6 * self.line + self.font_size
+        return (3 + len(self._words())) * self.line + self.font_size
 
     def draw(self) -> Image.Image:
         plan = self.legend.plan
@@ -194,6 +194,7 @@ class _Scale:
         start, full = f"{plan.threshold:g}", f"{plan.threshold + plan.fade:.6g}"
         lines = f"thin line at {start}, thick line at {full}" if plan.fade else f"line at {start}"
         return (
+            *self.sheet_words,
             f"0 where nobody looks, 1 where all do; mask of {size} by {self.legend.label}",
             f"threshold {start}, fade {plan.fade:g}: black counts as perfect, white in full",
             f"in the picture: {lines}",

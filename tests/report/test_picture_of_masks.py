@@ -19,14 +19,17 @@ from roi_accel.sheet import Sheet
 from roi_accel.video.info import VideoInfo
 
 Image = pytest.importorskip("PIL.Image")
+ImageDraw = pytest.importorskip("PIL.ImageDraw")
 mask_picture = pytest.importorskip("roi_accel.report.mask_picture")
 
 WIDTH, HEIGHT = 640, 360
 
 
-def legend(width: int = WIDTH, height: int = HEIGHT, **changes: float) -> Legend:
+def legend(
+    width: int = WIDTH, height: int = HEIGHT, *, name: str = "ref.mp4", **changes: float
+) -> Legend:
     info = VideoInfo(
-        path=Path("ref.mp4"),
+        path=Path(name),
         kind="container",
         width=width,
         height=height,
@@ -135,6 +138,25 @@ def test_a_sheet_has_its_frames_row_by_row() -> None:
     centres = [found[cell // 4, cell // 2 + column * cell] for column in range(3)]
     expected = colour_map()[[0, 51, 102]] * 0.65 + 0.35 * 128
     assert np.abs(np.array(centres) - expected).max() < 3
+
+
+@pytest.mark.parametrize("sheet", [None, "1", "2x3"])
+def test_every_picture_names_its_reference(
+    monkeypatch: pytest.MonkeyPatch, sheet: str | None
+) -> None:
+    written: list[str] = []
+    draw = ImageDraw.ImageDraw.text
+
+    def noting(self: Any, place: Any, text: str, *rest: Any, **how: Any) -> None:
+        written.append(text)
+        draw(self, place, text, *rest, **how)
+
+    monkeypatch.setattr(ImageDraw.ImageDraw, "text", noting)
+    grid = Sheet.parse(sheet) if sheet else None
+    masks = [ramp()] * (grid.cells if grid else 1)
+    found = pixels(legend(name="folder/ref\n.mp4"), masks, grid)
+    assert [text for text in written if r"of ref\n.mp4" in text]
+    assert (found[-3:] == 255).all()  # the words end above the picture's edge
 
 
 def test_a_sheet_of_many_frames_stays_small_enough_to_open() -> None:
