@@ -11,23 +11,24 @@ if TYPE_CHECKING:
 
     from roi_accel.result import Result
 
-HEADINGS = ("full frame\nvmaf_full", "salient part\nvmaf_masked", "blended\nvmaf_roi")
-"""Of the scores in a row: in words, and as the result has them."""
+TITLES = {"vmaf_full": "full frame", "vmaf_masked": "salient part", "vmaf_roi": "blended"}
+"""What people read in place of a score's key, in every table and chart."""
 
-_IN_ROW = ("vmaf_full", "vmaf_masked", "vmaf_roi")
+HEADINGS = tuple(f"{title}\n{key}" for key, title in TITLES.items())
+"""Of the scores in a row: in words, and as the result has them."""
 
 
 def score_rows(results: Sequence[Result]) -> Iterator[tuple[str, tuple[str, ...]]]:
     """Yield a name and its scores per distorted video, and per region of it, which is indented."""
     for result in results:
-        scores = {name: getattr(result, name) for name in _IN_ROW}
+        scores = {name: getattr(result, name) for name in TITLES}
         yield Path(result.distorted).name, _shown(scores)
         for name, region in result.regions.items():
             yield f"  {name}", _shown(scores | dict(region))
 
 
 def _shown(scores: Mapping[str, float]) -> tuple[str, ...]:
-    return tuple(f"{scores[name]:.2f}" for name in _IN_ROW)
+    return tuple(f"{scores[name]:.2f}" for name in TITLES)
 
 
 def facts(result: Result) -> dict[str, str]:

@@ -118,7 +118,9 @@ def _report(folder: Path) -> Path:
 def write_picture(path: Path, screenshot: bytes) -> None:
     """Write a screenshot with few colours, and print its size."""
     with Image.open(io.BytesIO(screenshot)) as picture:
-        palette = picture.convert("RGB").quantize(COLOURS, dither=Image.Dither.NONE)
+        palette = picture.convert("RGB").quantize(
+            COLOURS, Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE
+        )
         palette.save(path, optimize=True)
     print(f"{path.name}: {path.stat().st_size / 1000:.0f} kB")
 

@@ -19,8 +19,6 @@ if TYPE_CHECKING:
 
 SCHEMA_VERSION = 1
 
-TITLES = {"vmaf_full": "full frame", "vmaf_masked": "salient part", "vmaf_roi": "ROI"}
-
 OWN, ALL = "*", "**"
 """What marks a score in a table: on its ladder's hull, and on the hull of all ladders."""
 

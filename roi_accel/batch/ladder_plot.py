@@ -16,12 +16,12 @@ from roi_accel.batch.bd_rate import METHOD, mean_over_references
 from roi_accel.batch.ladder import METRICS, hull
 from roi_accel.batch.ladder_output import (
     OWN,
-    TITLES,
     note_of,
     rows_of,
     shown_bitrate,
     shown_percent,
 )
+from roi_accel.overview import TITLES
 from roi_accel.report.charts import SERIES_COLOURS, bare_chart, compared_colour, finished
 from roi_accel.report.shell import render, short_names
 

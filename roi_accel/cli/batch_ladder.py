@@ -13,7 +13,6 @@ from roi_accel.batch.ladder import METRICS, read_results
 from roi_accel.batch.ladder_output import (
     ALL,
     OWN,
-    TITLES,
     note_of,
     rows_of,
     shown_bitrate,
@@ -26,6 +25,7 @@ from roi_accel.cli.console import is_terminal, one_line, print_tables, print_war
 from roi_accel.cli.interrupt import writing
 from roi_accel.cli.outputs import check_outputs
 from roi_accel.files import write_together
+from roi_accel.overview import TITLES
 from roi_accel.report.need import require_report
 
 if TYPE_CHECKING:

@@ -9,6 +9,7 @@ from rich.table import Table
 from roi_accel.batch.outcome import Failure
 from roi_accel.batch.summary import in_order
 from roi_accel.cli.console import one_line, print_tables
+from roi_accel.overview import HEADINGS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -41,8 +42,8 @@ def _scores(rows: Sequence[Summary]) -> Table:
     table = Table(title="VMAF where people look", title_justify="left")
     table.add_column("line", justify="right")
     table.add_column("distorted", overflow="fold")
-    for heading in ("vmaf_full", "vmaf_masked", "vmaf_roi"):
-        table.add_column(heading, justify="right")
+    for heading in HEADINGS:
+        table.add_column(heading, justify="right", min_width=len("100.00"), overflow="fold")
     for row in rows[:_MOST]:
         scores = (row.vmaf_full, row.vmaf_masked, row.vmaf_roi)
         table.add_row(

@@ -16,8 +16,8 @@ from bokeh.models import BoxZoomTool, ColumnDataSource, Range1d, Span
 from bokeh.plotting import figure
 from bokeh.resources import Resources
 
+from roi_accel.overview import TITLES
 from roi_accel.report.curves import (
-    CURVES,
     column,
     histogram,
     region_column,
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from roi_accel.report.curves import Curves
     from roi_accel.result import Result
 
-SERIES_COLOURS = 7
+SERIES_COLOURS = 5
 """How many colours the page has for curves that are compared; beyond, lines are dashed as well."""
 
 _DASHES = ("solid", [7, 3], [2, 3])
@@ -126,9 +126,9 @@ class _Axes:
     x_range: Range1d
 
     def of_video(self, video: int, worst: Sequence[int]) -> figure:
-        names = [column(video, metric) for metric in CURVES]
+        names = [column(video, metric) for metric in TITLES]
         chart = self._chart(f"v{video}_curves", names, _HEIGHT)
-        for name, metric in zip(names, CURVES, strict=True):
+        for name, metric in zip(names, TITLES, strict=True):
             width = 2.2 if metric == "vmaf_roi" else 1.4
             self._line(chart, name, f"--{metric}", width)
         positions = np.isin(self.source.data["frame"], worst)
@@ -210,7 +210,7 @@ def _histogram_chart(video: int, roi: NDArray[np.float64]) -> figure:
         name=f"v{video}_bars",
     )
     bars.tags = ["--vmaf_roi", "bar"]
-    chart.xaxis.axis_label = "VMAF, ROI"
+    chart.xaxis.axis_label = f"VMAF, {TITLES['vmaf_roi']}"
     chart.yaxis.axis_label = "frames"
     chart.yaxis.ticker.min_interval = 1
     chart.xgrid.visible = False

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from roi_accel.overview import TITLES
+
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
@@ -34,8 +36,6 @@ least two frames, or one bad moment of a short clip would.
 
 _MOST_BINS = 24
 _BIN_WIDTHS = (0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 25.0)
-
-CURVES = ("vmaf_full", "vmaf_masked", "vmaf_roi")
 
 
 @dataclass(frozen=True)
@@ -98,7 +98,7 @@ def gather(results: Sequence[Result]) -> Curves:
     """
     columns: dict[str, NDArray[np.float64]] = {}
     for video, result in enumerate(results):
-        for metric in CURVES:
+        for metric in TITLES:
             columns[column(video, metric)] = series(result, metric)
         for number, region in enumerate(result.regions):
             columns[region_column(video, number)] = np.array(
@@ -143,7 +143,7 @@ def thinned(curves: Sequence[NDArray[np.float64]], most: int) -> NDArray[np.intp
 
 
 def worst_frames(result: Result, *, most: int = MARKED) -> list[int]:
-    """Return the numbers of the frames with the lowest ROI score, the lowest first.
+    """Return the numbers of the frames with the lowest blended score, the lowest first.
 
     One lies at least a fortieth of the clip from any other, and none is its neighbour. None is of
     the better half, so that of a clip of two or three frames there is one.
@@ -165,7 +165,7 @@ def _worst(result: Result, most: int) -> list[int]:
 
 
 def example_frames(result: Result) -> dict[str, int]:
-    """Return the frames of the lowest, middle and highest ROI score, by what they are.
+    """Return the frames of the lowest, middle and highest blended score, by what they are.
 
     Of equal scores the earliest. A clip of fewer than three frames has fewer.
     """

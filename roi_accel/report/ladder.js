@@ -3,11 +3,11 @@
 (() => {
   const all = (selector, within = document) => [...within.querySelectorAll(selector)];
   const REACH = 40; // pixels around the mouse
-  const SCORES = { vmaf_full: "full", vmaf_masked: "salient", vmaf_roi: "ROI" };
 
   // One reference: its charts by metric, and the rows of its encodes.
   function connect(section, charts) {
     const rows = all("tr[data-kbit]", section);
+    const heads = all("th[data-score]", section);
     const output = section.querySelector("output");
     const hidden = new Set();
 
@@ -17,7 +17,7 @@
         const ring = chart.renderers.find((each) => each.name === "at");
         ring.data_source.data = { x: [Number(row.dataset.kbit)], y: [Number(row.dataset[metric])] };
       }
-      const scores = Object.entries(SCORES).map(([metric, name]) => `${name} ${Number(row.dataset[metric]).toFixed(2)}`);
+      const scores = heads.map((head) => `${head.textContent} ${Number(row.dataset[head.dataset.score]).toFixed(2)}`);
       output.textContent = `${row.cells[0].textContent}: ${row.cells[1].textContent} kbit/s, ${scores.join(", ")}`;
     }
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-from roi_accel.overview import facts
+from roi_accel.overview import TITLES, facts
 from roi_accel.pictures import VIRIDIS
 from roi_accel.report.charts import compared_colour, draw
 from roi_accel.report.curves import (
@@ -27,8 +27,6 @@ if TYPE_CHECKING:
 
 _FEW = 10
 """Frames of which a tenth is none."""
-
-_TITLES = {"vmaf_full": "full frame", "vmaf_masked": "salient part", "vmaf_roi": "ROI"}
 
 
 def make_page(results: Sequence[Result], thumbnails: Thumbnails) -> bytes:
@@ -56,6 +54,7 @@ def make_page(results: Sequence[Result], thumbnails: Thumbnails) -> bytes:
         note=_thinning(curves),
         facts=_facts(results[0]),
         warnings=list(dict.fromkeys(line for result in results for line in result.warnings)),
+        titles=TITLES,
         compared=[
             {"column": column(number, "vmaf_roi"), "colour": compared_colour(number), "name": name}
             for number, name in enumerate(names)
@@ -94,13 +93,13 @@ def _video(number: int, name: str, result: Result, thumbnails: Thumbnails) -> di
         "scores": [
             {
                 "metric": metric,
-                "title": title,
+                "name": title,
                 "column": column(number, metric),
                 "colour": f"--{metric}",
                 "value": pools[metric]["mean"],
                 "pools": pools[metric],
             }
-            for metric, title in _TITLES.items()
+            for metric, title in TITLES.items()
         ],
         "weight": result.weight,
         "frames": len(result.frames),

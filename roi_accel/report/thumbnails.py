@@ -68,7 +68,7 @@ class Thumbnails:
         self.taken: dict[tuple[int, int], Pictures] = {}
 
     def choose(self, result: Result) -> Collection[int]:
-        """Return the frames of the lowest, middle and highest ROI score."""
+        """Return the frames of the lowest, middle and highest blended score."""
         return example_frames(result).values()
 
     def take(self, video: int, frame: SeenFrame) -> None:

@@ -83,7 +83,7 @@ def test_bd_rates_are_there_with_their_sign(tmp_path: Path) -> None:
 def test_a_bd_rate_that_would_mean_nothing_is_a_reason_instead(tmp_path: Path) -> None:
     text = visible(page_of(tmp_path, two_ladders()[:-2]))
     assert "fast - - -" in text
-    assert "fast, ROI: fast has 3 encodes with a bitrate, 4 are needed" in text
+    assert "fast, blended: fast has 3 encodes with a bitrate, 4 are needed" in text
 
 
 def test_references_have_a_mean(tmp_path: Path) -> None:

@@ -11,8 +11,11 @@ import numpy as np
 import pytest
 from pages import wavy_result, write_report
 
+from roi_accel.overview import TITLES
+
 Image = pytest.importorskip("PIL.Image", reason="screenshots are read with Pillow")
 pdfium = pytest.importorskip("pypdfium2", reason="printed pages are read with it")
+charts = pytest.importorskip("roi_accel.report.charts")
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -205,7 +208,7 @@ def test_several_videos_are_compared_in_a_table_and_in_curves(
         "Bokeh.documents[0].get_model_by_name('compare').renderers.map(each => each.name)"
     )
     assert names == ["v0_vmaf_roi", "v1_vmaf_roi"]
-    for colour in ("#0b5cad", "#c25a0c"):
+    for colour in ("#00795c", "#a63d84"):
         assert pixels_of(page, "compare", colour) > 300
     assert "left hand" in page.locator("#v1").inner_text()
 
@@ -264,9 +267,35 @@ def test_text_and_curves_stand_out_from_the_paper(
 
     for name in ("--ink", "--soft", "--good", "--care"):
         assert contrast(name) >= 4.5, name
-    series = [f"--series-{number}" for number in range(7)]
+    series = [f"--series-{number}" for number in range(charts.SERIES_COLOURS)]
     for name in ("--vmaf_full", "--vmaf_masked", "--vmaf_roi", "--mark", *series):
         assert contrast(name) >= 3, name
+
+
+def test_a_score_has_one_name_and_one_colour_which_nothing_else_has(
+    opened: Callable[..., Opened], several: Path
+) -> None:
+    page = opened(several).page
+    chips = page.evaluate(
+        "[...document.querySelectorAll('.chip')].map((chip) => ["
+        "chip.parentElement.textContent.replace(/[-\\u20130-9.\\s]+$/, '').trim(),"
+        "chip.getAttribute('style').match(/--[a-z][a-z_0-9-]+/)[0]])"
+    )
+    of_scores = {name: colour for name, colour in chips if colour.startswith("--vmaf")}
+    assert of_scores == {title: f"--{metric}" for metric, title in TITLES.items()}
+    others = {colour for name, colour in chips if name not in of_scores}
+    assert others == {"--series-0", "--series-1"}
+    drawn = page.evaluate(
+        "(names) => names.map((name) => "
+        "getComputedStyle(document.documentElement).getPropertyValue(name).trim())",
+        [*of_scores.values(), *(f"--series-{number}" for number in range(charts.SERIES_COLOURS))],
+    )
+    assert len(set(drawn)) == len(TITLES) + charts.SERIES_COLOURS
+    assert (
+        page.evaluate("Bokeh.documents[0].get_model_by_name('v0_histogram').below[0].axis_label")
+        == f"VMAF, {TITLES['vmaf_roi']}"
+    )
+    assert "ROI" not in page.inner_text("body")
 
 
 def test_400_pixels_are_wide_enough(

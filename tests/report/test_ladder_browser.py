@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 HOSTILE = "</script><img src=x onerror=\"window.hit='yes'\">' {{ 7*7 }} @x $y & <b>"
 FACTORS = {"x264": 1.0, "av1": 0.5}
-COLOURS = {"light": ("#0b5cad", "#c25a0c"), "dark": ("#66abff", "#f29b4b")}
+COLOURS = {"light": ("#00795c", "#a63d84"), "dark": ("#35c39a", "#e58ac8")}
 
 
 def records(**changes: Any) -> list[dict[str, Any]]:
@@ -151,7 +151,7 @@ def test_pointing_at_an_encode_shows_its_name_and_numbers_and_its_row(
     page = opened(ladders).page
     point_at(page, "r0_vmaf_roi", 100, 60)
     shown = page.locator(".at output").inner_text()
-    assert shown == "av1-7.mp4: 100 kbit/s, full 58.00, salient 62.00, ROI 60.00"
+    assert shown == "av1-7.mp4: 100 kbit/s, full frame 58.00, salient part 62.00, blended 60.00"
     assert page.locator("tr[data-is-shown] th").all_inner_texts() == ["av1-7.mp4"]
     for metric, score in (("vmaf_roi", 60), ("vmaf_full", 58)):
         assert drawn(page, f"r0_{metric}", "at", "Scatter") == [[(100, score)]]
