@@ -18,11 +18,21 @@ Failure = TypeVar("Failure", bound=RoiAccelError)
 def did_you_mean(name: str, known: Iterable[str]) -> str:
     """Return ``did you mean numba?`` and a space for the known name nearest to `name`, else ``""``.
 
-    Upper and lower case count as equal.
+    Upper and lower case count as equal, and dashes, which all options share, not at all.
     """
-    names = {each.lower(): each for each in known}
-    close = difflib.get_close_matches(name.lower(), names, n=1)
-    return f"did you mean {names[close[0]]}? " if close else ""
+    found = nearest(name, known)
+    return "" if found is None else f"did you mean {found}? "
+
+
+def nearest(name: str, known: Iterable[str]) -> str | None:
+    """Return the known name that `did_you_mean` names, None where none is near."""
+    names = {_compared(each): each for each in known}
+    close = difflib.get_close_matches(_compared(name), names, n=1)
+    return names[close[0]] if close else None
+
+
+def _compared(name: str) -> str:
+    return name.lower().lstrip("-")
 
 
 def excerpt(text: str) -> str:

@@ -23,6 +23,11 @@ def test_the_nearest_name_is_guessed_in_its_own_spelling(name: str, meant: str) 
     assert did_you_mean(name, NAMES) == f"did you mean {meant}? "
 
 
+def test_dashes_are_no_likeness() -> None:
+    assert did_you_mean("--csv", ["--fps", "--frame"]) == ""
+    assert did_you_mean("--fpz", ["--fps", "--frame"]) == "did you mean --fps? "
+
+
 @pytest.mark.parametrize("name", ["", "abacus", "\0", "x" * 5000])
 def test_a_name_like_no_other_gets_no_guess(name: str) -> None:
     assert did_you_mean(name, NAMES) == ""

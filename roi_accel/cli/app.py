@@ -7,20 +7,25 @@ import os
 import sys
 import traceback
 from importlib import import_module
-from typing import Annotated, NoReturn
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 from typer.exceptions import TyperException
+from typer.main import get_command
 
 from roi_accel._version import __version__
 from roi_accel.cli.console import print_error
 from roi_accel.cli.group import Group
 from roi_accel.cli.interrupt import Interrupted, interruptible
-from roi_accel.suggest import no_such
+from roi_accel.suggest import did_you_mean, excerpt, nearest
 from roi_accel.unforeseen import foreseen
 
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
 _NAME = "roi-accel"
-_EXAMPLE = f"{_NAME} score -r ref.mp4 -d dist.mp4"
+_MAIN = f"{_NAME} score"
+_EXAMPLE = f"{_MAIN} -r ref.mp4 -d dist.mp4"
 
 _FEW = 3
 """Guesses that help; more are a list to read."""
@@ -142,11 +147,40 @@ def main(arguments: list[str] | None = None, *, ends_process: bool = False) -> i
     return outcome if isinstance(outcome, int) else 0
 
 
-def _longer(name: str, known: list[str]) -> str:
-    """Return a guess at what a letter stands for: ``-h`` is no option of `score`."""
-    letter = name.removeprefix("-")
-    found = [each for each in known if each.startswith(f"--{letter}")] if len(letter) == 1 else []
-    return f"did you mean {' or '.join(found)}? " if 0 < len(found) <= _FEW else ""
+def _options(command: Any) -> list[str]:  # noqa: ANN401 - Typer keeps these types to itself
+    return [name for each in command.params for name in (*each.opts, *each.secondary_opts)]
+
+
+def _options_of_all(command: Any, path: str) -> Iterator[tuple[str, str]]:  # noqa: ANN401 - as above
+    """Yield every option with the command that has it, `command` and those below it."""
+    below = getattr(command, "commands", {})
+    if not below:
+        yield from ((option, path) for option in _options(command))
+    for name, each in below.items():
+        yield from _options_of_all(each, f"{path} {name}")
+
+
+def _guess(name: str, known: list[str]) -> str:
+    """Return what an option that a command does not know was meant to be; ``""`` for no idea.
+
+    Who has `score` in mind means the same by a name elsewhere: ``--weight`` is never ``--height``.
+    """
+    text = name.lstrip("-")
+    # ``-h`` is no option of `score`, and ``--masked`` is half of one of `mask`.
+    longer = [each for each in known if each.startswith(f"--{text}")]
+    if text and 0 < len(longer) <= _FEW:
+        return f"did you mean {' or '.join(longer)}? "
+    owners: dict[str, str] = {}
+    for option, path in _options_of_all(get_command(application([])), _NAME):
+        if option.startswith("--"):
+            owners.setdefault(option, path)
+    if name in owners:
+        return f"it is one of {owners[name]}; "
+    of_score = [option for option, owner in owners.items() if owner == _MAIN]
+    found = nearest(name, [*of_score, *known])
+    if found is None or found in known:
+        return "" if found is None else f"did you mean {found}? "
+    return f"did you mean {found}, which is one of {_MAIN}? "
 
 
 def _print_usage_error(error: TyperException) -> None:
@@ -158,15 +192,15 @@ def _print_usage_error(error: TyperException) -> None:
     path = context.command_path if context else _NAME
     see = f"see {path} --help"
     if context and hasattr(error, "possibilities"):  # Typer's NoSuchOption, which is not public
+        name, known = excerpt(getattr(error, "option_name", "")), _options(context.command)
         if context.parent is None:
-            see = f"options follow a command, as in '{_EXAMPLE}'; {see}"
-        known = [name for each in context.command.params for name in each.opts]
-        known += [name for each in context.command.params for name in each.secondary_opts]
-        name = getattr(error, "option_name", "")
-        print_error(str(no_such(name, known, what="option", otherwise=_longer(name, known) + see)))
+            hint = did_you_mean(name, known) + f"options follow a command, as in '{_EXAMPLE}'; "
+        else:
+            hint = _guess(name, known)
+        print_error(f"there is no option {name!r}; {hint}{see}")
         return
     message = error.format_message().replace("Value error, ", "").rstrip(".")
-    if path == f"{_NAME} score" and message.startswith("Missing option"):
+    if path == _MAIN and message.startswith("Missing option"):
         see = f"for example {_EXAMPLE}; {see}"
     if message:
         print_error(f"{message}; {see}")

@@ -6,6 +6,7 @@ import pytest
 from commands import assert_one_line, run
 
 PAIR = ("score", "-r", "ref.mp4", "-d", "dist.mp4")
+MASK = ("mask", "-r", "ref.mp4", "-o", "mask.png")
 
 
 @pytest.fixture
@@ -46,6 +47,16 @@ def refused(*arguments: object) -> tuple[str, int]:
         (["parity", "--devices", "opncl:0"], 4, "'opncl:0' is no device of"),
         (["parity", "--devices", "opncl:0"], 4, "did you mean opencl?"),
         ([*PAIR, "-w9", "-h9"], 2, "no option '-h'; did you mean --height or --html? see"),
+        ([*MASK, "--weight", "0.5"], 2, "no option '--weight'; it is one of roi-accel score; see"),
+        ([*MASK, "--wieght", "1"], 2, "did you mean --weight, which is one of roi-accel score?"),
+        ([*MASK, "--regions"], 2, "no option '--regions'; see roi-accel mask --help"),
+        ([*MASK, "--summary"], 2, "'--summary'; it is one of roi-accel score; see roi-accel mask"),
+        ([*MASK, "--csv", "x"], 2, "no option '--csv'; it is one of roi-accel score; see"),
+        ([*MASK, "--masked", "x"], 2, "no option '--masked'; did you mean --masked-yuv? see"),
+        ([*MASK, "--treshold", "1"], 2, "no option '--treshold'; did you mean --threshold? see"),
+        ([*MASK, "--xyz", "1"], 2, "no option '--xyz'; see roi-accel mask --help"),
+        ([*PAIR, "--sheet", "4"], 2, "no option '--sheet'; it is one of roi-accel mask; see"),
+        ([*PAIR, "--shard", "0/2"], 2, "'--shard'; it is one of roi-accel batch run; see"),
         (["-r", "a.mp4"], 2, "options follow a command, as in 'roi-accel score -r ref.mp4 -d "),
         (["score"], 2, "for example roi-accel score -r ref.mp4 -d dist.mp4; see roi-accel score"),
         (["score", "a.mp4", "b.mp4"], 2, "for example roi-accel score -r ref.mp4 -d dist.mp4; "),
