@@ -226,6 +226,8 @@ class _Worker:
         ------
         _Unfit
             There can be none.
+        OutputError
+            Its parity record cannot be written.
         """
         deaths = 0
         while self._process is None:
@@ -234,6 +236,7 @@ class _Worker:
                 self.trust = process.prove()
             except ProcessRefused as refused:
                 process.close()
+                refused.failure.raise_if_of_output()
                 self._events.put(Excluded(self.name, self.slot.name, refused.failure))
                 raise _Unfit from refused
             except WorkerDied as death:

@@ -6,7 +6,7 @@ from collections.abc import Mapping  # noqa: TC003 - dataclasses read their anno
 from dataclasses import dataclass
 from typing import Any
 
-from roi_accel.errors import BackendUnavailable, ParityError
+from roi_accel.errors import BackendUnavailable, OutputError, ParityError
 from roi_accel.unforeseen import foreseen
 
 _OF_DEVICE = (BackendUnavailable.__name__, ParityError.__name__)
@@ -61,6 +61,11 @@ class Failure:
     def is_of_device(self) -> bool:
         """Whether another device may do what this one could not."""
         return self.kind in _OF_DEVICE
+
+    def raise_if_of_output(self) -> None:
+        """Raise OutputError again where a file could not be written, which is no device's fault."""
+        if self.kind == OutputError.__name__:
+            raise OutputError(self.message, remedy=self.remedy)
 
     def __str__(self) -> str:
         return f"{self.message}; {self.remedy}" if self.remedy else self.message

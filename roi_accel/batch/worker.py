@@ -19,7 +19,7 @@ from roi_accel.batch.remote import brought
 from roi_accel.batch.rows import digest, names_no_device, options_of
 from roi_accel.dispatch import AUTO, choose_backend
 from roi_accel.errors import BackendUnavailable
-from roi_accel.files import write_atomically
+from roi_accel.files import naming_output, write_atomically
 from roi_accel.parity.record import write_record
 from roi_accel.parity.selftest import run_self_test
 from roi_accel.parity_record import make_record
@@ -150,9 +150,11 @@ def _filed(choice: Choice, folder: Path) -> Path:
 @contextmanager
 def _alone_in(folder: Path) -> Iterator[None]:
     """Have other workers that file a record in `folder` wait: those of one device need only one."""
-    handle = os.open(folder, os.O_RDONLY)
+    with naming_output(folder):
+        handle = os.open(folder, os.O_RDONLY)
     try:
-        fcntl.flock(handle, fcntl.LOCK_EX)
+        with naming_output(folder):
+            fcntl.flock(handle, fcntl.LOCK_EX)
         yield
     finally:
         os.close(handle)

@@ -351,6 +351,13 @@ def _make_folder(records: Path | None) -> None:
     except OSError as error:
         msg = f"--records {records}: cannot be made a folder: {error.strerror or error}"
         raise OutputError(msg, remedy="name a folder, in one that exists") from error
+    try:
+        with TemporaryFile(dir=records):
+            pass
+    except OSError as error:
+        msg = f"--records {records}: cannot be written to: {error.strerror or error}"
+        remedy = "name another folder, or file no records, with --no-records"
+        raise OutputError(msg, remedy=remedy) from error
 
 
 def _interrupted(batch: Batch, output: Path | None) -> str:

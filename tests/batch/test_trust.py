@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import planted
 import pytest
 from manifests import batch, records, result_in, single
 
+from roi_accel.batch.identity import Contents
+from roi_accel.batch.jobs import Job, Task
+from roi_accel.batch.local import LocalEngine, make_slots
+from roi_accel.batch.rows import Pair
+from roi_accel.errors import OutputError
+
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
     from conftest import Bench
 
@@ -74,6 +80,34 @@ def test_a_device_that_fails_in_the_middle_has_its_pairs_go_elsewhere(
     assert done.returncode == 0, done.stderr
     assert "goes to another device" in done.stderr
     assert_all_are_numpys(bench, output)
+
+
+@pytest.mark.skipif(not Path("/proc/version").exists(), reason="needs Linux's /proc")
+def test_a_folder_that_takes_no_records_ends_the_batch_before_it_begins(
+    bench: Bench, tmp_path: Path
+) -> None:
+    output = tmp_path / "out.ndjson"
+    # Where not even root can write.
+    done = batch(bench.manifest, "-o", output, *MASK, "--records", "/proc", cwd=bench.folder)
+    assert done.returncode == 6
+    assert done.stderr.count("\n") == 1
+    assert "--records /proc: cannot be written to: " in done.stderr
+    assert "--no-records" in done.stderr
+    assert not output.exists()
+
+
+def test_a_record_that_cannot_be_written_ends_the_batch_and_excludes_no_device(
+    tmp_path: Path,
+) -> None:
+    pair = Pair(line=1, reference="/no", distorted="/no", ladder=None, row="r", keywords={})
+    job = Job((Task(pair, "0" * 64, Contents(())),))
+    gone = tmp_path / "gone"
+    engine = LocalEngine(make_slots(["numpy"], 1), records=gone)
+    try:
+        with pytest.raises(OutputError, match=f"cannot write {gone}: No such file"):
+            list(engine.run(iter([job])))
+    finally:
+        engine.close()
 
 
 def test_where_no_device_is_left_the_batch_says_so(
