@@ -124,15 +124,18 @@ class Shard:
         Only the manifest decides, so that machines which never speak to each other agree. Rows that
         cannot be used belong to the first part.
         """
+        return self.parts(rows).get(self.index, [])
+
+    def parts(self, rows: Sequence[Pair | BadRow]) -> dict[int, list[Pair | BadRow]]:
+        """Return every part of `rows` that has any, by its index."""
         places: dict[str, int] = {}
+        found: dict[int, list[Pair | BadRow]] = {}
         for row in rows:
+            place = 0
             if isinstance(row, Pair):
-                places.setdefault(row.reference, len(places))
-        return [
-            row
-            for row in rows
-            if (places[row.reference] if isinstance(row, Pair) else 0) % self.count == self.index
-        ]
+                place = places.setdefault(row.reference, len(places))
+            found.setdefault(place % self.count, []).append(row)
+        return found
 
 
 def grouped(pairs: Sequence[Pair], *, together: int = DEFAULT_TOGETHER) -> list[list[Pair]]:

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, NamedTuple
 
+from roi_accel.batch.jobs import Shard
 from roi_accel.batch.lines import Line, read_lines
 from roi_accel.batch.records import KEY
 from roi_accel.batch.rows import Pair
 from roi_accel.errors import InputError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
 
     from roi_accel.batch.records import Summary
@@ -40,6 +41,8 @@ class Merged:
         Of the same.
     missing : tuple of Pair or BadRow
         Rows that no piece has.
+    missing_shards : mapping of str to tuple of Pair or BadRow
+        Those of them that belong to shards of which no piece has any row, by the shard's name.
     expected : int
         How many rows there are.
     warnings : tuple of str
@@ -48,6 +51,7 @@ class Merged:
     lines: tuple[bytes, ...]
     summaries: tuple[Summary, ...]
     missing: tuple[Pair | BadRow, ...]
+    missing_shards: Mapping[str, tuple[Pair | BadRow, ...]]
     expected: int
     warnings: tuple[str, ...]
 
@@ -94,10 +98,16 @@ def merge_pieces(rows: Sequence[Pair | BadRow], pieces: Sequence[Path]) -> Merge
     # One line may stand for all pairs of a row that could not be used.
     lines = [found[place].line for place in wanted if place in found]
     there = list({id(line): line for line in lines}.values())
+    missing = tuple(row for place, row in wanted.items() if place not in found)
     return Merged(
         lines=tuple(each.data for each in there),
         summaries=tuple(each.summary for each in there),
-        missing=tuple(row for place, row in wanted.items() if place not in found),
+        missing=missing,
+        missing_shards=_missing_shards(
+            tuple(wanted.values()),
+            {id(row) for row in missing},
+            {str(each.record[KEY].get("shard")) for each in there},
+        ),
         expected=len(wanted),
         warnings=(
             *torn,
@@ -107,6 +117,32 @@ def merge_pieces(rows: Sequence[Pair | BadRow], pieces: Sequence[Path]) -> Merge
             ),
         ),
     )
+
+
+def _missing_shards(
+    rows: Sequence[Pair | BadRow], missing: set[int], named: Iterable[str]
+) -> dict[str, tuple[Pair | BadRow, ...]]:
+    """Return the shards of which nothing is there, where all lines are of shards of one batch.
+
+    Parameters
+    ----------
+    rows : sequence of Pair or BadRow
+    missing : set of int
+        The ids of those that are.
+    named : iterable of str
+        What the lines say of the shard that wrote them.
+    """
+    try:
+        shards = [Shard.parse(name) for name in named]
+    except InputError:
+        return {}  # of a batch that was not divided
+    if len({shard.count for shard in shards}) != 1:
+        return {}
+    return {
+        str(replace(shards[0], index=index)): tuple(part)
+        for index, part in sorted(shards[0].parts(rows).items())
+        if missing.issuperset(map(id, part))
+    }
 
 
 def _lines(path: Path) -> Iterator[Line | int]:

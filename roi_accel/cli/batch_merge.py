@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path  # noqa: TC003 - Typer reads the annotations
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -17,8 +17,13 @@ from roi_accel.cli.outputs import check_outputs
 from roi_accel.errors import InputError
 from roi_accel.files import write_together
 
+if TYPE_CHECKING:
+    from roi_accel.batch.merge import Merged
+
 _ROWS = "What should be there"
 _SHOWN = 10
+_LINES_SHOWN = 3
+"""Of a shard that is missing as a whole."""
 
 
 def merge(
@@ -95,12 +100,27 @@ def merge(
         write_together(contents, overwrite=overwrite, inputs=pieces)
     for warning in merged.warnings:
         print_warning(warning)
-    for row in merged.missing[:_SHOWN]:
-        print_error(f"line {row.line} is missing: {row.distorted} against {row.reference}")
-    if len(merged.missing) > _SHOWN:
-        print_error(f"and {len(merged.missing) - _SHOWN} more are missing")
+    _name_missing(merged)
     there = merged.expected - len(merged.missing)
     print_note(f"{there} of {merged.expected} pairs are there")
     if merged.missing:
         return InputError.exit_code
     return merged.exit_code
+
+
+def _name_missing(merged: Merged) -> None:
+    """Print a line for each shard that is missing, and for each row that is missing besides."""
+    told: set[int] = set()
+    for shard, rows in merged.missing_shards.items():
+        told |= {id(row) for row in rows}
+        lines = ", ".join(str(row.line) for row in rows[:_LINES_SHOWN])
+        more = ", ..." if len(rows) > _LINES_SHOWN else ""
+        plural = "s" * (len(rows) > 1)
+        print_error(
+            f"shard {shard} is missing: line{plural} {lines}{more} ({len(rows):,} row{plural})"
+        )
+    others = [row for row in merged.missing if id(row) not in told]
+    for row in others[:_SHOWN]:
+        print_error(f"line {row.line} is missing: {row.distorted} against {row.reference}")
+    if len(others) > _SHOWN:
+        print_error(f"and {len(others) - _SHOWN:,} more are missing")

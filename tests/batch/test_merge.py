@@ -65,6 +65,43 @@ def test_what_is_missing_is_named_and_the_rest_is_written(manifest: Path) -> Non
     assert len(found) == 2
 
 
+def shard_line(manifest: Path, place: int, shard: str | None) -> bytes:
+    record = records_of(line(manifest, place))[0]
+    record["batch"]["shard"] = shard
+    return to_line(record)
+
+
+def test_a_shard_that_is_missing_is_one_line(tmp_path: Path) -> None:
+    rows = [(f"/r{number % 30}.mp4", f"/d{number}.mp4") for number in range(3_000)]
+    manifest = write_csv(tmp_path / "m.csv", [*rows, rows[1]])
+    parts = [
+        b"".join(shard_line(manifest, place, f"{n}/3") for place in (n, n + 3)) for n in (0, 2)
+    ]
+    code, said, _ = merge(manifest, *parts)
+    lines = said.splitlines()
+    assert code == 2
+    assert lines[0] == "roi-accel: shard 1/3 is missing: lines 3, 6, 9, ... (1,000 rows)"
+    assert lines[1] == "roi-accel: line 8 is missing: /d6.mp4 against /r6.mp4"
+    assert lines[-2] == "roi-accel: and 1,986 more are missing"
+    assert len(lines) == 13
+
+
+@pytest.mark.parametrize("shards", [("0/3", "1/2"), ("0/3", None), ("0/3", "x"), (None, None)])
+def test_pieces_of_no_one_division_tell_of_no_shard(
+    manifest: Path, shards: tuple[str | None, str | None]
+) -> None:
+    pieces = [shard_line(manifest, place, shard) for place, shard in enumerate(shards)]
+    code, said, found = merge(manifest, *pieces)
+    assert (code, len(found)) == (2, 2)
+    assert "shard" not in said
+    assert "line 4 is missing" in said
+
+
+def test_a_shard_without_rows_is_not_missing(manifest: Path) -> None:
+    pieces = [shard_line(manifest, place, "0/4") for place in range(3)]
+    assert merge(manifest, *pieces)[:2] == (0, "3 of 3 pairs are there\n")
+
+
 def test_a_score_wins_over_a_failure(manifest: Path) -> None:
     rest = line(manifest, 1) + line(manifest, 2)
     code, _, found = merge(manifest, line(manifest, 0, failed=True), line(manifest, 0) + rest)
