@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence  # noqa: TC003 - dataclasses read their annotations
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
@@ -88,13 +88,20 @@ class Recorded:
 Event = Proved | Excluded | Began | Advanced | Died | Refused | Finished | Recorded
 
 
+Draw = Callable[[], "Job | None"]
+"""Looks at the files of some pairs, which may take minutes, and returns what is to be scored of
+them; None where nothing is.
+"""
+
+
 class Engine(Protocol):
     """Brings jobs to workers. It decides where, and what becomes of a job whose worker is gone."""
 
-    def run(self, jobs: Iterator[Job]) -> Iterator[Event]:
+    def run(self, draws: Iterator[Draw]) -> Iterator[Event]:
         """Yield what happens until every job is finished, or no worker is left.
 
-        `jobs` is drawn from as workers become free, from any thread, one at a time.
+        `draws` is drawn from as workers become free, from any thread, one at a time; what it gives
+        may be called by several threads at once.
         """
 
     def close(self) -> None:

@@ -74,6 +74,7 @@ class Identifier:
         self._scorers: dict[str | None, str] = {}
         self._known: dict[tuple[str, Stamp], str] = {}
         self._lock = threading.Lock()
+        self._reading: dict[tuple[str, Stamp], threading.Lock] = {}
         self._is_over = threading.Event()
 
     def stop(self) -> None:
@@ -126,12 +127,11 @@ class Identifier:
 
     def _sha256(self, path: str, stamp: Stamp) -> str:
         with self._lock:
-            known = self._known.get((path, stamp))
-        if known is None:
-            known = self._read(path)
-            with self._lock:
-                self._known[path, stamp] = known
-        return known
+            reading = self._reading.setdefault((path, stamp), threading.Lock())
+        with reading:  # Who wants the same file waits for it; who wants another does not.
+            if (path, stamp) not in self._known:
+                self._known[path, stamp] = self._read(path)
+            return self._known[path, stamp]
 
     def _read(self, path: str) -> str:
         found = hashlib.sha256()

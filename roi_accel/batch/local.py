@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
-    from roi_accel.batch.events import Event
+    from roi_accel.batch.events import Draw, Event
     from roi_accel.batch.jobs import Job
     from roi_accel.batch.outcome import Outcome
     from roi_accel.batch.worker import Trust
@@ -111,9 +111,9 @@ class LocalEngine:
         self._threads: list[threading.Thread] = []
         self._processes: dict[int, WorkerProcess] = {}
 
-    def run(self, jobs: Iterator[Job]) -> Iterator[Event]:
+    def run(self, draws: Iterator[Draw]) -> Iterator[Event]:
         """Yield what happens until every job is finished, or no worker is left."""
-        self._board.jobs = jobs
+        self._board.draws = draws
         for slot in self._slots:
             thread = threading.Thread(target=self._keep_busy, args=(slot,), daemon=True)
             self._threads.append(thread)
@@ -281,7 +281,7 @@ class _Board:
     """Which job goes where: one place that all slots' threads look at."""
 
     def __init__(self, slots: Sequence[Slot]) -> None:
-        self.jobs: Iterator[Job] = iter(())
+        self.draws: Iterator[Draw] = iter(())
         self.is_closed = False
         self._again: deque[Job] = deque()
         self._fit = {slot.number: slot.name for slot in slots}
@@ -290,12 +290,22 @@ class _Board:
 
     def take(self, slot: Slot) -> Job | None:
         """Return a job for `slot`, once there is one; None where there will never be one."""
+        while (found := self._next(slot)) is not None:
+            # Nobody waits meanwhile: files are looked at, and read to their end.
+            job = found() if callable(found) else found
+            if job is not None:
+                return job
+        return None
+
+    def _next(self, slot: Slot) -> Job | Draw | None:
+        """Return what is or may be a job for `slot`, which is busy with it; None as `take` does."""
         with self._changed:
+            self._busy.discard(slot.number)
             while not self.is_closed:
-                job = self._returned(slot) or next(self.jobs, None)
-                if job is not None:
+                found = self._returned(slot) or next(self.draws, None)
+                if found is not None:
                     self._busy.add(slot.number)
-                    return job
+                    return found
                 if not self._busy:
                     break
                 self._changed.wait()

@@ -26,7 +26,7 @@ from roi_accel.errors import BackendUnavailable
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from roi_accel.batch.events import Event
+    from roi_accel.batch.events import Draw, Event
     from roi_accel.batch.jobs import Task
     from roi_accel.batch.outcome import Outcome
     from roi_accel.batch.ray_cluster import Cluster, Node
@@ -99,8 +99,9 @@ class RayEngine:
         self._count = 0
         self._gave_up = False
 
-    def run(self, jobs: Iterator[Job]) -> Iterator[Event]:
+    def run(self, draws: Iterator[Draw]) -> Iterator[Event]:
         """Yield what happens until every job is finished, or no node is left."""
+        jobs = (job for draw in draws if (job := draw()) is not None)
         self._cluster.connect()
         for wanted in self._devices:
             self._cluster.require(wanted.resources)

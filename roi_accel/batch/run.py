@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import threading
 from collections import deque
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol
 
 from roi_accel.batch.events import Finished, Recorded
@@ -23,7 +25,7 @@ from roi_accel.errors import BackendUnavailable, RoiAccelError
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
-    from roi_accel.batch.events import Engine, Event
+    from roi_accel.batch.events import Draw, Engine, Event
     from roi_accel.batch.jobs import Shard
     from roi_accel.batch.records import Summary
 
@@ -89,6 +91,7 @@ class Batch:
     def __post_init__(self) -> None:
         self._identifier = Identifier(reproducible=self.reproducible)
         self._rows: dict[str, Pair] = {}
+        self._deciding = threading.Lock()
         self._at_work: set[str] = set()
         self._failures: dict[str, Failure] = {}
         self._like_others: list[tuple[Pair, str]] = []
@@ -106,7 +109,7 @@ class Batch:
         """
         self._write([bad_row_record(row, **self._facts()) for row in self._bad_rows()])
         try:
-            for event in self.engine.run(self._jobs()):
+            for event in self.engine.run(self._draws()):
                 self._write_early()
                 if isinstance(event, Finished):
                     self._write(self._records(event))
@@ -137,36 +140,44 @@ class Batch:
     def _left(self) -> int:
         return len(self.rows) - len(self.summaries) - len(self.repeated)
 
-    def _jobs(self) -> Iterator[Job]:
-        """Yield jobs of pairs to be scored; files are looked at only when their turn comes."""
+    def _draws(self) -> Iterator[Draw]:
+        """Yield what looks at pairs; files are opened only when their turn comes."""
         pairs = [row for row in self.rows if isinstance(row, Pair)]
         for group in grouped(pairs, together=self.together):
-            tasks = [task for pair in group if (task := self._task(pair)) is not None]
-            if tasks:
-                yield Job(tuple(tasks))
+            new = [pair for pair in group if self._is_new(pair)]
+            if new:
+                yield partial(self._job, new)
 
-    def _task(self, pair: Pair) -> Task | None:
-        """Return what is to be done for `pair`; None where nothing is, or nothing can be."""
+    def _is_new(self, pair: Pair) -> bool:
         first = self._rows.setdefault(pair.row, pair)
         if first is not pair:
             self.repeated.append((pair, first))
-            return None
+        return first is pair
+
+    def _job(self, pairs: Sequence[Pair]) -> Job | None:
+        tasks = [task for pair in pairs if (task := self._task(pair)) is not None]
+        return Job(tuple(tasks)) if tasks else None
+
+    def _task(self, pair: Pair) -> Task | None:
+        """Return what is to be done for `pair`; None where nothing is, or nothing can be."""
         try:
             identity, contents = self._identifier.identify(pair)
         except RoiAccelError as error:
-            # The thread that draws jobs is an engine's; lines are written by one thread only.
+            # The thread that looks is an engine's; lines are written by one thread only.
             self._early.append(
                 scored_record(pair, Failure.of(error), identity=None, **self._facts())
             )
             return None
-        if (identity, pair.row) in self.done:
-            self.passed_over += 1
-            self.summaries.append(replace(self.done[identity, pair.row], line=pair.line))
-            return None
-        if identity in self._at_work or self.sink.record(identity) is not None:
-            self._like_others.append((pair, identity))
-            return None
-        self._at_work.add(identity)
+        # Files are read before, by several threads at once; of equal pairs only one is at work.
+        with self._deciding:
+            if (identity, pair.row) in self.done:
+                self.passed_over += 1
+                self.summaries.append(replace(self.done[identity, pair.row], line=pair.line))
+                return None
+            if identity in self._at_work or self.sink.record(identity) is not None:
+                self._like_others.append((pair, identity))
+                return None
+            self._at_work.add(identity)
         return Task(pair, identity, contents)
 
     def _records(self, event: Finished) -> list[dict[str, Any]]:

@@ -2,28 +2,36 @@
 
 from __future__ import annotations
 
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from roi_accel.batch import run
 from roi_accel.batch.identity import Identifier
+from roi_accel.batch.jobs import Job
+from roi_accel.batch.local import _Board, make_slots
 from roi_accel.batch.rows import Pair
-from roi_accel.errors import InputError
+from roi_accel.errors import BackendUnavailable, InputError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
-    from pathlib import Path
 
-    from roi_accel.batch.events import Event
-    from roi_accel.batch.jobs import Job
+    from roi_accel.batch.events import Draw, Event
 
 
 class _Drawing:
-    """An engine that finds no job to do."""
+    """An engine that looks at all pairs at once, a thread for each draw, and does no job."""
 
-    def run(self, jobs: Iterator[Job]) -> Iterator[Event]:
-        assert not list(jobs)
+    def __init__(self) -> None:
+        self.jobs: list[Job] = []
+
+    def run(self, draws: Iterator[Draw]) -> Iterator[Event]:
+        with ThreadPoolExecutor(16) as threads:
+            found = [threads.submit(draw) for draw in draws]
+        self.jobs = [job for each in found if (job := each.result()) is not None]
         return iter(())
 
     def close(self) -> None: ...
@@ -51,7 +59,8 @@ def test_a_pair_that_fails_while_others_are_written_keeps_its_line(
 ) -> None:
     pair = Pair(line=1, reference="/no", distorted="/no", ladder=None, row="r", keywords={})
     lines = _Lines()
-    batch = run.Batch([pair], _Drawing(), lines)
+    engine = _Drawing()
+    batch = run.Batch([pair], engine, lines)
     made = run.scored_record
 
     def meanwhile(*arguments: Any, **facts: Any) -> dict[str, Any]:
@@ -60,4 +69,72 @@ def test_a_pair_that_fails_while_others_are_written_keeps_its_line(
 
     monkeypatch.setattr(run, "scored_record", meanwhile)
     batch.run()
+    assert engine.jobs == []
     assert [each["batch"]["line"] for each in lines] == [1]
+
+
+def test_files_are_read_by_several_threads_and_each_of_them_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without that the second of two files is never begun, and the wait for it fails."""
+    for name in ("one", "other", "ref"):
+        (tmp_path / name).write_bytes(name.encode())
+    both = threading.Barrier(2, timeout=60)
+    reads = []
+    read = Identifier._read  # noqa: SLF001 - what reads a file to its end
+
+    def reading(self: Identifier, path: str) -> str:
+        reads.append(path)
+        if not path.endswith("ref"):
+            both.wait()
+        return read(self, path)
+
+    monkeypatch.setattr(Identifier, "_read", reading)
+    pairs = [_pair(tmp_path, line, name) for line, name in enumerate(("one", "other") * 4)]
+    engine = _Drawing()
+    batch = run.Batch(pairs, engine, _Lines())
+    with pytest.raises(BackendUnavailable, match="no worker is left for 8 pairs"):
+        batch.run()
+    assert sorted(Path(each).name for each in reads) == ["one", "other", "ref"]
+    assert len(engine.jobs) == 2
+
+
+@pytest.mark.parametrize("turn", range(5))
+def test_of_equal_pairs_only_one_is_at_work(tmp_path: Path, turn: int) -> None:
+    for number in range(16):
+        (tmp_path / f"{number}").write_bytes(b"%d" % turn)
+    (tmp_path / "ref").write_bytes(b"ref")
+    pairs = [_pair(tmp_path, number, str(number)) for number in range(16)]
+    engine = _Drawing()
+    with pytest.raises(BackendUnavailable, match="no worker is left for 16 pairs"):
+        run.Batch(pairs, engine, _Lines()).run()
+    assert len(engine.jobs) == 1
+
+
+def test_no_worker_waits_for_the_files_of_another() -> None:
+    both = threading.Barrier(2, timeout=60)
+    job = Job(())
+
+    def looking() -> Job:
+        both.wait()
+        return job
+
+    slots = make_slots(["numpy"], 2)
+    board = _Board(slots)
+    board.draws = iter([lambda: None, looking, lambda: None, looking])
+    with ThreadPoolExecutor(2) as threads:
+        assert list(threads.map(board.take, slots)) == [job, job]
+        for slot in slots:
+            board.give_back(slot, [])
+        assert list(threads.map(board.take, slots)) == [None, None]
+
+
+def _pair(folder: Path, line: int, name: str) -> Pair:
+    return Pair(
+        line=line,
+        reference=str(folder / "ref"),
+        distorted=str(folder / name),
+        ladder=None,
+        row=f"{line}",
+        keywords={"synthetic_mask": 0.5},
+    )
