@@ -29,12 +29,14 @@ if not (Path(__file__).parent / "backends").is_dir():
 if TYPE_CHECKING:
     from roi_accel.api import score
     from roi_accel.dispatch import get_backend
+    from roi_accel.mask_api import MaskFile, mask
     from roi_accel.result import FrameScore, Result
 
 __all__ = [
     "BackendUnavailable",
     "FrameScore",
     "InputError",
+    "MaskFile",
     "ModelError",
     "OutputError",
     "ParityError",
@@ -43,13 +45,16 @@ __all__ = [
     "ScorerError",
     "__version__",
     "get_backend",
+    "mask",
     "score",
 ]
 
 _LAZY = {
     "FrameScore": "roi_accel.result",
+    "MaskFile": "roi_accel.mask_api",
     "Result": "roi_accel.result",
     "get_backend": "roi_accel.dispatch",
+    "mask": "roi_accel.mask_api",
     "score": "roi_accel.api",
 }
 

@@ -30,8 +30,8 @@ _TIMES = ("start", "duration", "mask_smooth")
 AnyPath = str | PathLike[str]
 
 
-class ScoreKeywords(TypedDict, total=False):
-    """The keyword arguments of `score`; every one has the command line's default."""
+class MaskingKeywords(TypedDict, total=False):
+    """Keyword arguments that decide frames and their masks; each has the command line's default."""
 
     width: int
     height: int
@@ -41,7 +41,6 @@ class ScoreKeywords(TypedDict, total=False):
     scale_to: str
     crop: str
     frame_skip_ref: int
-    frame_skip_dist: int
     start: float | str | Fraction
     duration: float | str | Fraction
     saliency_model: AnyPath
@@ -55,7 +54,6 @@ class ScoreKeywords(TypedDict, total=False):
     mask_smooth: float | str | Fraction
     threshold: float
     fade: float
-    weight: float
     backend: str
     device: str
     ep: str
@@ -63,16 +61,23 @@ class ScoreKeywords(TypedDict, total=False):
     gate: GateMode
     dump: AnyPath
     calibration: AnyPath
+    threads: int
+    frame_count: int
+    overwrite: bool
+    progress: Callable[[int, int | None], None]
+
+
+class ScoreKeywords(MaskingKeywords, total=False):
+    """The keyword arguments of `score`; every one has the command line's default."""
+
+    frame_skip_dist: int
+    weight: float
     model: str | Sequence[str]
     feature: str | Sequence[str]
     vmaf: AnyPath
-    threads: int
     subsample: int
-    frame_count: int
     shortest: bool
     html: AnyPath
-    overwrite: bool
-    progress: Callable[[int, int | None], None]
 
 
 @overload
@@ -227,7 +232,10 @@ def score(
     if not isinstance(paths, list | tuple):
         expected = "a path, or a list or tuple of paths"
         raise wrong_type(distorted, expected, name="distorted", remedy=_PATH_REMEDY)
-    videos = [_path("reference", reference), *(_path("distorted", path) for path in paths)]
+    videos = [
+        checked_path("reference", reference, remedy=_PATH_REMEDY),
+        *(checked_path("distorted", path, remedy=_PATH_REMEDY) for path in paths),
+    ]
     html, overwrite = checked.pop("html", None), checked.pop("overwrite", False)
     options = options_from(checked)
     inputs = [*videos, *options.files()]
@@ -246,9 +254,10 @@ def score(
 _PATH_REMEDY = 'for example roi_accel.score("ref.mp4", "dist.mp4")'
 
 
-def _path(name: str, value: Any) -> Path:  # noqa: ANN401 - whatever a caller gave
+def checked_path(name: str, value: Any, *, remedy: str) -> Path:  # noqa: ANN401 - whatever a caller gave
+    """Return the argument `name` as a path; InputError where it is none."""
     if not is_path(value):
-        raise wrong_type(value, "a path", name=name, remedy=_PATH_REMEDY)
+        raise wrong_type(value, "a path", name=name, remedy=remedy)
     return Path(value)
 
 

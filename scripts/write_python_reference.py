@@ -35,6 +35,8 @@ def reference() -> str:
     """Return the reference of everything that `roi_accel` offers by name."""
     parts = [
         entry("roi_accel.score(reference, distorted, **keywords)", roi_accel.score),
+        entry("roi_accel.mask(reference, output, **keywords)", roi_accel.mask),
+        entry("roi_accel.MaskFile", roi_accel.MaskFile),
         entry(
             "roi_accel.get_backend(name=None, *, device=None, threads=None)", roi_accel.get_backend
         ),

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from contextlib import ExitStack, closing
+from contextlib import ExitStack
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Protocol
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -14,10 +14,20 @@ from roi_accel.cli.console import frame_progress, print_note, print_warning
 from roi_accel.cli.interrupt import writing
 from roi_accel.cli.outputs import check_outputs
 from roi_accel.errors import InputError
-from roi_accel.files import StagedFiles, naming_output
+from roi_accel.files import StagedFiles
+from roi_accel.mask_files import (
+    PICTURE_SUFFIX,
+    SUFFIXES,
+    MaskedVideo,
+    check_picture,
+    check_suffix,
+    fill,
+    is_picture,
+    taker_of,
+)
 from roi_accel.mask_run import open_mask_run
 from roi_accel.masks.archive import SUFFIX as ARCHIVE_SUFFIX
-from roi_accel.masks.writing import CLIP_SUFFIX, open_mask_writer
+from roi_accel.masks.writing import CLIP_SUFFIX
 from roi_accel.options import DEFAULT_FADE, DEFAULT_NETWORK, DEFAULT_THRESHOLD
 from roi_accel.parity.gate import DEFAULT_GATE
 from roi_accel.report.need import require_pillow
@@ -28,10 +38,8 @@ from roi_accel.video import writing as videos
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from roi_accel.mask_run import MaskedFrame, MaskRun
+    from roi_accel.mask_files import Taker
 
-PICTURE_SUFFIX = ".png"
-SUFFIXES = (PICTURE_SUFFIX, CLIP_SUFFIX, ARCHIVE_SUFFIX)
 _PICTURE = "The picture"
 
 
@@ -140,7 +148,7 @@ def mask(
     inputs += [path for path in (distorted, mask, roi_track, calibration) if path]
     named = {"--output": output, "--masked-yuv": masked_yuv}
     paths = check_outputs(named, overwrite=overwrite, inputs=inputs)
-    if output is not None and _suffix(output) == PICTURE_SUFFIX:
+    if is_picture(output):
         require_pillow()
     wanted = Sheet.parse(sheet) if sheet is not None else None
     options = parameters.make_options(
@@ -182,29 +190,15 @@ def mask(
     with ExitStack() as resources:
         staged = resources.enter_context(StagedFiles(paths, overwrite=overwrite, inputs=inputs))
         run = resources.enter_context(open_mask_run(reference, distorted, options))
-        takers: list[_Taker] = []
-        if output is not None and _suffix(output) == PICTURE_SUFFIX:
-            takers.append(_Picture(output, staged, run, frame, wanted))
-        elif output is not None:
-            takers.append(_Masks(output, staged, run, resources))
+        takers: list[Taker] = []
+        if output is not None:
+            takers.append(taker_of(output, staged, run, resources, frame=frame, sheet=wanted))
         if masked_yuv is not None:
-            takers.append(_Masked(masked_yuv, staged, run))
+            takers.append(MaskedVideo(masked_yuv, staged, run))
         advance = resources.enter_context(
             frame_progress(show=False if quiet else progress, what="looking")
         )
-        chosen = [taker.wanted for taker in takers if isinstance(taker, _Picture)]
-        # Closed where a file cannot be written: its threads end before the process does.
-        frames = resources.enter_context(
-            closing(
-                run.chosen(chosen[0], advance)
-                if len(takers) == len(chosen)
-                else run.frames(advance)
-            )
-        )
-        for each in frames:
-            for taker in takers:
-                taker.take(each)
-        said = [taker.finish() for taker in takers]
+        said = fill(run, takers, advance)
         for warning in dict.fromkeys(run.warnings):
             print_warning(warning)
         with writing():
@@ -212,99 +206,6 @@ def mask(
     if not quiet:
         for path, text in zip(paths, said, strict=True):
             print_note(f"{path}: {text}")
-
-
-class _Taker(Protocol):
-    """Makes one file of the frames that it is given."""
-
-    def take(self, frame: MaskedFrame) -> None: ...
-
-    def finish(self) -> str:
-        """Write what is left, and return what the file holds, for people."""
-        ...
-
-
-class _Masks:
-    """The masks as video or archive."""
-
-    def __init__(self, path: Path, staged: StagedFiles, run: MaskRun, resources: ExitStack) -> None:
-        self._path, self._run, self._count = path, run, 0
-        origin = run.origin()
-        with naming_output(path):
-            self._writer = resources.enter_context(
-                open_mask_writer(
-                    path,
-                    staged.open(path),
-                    size=run.size,
-                    rate=run.rate,
-                    place=run.place,
-                    origin=origin,
-                )
-            )
-
-    def take(self, frame: MaskedFrame) -> None:
-        with naming_output(self._path):
-            self._writer.write(frame.mask)
-        self._count += 1
-
-    def finish(self) -> str:
-        with naming_output(self._path):
-            self._writer.finish(self._run.about())
-        height, width = self._run.size
-        return f"{self._count} masks of {width}x{height}, {self._run.label}"
-
-
-class _Masked:
-    """The masked distorted video."""
-
-    def __init__(self, path: Path, staged: StagedFiles, run: MaskRun) -> None:
-        self._path, self._run, self._count = path, run, 0
-        with naming_output(path):
-            self._writer = videos.FrameWriter(path, staged.open(path), run.info, rate=run.rate)
-
-    def take(self, frame: MaskedFrame) -> None:
-        assert frame.masked is not None  # noqa: S101 - a run with a distorted video
-        with naming_output(self._path):
-            self._writer.write(frame.masked)
-        self._count += 1
-
-    def finish(self) -> str:
-        info = self._run.info
-        size = f"{info.width}x{info.height} {info.pixel_format.name}"
-        return f"{self._count} masked frames of {size}"
-
-
-class _Picture:
-    """A picture of one frame, or of several on a sheet."""
-
-    def __init__(
-        self, path: Path, staged: StagedFiles, run: MaskRun, frame: int | None, sheet: Sheet | None
-    ) -> None:
-        from roi_accel.report.mask_picture import MaskPicture  # noqa: PLC0415 (an extra)
-
-        self._path, self._run, self._seen = path, run, 0
-        self._file = staged.open(path)
-        if sheet is not None:
-            self.wanted = sheet.frames(run.count())
-        else:
-            self.wanted = (run.count() // 2 if frame is None else frame,)
-        self._picture = MaskPicture(run.legend(), sheet)
-
-    def take(self, frame: MaskedFrame) -> None:
-        self._seen = frame.index + 1
-        if frame.index in self.wanted:
-            self._picture.add(frame.index, frame.reference, frame.mask)
-
-    def finish(self) -> str:
-        self._run.require_frame(max(self.wanted), self._seen)
-        with naming_output(self._path):
-            self._file.write(self._picture.png())
-        frames = ", ".join(map(str, self.wanted))
-        return f"frame{'s' * (len(self.wanted) > 1)} {frames}"
-
-
-def _suffix(path: Path) -> str:
-    return path.suffix.lower()
 
 
 def _only(distorted: Sequence[Path]) -> Path | None:
@@ -326,25 +227,12 @@ def _check_asked(
     if output is None and masked_yuv is None:
         msg = "nothing is to be written"
         raise InputError(msg, remedy=f"name a file with -o ({', '.join(SUFFIXES)}) or --masked-yuv")
-    for path, option, known in (
-        (output, "-o", SUFFIXES),
-        (masked_yuv, "--masked-yuv", videos.SUFFIXES),
-    ):
-        if path is not None and _suffix(path) not in known:
-            found = f"the suffix {path.suffix!r}" if path.suffix else "no suffix"
-            msg = f"{option} {path}: has {found}, which says what is written"
-            raise InputError(msg, remedy=f"known are {', '.join(known)}")
+    if output is not None:
+        check_suffix(output, SUFFIXES, said_by="-o")
+    if masked_yuv is not None:
+        check_suffix(masked_yuv, videos.SUFFIXES, said_by="--masked-yuv")
     if (distorted is None) != (masked_yuv is None):
         has, lacks = ("--masked-yuv", "-d") if distorted is None else ("-d", "--masked-yuv")
         msg = f"{has} was given without {lacks}"
         raise InputError(msg, remedy="masks are of the reference; -d and --masked-yuv go together")
-    if frame is not None and sheet is not None:
-        msg = "--frame and --sheet were given; a picture is of one frame or of several"
-        raise InputError(msg, remedy="keep one of them")
-    shown = "--frame" if frame is not None else "--sheet" if sheet is not None else ""
-    if shown and (output is None or _suffix(output) != PICTURE_SUFFIX):
-        msg = f"{shown} is for pictures, and none is written"
-        raise InputError(msg, remedy=f"name a picture with -o, such as -o mask{PICTURE_SUFFIX}")
-    if frame is not None and frame < 0:
-        msg = f"--frame must be at least 0, not {frame}"
-        raise InputError(msg, remedy="leave it out for the middle one")
+    check_picture(output, frame, sheet, said_by="-o")
