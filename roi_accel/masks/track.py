@@ -132,8 +132,19 @@ class TrackSource(MaskSource):
 
     def unused_boxes(self, frame_count: int) -> int:
         """Return how many boxes that touch the frame come after `frame_count` frames."""
-        end = self._first + frame_count
-        return int(len(self._frame) - np.searchsorted(self._frame, end, side="left"))
+        return len(self._frame) - self._end(frame_count)
+
+    def _end(self, frame_count: int) -> int:
+        """Return how many boxes that touch the frame come before the end of `frame_count`."""
+        return int(np.searchsorted(self._frame, self._first + frame_count, side="left"))
+
+    def _unseen_regions(self, frame_count: int) -> list[str]:
+        """Return the regions of which no box lies in any of `frame_count` frames."""
+        first = int(np.searchsorted(self._frame, self._first, side="left"))
+        seen = {
+            self._names[name] for name in np.unique(self._rows[first : self._end(frame_count), -1])
+        }
+        return [name for name in self.region_names if name not in seen]
 
     def masks(self, index: int, reference: Frame, session: Session) -> tuple[Mask, ...]:
         """Return the masks of frame `index`; the same objects while the boxes stay the same."""
@@ -158,7 +169,7 @@ class TrackSource(MaskSource):
         return {**self._provenance, "empty_frames": self._empty}
 
     def finish(self, frame_count: int, *, whole: bool) -> None:
-        """Warn of frames without boxes, and of boxes without frames."""
+        """Warn of frames and regions without boxes, and of boxes without frames."""
         if self._empty:
             self._warn(
                 f"{self._empty} of {frame_count} frames have no box; nothing is salient in them"
@@ -169,4 +180,10 @@ class TrackSource(MaskSource):
             if self._provenance["first_frame"] == 1:
                 hint = "; frames count from 0, and this file has none"
             last = self._first + frame_count - 1
-            self._warn(f"{unused} boxes belong to frames after the last one, {last}{hint}")
+            named = f"from frame {self._frame[-unused]} to {self._frame[-1]}"
+            self._warn(f"{unused} boxes belong to frames after the last one, {last}: {named}{hint}")
+        for name in self._unseen_regions(frame_count):
+            self._warn(
+                f"region {name!r} has no box in any frame: there the reference is scored against "
+                "itself"
+            )
