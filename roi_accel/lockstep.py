@@ -120,4 +120,7 @@ def _unequal(
         one, other = (f"{float(rate or 0):.6g}" for rate in rates)
         counts += f", at {one} and {other} frames per second"
         return InputError(counts, remedy=_RATE_REMEDY)
-    return InputError(counts, remedy=_REMEDY)
+    doubts = [
+        f"{each.path} {each.doubt}" for each in (reference.info, distorted.info) if each.doubt
+    ]
+    return InputError(counts, remedy="; ".join([*doubts, _REMEDY]))

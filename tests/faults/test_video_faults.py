@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from clips import P8, run_ffmpeg, smooth_frames, write_raw, write_y4m
 
+from roi_accel.backends.frame import PixelFormat
 from roi_accel.video.y4m import parse_header
 from roi_accel.vmaf import Scoring
 
@@ -170,6 +171,16 @@ def test_a_side_under_32_is_refused(
     path = write_y4m(tmp_path / "small.y4m", smooth_frames(P8, *size, 2))
     words = f"{size[0]}x{size[1]} is too small to score; VMAF needs at least 32 pixels"
     refused(2, words, "-r", path, "-d", path, *PLAIN)
+
+
+def test_unequal_lengths_of_which_one_is_read_at_a_wrong_depth_say_so(
+    refused: Refusals, tmp_path: Path
+) -> None:
+    deep = write_raw(tmp_path / "deep.yuv", smooth_frames(PixelFormat("420", 10), 96, 64, 4))
+    flat = write_raw(tmp_path / "flat.yuv", smooth_frames(P8, 96, 64, 4))
+    geometry = ("-w", 96, "--height", 64, "--pix-fmt", "yuv420p")
+    said = refused(2, "has 8 frames, the distorted", "-r", deep, "-d", flat, *geometry, *PLAIN)
+    assert "if they are, type --pix-fmt yuv420p10le" in said
 
 
 def test_unequal_lengths_are_refused_with_both(

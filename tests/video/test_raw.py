@@ -20,7 +20,7 @@ from video_files import (
     write_raw,
 )
 
-from roi_accel.backends.frame import ColourMatrix, ColourRange, PixelFormat
+from roi_accel.backends.frame import ColourMatrix, ColourRange, Frame, PixelFormat
 from roi_accel.errors import InputError
 from roi_accel.video import MAX_SIDE, RawGeometry, open_video
 
@@ -111,6 +111,69 @@ def test_wider_samples_read_as_8_bits_are_doubted(tmp_path: Path) -> None:
         assert "10 bits" in reader.info.doubt
     with open_video(path, raw=RawGeometry(64, 48, PixelFormat("420", 10))) as reader:
         assert not reader.info.doubt
+
+
+def slow_waves(pixel_format: PixelFormat, width: int, height: int, count: int) -> list[Frame]:
+    """Return frames whose neighbouring samples are about as alike as a picture's."""
+    planes = [
+        np.round(
+            (0.5 + 0.2 * np.sin(x / 19) + 0.2 * np.cos(y / 17)) * pixel_format.max_value
+        ).astype(pixel_format.dtype)
+        for shape in pixel_format.plane_shapes(width, height)
+        for y, x in [np.mgrid[: shape[0], : shape[1]]]
+    ]
+    return [Frame((planes[0], planes[1], planes[2]), pixel_format)] * count
+
+
+@pytest.mark.parametrize(("given", "depth"), [(8, 10), (8, 12), (16, 8), (16, 10), (16, 12)])
+def test_a_depth_that_samples_do_not_look_like_is_doubted_with_what_to_type(
+    tmp_path: Path, given: int, depth: int
+) -> None:
+    frames = slow_waves(PixelFormat("420", depth), 640, 360, 2)
+    path = write_raw(tmp_path / "clip.yuv", frames)
+    with open_video(path, raw=RawGeometry(640, 360, PixelFormat("420", given))) as reader:
+        wanted = PixelFormat("420", depth).name
+        assert reader.info.doubt.endswith(f"if they are, type --pix-fmt {wanted}")
+    with open_video(path, raw=RawGeometry(640, 360, PixelFormat("420", depth))) as reader:
+        assert not reader.info.doubt
+
+
+@pytest.mark.parametrize("spread", [256, 257])
+def test_8_bits_spread_over_16_are_not_doubted(tmp_path: Path, spread: int) -> None:
+    (frame,) = slow_waves(P8, 640, 360, 1)
+    samples = np.concatenate([plane.ravel() for plane in frame.planes])
+    path = tmp_path / "clip.yuv"
+    path.write_bytes((samples.astype("<u2") * spread).tobytes())
+    with open_video(path, raw=RawGeometry(640, 360, PixelFormat("420", 16))) as reader:
+        assert not reader.info.doubt
+
+
+@pytest.mark.parametrize("depth", [8, 10])
+@pytest.mark.parametrize("width", [320, 600, 960])
+def test_a_width_at_which_rows_do_not_fit_is_doubted_though_the_size_divides(
+    tmp_path: Path, width: int, depth: int
+) -> None:
+    pixel_format = PixelFormat("420", depth)
+    path = write_raw(tmp_path / "clip.yuv", slow_waves(pixel_format, 640, 360, 4))
+    with open_video(path, raw=RawGeometry(width, 48, pixel_format)) as reader:
+        assert "but looks 640 pixels wide" in reader.info.doubt
+        assert reader.info.doubt.endswith("type -w 640 --height 360, say")
+    with open_video(path, raw=RawGeometry(640, 360, pixel_format)) as reader:
+        assert not reader.info.doubt
+
+
+def test_noise_is_of_no_doubtful_width(tmp_path: Path) -> None:
+    path = write_raw(tmp_path / "clip.yuv", random_frames(P8, 640, 360, 4))
+    with open_video(path, raw=RawGeometry(320, 180, P8)) as reader:
+        assert not reader.info.doubt
+
+
+def test_the_width_at_which_rows_fit_is_suggested_first(tmp_path: Path) -> None:
+    # Six sizes divide the file, and 1280x720 is commoner than the one that it is.
+    path = write_raw(tmp_path / "clip.yuv", slow_waves(P8, 640, 360, 8) * 6)
+    with pytest.raises(InputError) as caught:
+        open_video(path)
+    assert "its size fits 640x360 yuv420p (48 frames), 640x480" in caught.value.remedy
 
 
 @pytest.mark.parametrize("value", [0, 5, 16, 128, 255])
