@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
+from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -88,6 +89,7 @@ class ScoreOptions:
         if self.saliency_batch is not None:
             parse_batch(self.saliency_batch)
         self._check_over_time()
+        self._check_masks()
         for name in ("threads", "subsample", "frame_count"):
             value = getattr(self, name)
             if value is not None and value < 1:
@@ -105,19 +107,27 @@ class ScoreOptions:
             raise InputError(msg, remedy=f"for example --model {DEFAULT_MODEL}")
 
     def _check_over_time(self) -> None:
-        if parse_stride(self.saliency_stride) > 1:
-            given = {
-                "--mask": self.mask is not None,
-                "--roi": bool(self.roi),
-                "--roi-track": self.roi_track is not None,
-                "--synthetic-mask": self.synthetic_mask is not None,
-            }
-            for option, is_given in given.items():
-                if is_given:
-                    msg = f"--saliency-stride is for a network, and {option} takes its place"
-                    raise InputError(msg, remedy=f"leave out --saliency-stride or {option}")
+        parse_stride(self.saliency_stride)
         if self.mask_smooth is not None:
             check_smooth(self.mask_smooth)
+
+    def _check_masks(self) -> None:
+        """Raise InputError where what shapes a network's mask stands beside another source."""
+        network = {
+            "--saliency-model": self.saliency_model != DEFAULT_NETWORK,
+            "--saliency-size": self.saliency_size != SaliencySize(DEFAULT_SIZE),
+            "--saliency-stride": self.saliency_stride > 1,
+        }
+        others = {
+            "--mask": self.mask is not None,
+            "--roi": bool(self.roi),
+            "--roi-track": self.roi_track is not None,
+            "--synthetic-mask": self.synthetic_mask is not None,
+        }
+        for option, other in product(network, others):
+            if network[option] and others[other]:
+                msg = f"{option} is for a network, and {other} takes its place"
+                raise InputError(msg, remedy=f"leave out {option} or {other}")
 
     def files(self) -> list[Path]:
         """Return the files that are read besides the videos, none of which an output may replace.

@@ -23,6 +23,7 @@ from roi_accel.batch.rows import (
     anchored,
     at,
     digest,
+    filled_in,
     from_text,
     option_names,
     options_of,
@@ -211,7 +212,7 @@ def _row(
         named = {"reference": _as_text(reference), "distorted": _as_text(distorted)}
         if reference is not None:
             reference = at(_path("reference", reference), folder)
-        merged = {**defaults, **given}
+        merged = filled_in(given, defaults)
         reference = reference or merged.get("reference")
         if not isinstance(reference, str):
             msg = "names no reference"

@@ -30,6 +30,10 @@ FILE_OPTIONS = ("mask", "roi_track", "calibration")
 
 _PATHS = (*FILE_OPTIONS, "dump")
 _COLON = re.compile(r"(?<!\\):")
+_NETWORK = ("saliency_model", "saliency_size", "saliency_batch", "saliency_stride")
+_INSTEAD = ("mask", "roi", "roi_track", "synthetic_mask")
+"""Options that say where people look, and of which a row's own stand in for those of all rows."""
+
 WHERE = "a row has reference, distorted, ladder, and options of score such as weight"
 """What a remedy says of keys that are none."""
 
@@ -117,6 +121,19 @@ def options_of(keywords: Mapping[str, Any]) -> ScoreOptions:
     if "pixel_format" in checked:
         checked["pixel_format"] = str(checked["pixel_format"])
     return options_from(checked)
+
+
+def filled_in(given: Mapping[str, Any], defaults: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what a row says, and of `defaults` what it leaves out.
+
+    Where it says where people look, it leaves out no other way to say so.
+    """
+    dropped: tuple[str, ...] = ()
+    if given.keys() & set(_INSTEAD):
+        dropped = _NETWORK + _INSTEAD
+    elif given.keys() & set(_NETWORK):
+        dropped = _INSTEAD
+    return {name: value for name, value in defaults.items() if name not in dropped} | dict(given)
 
 
 def option_names() -> tuple[str, ...]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from roi_accel.batch.manifest import read_defaults, read_manifest
-from roi_accel.batch.rows import BadRow, Pair, from_text, option_names, options_of
+from roi_accel.batch.rows import BadRow, Pair, filled_in, from_text, option_names, options_of
 from roi_accel.errors import InputError
 
 if TYPE_CHECKING:
@@ -89,6 +89,21 @@ def test_rows_win_over_defaults(tmp_path: Path) -> None:
         (str(tmp_path / "r.mp4"), {"weight": 0.25, "subsample": 2}),
         ("all.mp4", {"weight": 0.75, "subsample": 2}),
     ]
+
+
+@pytest.mark.parametrize(
+    ("row", "kept"),
+    [
+        ({"roi": "0,0,8,8"}, {"weight": 0.5}),
+        ({"saliency_size": 128}, {"weight": 0.5, "saliency_model": "other.onnx"}),
+        ({}, {"weight": 0.5, "saliency_model": "other.onnx", "mask": "m.png"}),
+    ],
+)
+def test_where_people_look_in_a_row_stands_in_for_what_defaults_say_of_it(
+    row: dict[str, object], kept: dict[str, object]
+) -> None:
+    defaults = {"weight": 0.5, "saliency_model": "other.onnx", "mask": "m.png"}
+    assert filled_in(row, defaults) == kept | row
 
 
 def test_every_option_of_score_may_stand_in_a_row() -> None:

@@ -409,17 +409,20 @@ def test_a_stride_that_is_none_is_refused(stride: int) -> None:
 
 
 @pytest.mark.parametrize(
+    ("network", "said_of_it"),
+    [("saliency-stride", "2"), ("saliency-size", "128"), ("saliency-model", "other.onnx")],
+)
+@pytest.mark.parametrize(
     ("option", "value"),
     [("mask", "m.png"), ("roi", "0,0,8,8"), ("roi-track", "b.csv"), ("synthetic-mask", "0.5")],
 )
-def test_a_stride_without_a_network_is_refused(
-    refused: Refusals, tiny_pair: Pair, option: str, value: str
+def test_what_shapes_a_network_s_mask_is_refused_without_a_network(
+    refused: Refusals, tiny_pair: Pair, network: str, said_of_it: str, option: str, value: str
 ) -> None:
     pair = ("-r", tiny_pair.reference, "-d", tiny_pair.distorted)
-    said = refused(
-        2, "--saliency-stride is for a network", *pair, "--saliency-stride", 2, f"--{option}", value
-    )
-    assert f"leave out --saliency-stride or --{option}" in said
+    typed = (f"--{network}", said_of_it, f"--{option}", value)
+    said = refused(2, f"--{network} is for a network", *pair, *typed)
+    assert f"leave out --{network} or --{option}" in said
 
 
 @pytest.mark.parametrize(
