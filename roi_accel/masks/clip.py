@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from roi_accel.masks.archive import MaskArchive
     from roi_accel.masks.media import MaskMedia
 
+_AS_LONG = "give a mask clip as long as the reference"
+
 
 class ClipSource(MaskSource):
     """A gray video or an archive whose mask N is that of frame N (``--mask FILE``).
@@ -56,7 +58,12 @@ class ClipSource(MaskSource):
                 f"{self._where}: begins with the mask of the reference's frame "
                 f"{media.place.first_frame}, but frame {first_frame} is scored first"
             )
-            raise InputError(msg, remedy=f"--frame-skip-ref {media.place.first_frame}")
+            both = " ".join(
+                f"--frame-skip-{side} {media.place.first_frame}" for side in ("ref", "dist")
+            )
+            raise InputError(
+                msg, remedy=f"give --start as when it was made, or cut both with {both}"
+            )
         self._digest: str | None = None
 
     def masks(self, index: int, reference: Frame, session: Session) -> tuple[Mask, ...]:
@@ -77,18 +84,25 @@ class ClipSource(MaskSource):
             self._skip()
         mask = next(self._stream, None)
         if mask is None:
-            raise self._ended(self._first + index)
+            raise self._ended()
         self._next += 1
         return (mask,)
 
     def _skip(self) -> None:
         for number in range(self._first):
             if next(self._stream, None) is None:
-                raise self._ended(number)
+                msg = f"{self._where}: ends after {number} frames, within those that are skipped"
+                raise InputError(msg, remedy=_AS_LONG)
 
-    def _ended(self, count: int) -> InputError:
+    def _ended(self) -> InputError:
+        count = self._first + self._next
         msg = f"{self._where}: ends after {count} frames; frame {count} has no mask"
-        return InputError(msg, remedy="give a mask clip as long as the reference")
+        cut = (
+            f"score no more than have one with --frame-count {self._next}, or "
+            if self._next
+            else ""
+        )
+        return InputError(msg, remedy=cut + _AS_LONG)
 
     def provenance(self) -> dict[str, object]:
         """Return the file's facts; the digest is taken at the first call, which reads the file."""

@@ -28,7 +28,11 @@ MAX_SAMPLES = 1 << 27
 MODEL_MULTIPLE = 8
 """Networks work at sides rounded to multiples of this, and their exported masks have them."""
 
+PICTURE_FOR_PEOPLE = ("Software", "roi-accel mask")
+"""Key and text in a PNG that `roi-accel mask` drew: masks in colour over frames, and a scale."""
+
 _BUFFER = 1 << 20
+_HEAD = 1 << 10
 # ISO media brands of one picture (AVIF, HEIF); a sequence has others.
 _STILL_BRANDS = ("avif", "heic", "heix", "mif1", "mif2", "miaf")
 _RAW = "raw gray samples and TGA are not supported"
@@ -81,6 +85,7 @@ class MaskMedia:
         self._file, self._state = open_regular(path, OPTION)
         self._container: InputContainer | None = None
         try:
+            self._refuse_picture_for_people()
             self._container = _open(self._file, self._where)
             self._stream = _video_stream(self._container, self._where)
             context = self._stream.codec_context
@@ -146,6 +151,15 @@ class MaskMedia:
                 raise InputError(msg, remedy="write the file again")
             yield frame
             index += 1
+
+    def _refuse_picture_for_people(self) -> None:
+        """Raise InputError for what `roi-accel mask -o a.png` drew, which looks like a mask."""
+        key, text = PICTURE_FOR_PEOPLE
+        head = self._file.read(_HEAD)
+        self._file.seek(0)
+        if f"tEXt{key}\0{text}".encode() in head:
+            msg = f"{self._where}: is a picture for people, drawn by roi-accel mask"
+            raise InputError(msg, remedy="write masks with roi-accel mask -o masks.mkv, or .npz")
 
     def sha256(self) -> str:
         """Return the file's SHA-256, read anew; InputError if the file changed since."""

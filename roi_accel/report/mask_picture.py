@@ -10,11 +10,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
+from PIL.PngImagePlugin import PngInfo
 
 from roi_accel.backends.arithmetic import apply_fade
 from roi_accel.backends.plan import MASK_MAX
 from roi_accel.backends.tables import fade_table
 from roi_accel.masks.files import path_text
+from roi_accel.masks.media import PICTURE_FOR_PEOPLE
 from roi_accel.pictures import enlarge, mask_over, to_rgb
 
 if TYPE_CHECKING:
@@ -114,8 +116,10 @@ class MaskPicture:
             words = _fitting(self._words(index), self._cell_width - self._gap, font)
             draw.text((left + self._gap, top + self._cell_height + 2), words, _INK, font)
         picture.paste(scale.draw(), (0, height - scale.height))
+        about = PngInfo()
+        about.add_text(*PICTURE_FOR_PEOPLE)
         with io.BytesIO() as file:
-            picture.save(file, "PNG")
+            picture.save(file, "PNG", pnginfo=about)
             return file.getvalue()
 
     def _words(self, index: int) -> str:

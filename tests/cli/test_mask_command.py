@@ -69,6 +69,17 @@ def clips(
     return ["-r", reference, *geometry], ["-d", distorted]
 
 
+def test_a_picture_for_people_is_refused_as_a_mask_with_what_to_write_instead(
+    main: Main, clips: tuple[list[object], list[object]]
+) -> None:
+    reference, distorted = clips
+    for name, extra in (("one.png", []), ("sheet.png", ["--sheet", "2"])):
+        main("mask", *reference, "--synthetic-mask", "1", "-o", name, *extra)
+        _, err = main("score", *reference, *distorted, "--mask", name, code=2)
+        assert_one_line(err)
+        assert "is a picture for people, drawn by roi-accel mask; write masks with" in err
+
+
 def scored(main: Main, *arguments: object) -> list[dict[str, Any]]:
     """Return the frames of a score, without regions."""
     out, _ = main("score", "--quiet", *arguments)

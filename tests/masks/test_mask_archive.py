@@ -105,8 +105,11 @@ def test_masks_begin_where_the_archive_says(
     masks = noise(5)
     np.savez(path, masks=masks, roi_accel=about(**{FIRST_FRAME: "2"}))
     if first < 2:
-        with pytest.raises(InputError, match=r"frame 2, but frame 0 .*--frame-skip-ref 2"):
+        with pytest.raises(
+            InputError, match=r"frame 2, but frame 0 .*--frame-skip-ref 2"
+        ) as caught:
             open_source(mask=path, first_frame=first)
+        assert caught.value.remedy.startswith("give --start as when it was made")
         return
     source = open_source(mask=path, first_frame=first + 1)
     np.testing.assert_array_equal(ask(source, 0)[0], masks[1])

@@ -99,8 +99,23 @@ def test_clip_that_ends_early_is_refused_with_the_frame(
     source = open_source(mask=clip(noise(3)))
     for index in range(3):
         ask(source, index)
-    with pytest.raises(InputError, match="ends after 3 frames; frame 3 has no mask"):
+    with pytest.raises(InputError, match="ends after 3 frames; frame 3 has no mask") as caught:
         ask(source, 3)
+    assert "score no more than have one with --frame-count 3, or" in caught.value.remedy
+
+
+@pytest.mark.parametrize("first", [2, 3])
+def test_frames_to_score_are_counted_from_the_first_that_is_scored(
+    clip: Any, open_source: Any, ask: Any, first: int
+) -> None:
+    source = open_source(mask=clip(noise(3)), first_frame=first)
+    for index in range(3 - first):
+        ask(source, index)
+    with pytest.raises(InputError, match="ends after 3 frames; frame 3") as caught:
+        ask(source, 3 - first)
+    assert ("--frame-count" in caught.value.remedy) == (first == 2)
+    if first == 2:
+        assert "--frame-count 1, or" in caught.value.remedy
 
 
 def test_clip_that_goes_on_is_refused_at_the_end(clip: Any, open_source: Any, ask: Any) -> None:
