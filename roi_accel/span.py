@@ -33,7 +33,9 @@ def parse_seconds(value: str | float | Fraction, option: str) -> Fraction:
     text = _plain(value)
     if not _DECIMAL.fullmatch(text):
         msg = f"{option} {text[:40]!r} is no time in seconds"
-        raise InputError(msg, remedy=f"write it as a decimal number, such as {option} 12.5")
+        raise InputError(
+            msg, remedy=f"write it as a decimal number from 0 on, such as {option} 0.5"
+        )
     return Fraction(text)
 
 

@@ -7,28 +7,17 @@ import os
 import sys
 import traceback
 from importlib import import_module
-from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+from typing import Annotated, NoReturn
 
 import typer
 from typer.exceptions import TyperException
-from typer.main import get_command
 
 from roi_accel._version import __version__
 from roi_accel.cli.console import print_error
 from roi_accel.cli.group import Group
 from roi_accel.cli.interrupt import Interrupted, interruptible
-from roi_accel.suggest import did_you_mean, excerpt, nearest
+from roi_accel.cli.usage import NAME, usage_error
 from roi_accel.unforeseen import foreseen
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-_NAME = "roi-accel"
-_MAIN = f"{_NAME} score"
-_EXAMPLE = f"{_MAIN} -r ref.mp4 -d dist.mp4"
-
-_FEW = 3
-"""Guesses that help; more are a list to read."""
 
 _COMPLETE_VARIABLE = "_ROI_ACCEL_COMPLETE"
 """What the shell sets where it asks for completions; Typer's name for it."""
@@ -83,7 +72,7 @@ def application(arguments: list[str]) -> typer.Typer:
     Every command loads modules of its own and takes time to set up, which is time before a score.
     """
     application = typer.Typer(
-        name=_NAME,
+        name=NAME,
         cls=Group,
         no_args_is_help=True,
         pretty_exceptions_enable=False,
@@ -129,11 +118,12 @@ def main(arguments: list[str] | None = None, *, ends_process: bool = False) -> i
         with interruptible(ends_process=ends_process):
             is_completing = bool(os.environ.get(_COMPLETE_VARIABLE))
             needed = _words_typed() if is_completing else arguments
-            outcome = application(needed)(arguments, prog_name=_NAME, standalone_mode=False)
+            outcome = application(needed)(arguments, prog_name=NAME, standalone_mode=False)
     except SystemExit as stop:  # Typer's way out where nobody reads stdout
         outcome = stop.code if isinstance(stop.code, int) else 1
     except TyperException as error:
-        _print_usage_error(error)
+        if line := usage_error(error, arguments, typer.main.get_command(application([]))):
+            print_error(line)
         return error.exit_code
     except Interrupted as interrupt:
         print_error(interrupt.message)
@@ -145,62 +135,3 @@ def main(arguments: list[str] | None = None, *, ends_process: bool = False) -> i
         print_error(str(known))
         return known.exit_code
     return outcome if isinstance(outcome, int) else 0
-
-
-def _options(command: Any) -> list[str]:  # noqa: ANN401 - Typer keeps these types to itself
-    return [name for each in command.params for name in (*each.opts, *each.secondary_opts)]
-
-
-def _options_of_all(command: Any, path: str) -> Iterator[tuple[str, str]]:  # noqa: ANN401 - as above
-    """Yield every option with the command that has it, `command` and those below it."""
-    below = getattr(command, "commands", {})
-    if not below:
-        yield from ((option, path) for option in _options(command))
-    for name, each in below.items():
-        yield from _options_of_all(each, f"{path} {name}")
-
-
-def _guess(name: str, known: list[str]) -> str:
-    """Return what an option that a command does not know was meant to be; ``""`` for no idea.
-
-    Who has `score` in mind means the same by a name elsewhere: ``--weight`` is never ``--height``.
-    """
-    text = name.lstrip("-")
-    # ``-h`` is no option of `score`, and ``--masked`` is half of one of `mask`.
-    longer = [each for each in known if each.startswith(f"--{text}")]
-    if text and 0 < len(longer) <= _FEW:
-        return f"did you mean {' or '.join(longer)}? "
-    owners: dict[str, str] = {}
-    for option, path in _options_of_all(get_command(application([])), _NAME):
-        if option.startswith("--"):
-            owners.setdefault(option, path)
-    if name in owners:
-        return f"it is one of {owners[name]}; "
-    of_score = [option for option, owner in owners.items() if owner == _MAIN]
-    found = nearest(name, [*of_score, *known])
-    if found is None or found in known:
-        return "" if found is None else f"did you mean {found}? "
-    return f"did you mean {found}, which is one of {_MAIN}? "
-
-
-def _print_usage_error(error: TyperException) -> None:
-    """Print one line for a command that was typed wrongly, in place of Typer's box of several.
-
-    The message is empty where a command without arguments has printed its help already.
-    """
-    context = getattr(error, "ctx", None)
-    path = context.command_path if context else _NAME
-    see = f"see {path} --help"
-    if context and hasattr(error, "possibilities"):  # Typer's NoSuchOption, which is not public
-        name, known = excerpt(getattr(error, "option_name", "")), _options(context.command)
-        if context.parent is None:
-            hint = did_you_mean(name, known) + f"options follow a command, as in '{_EXAMPLE}'; "
-        else:
-            hint = _guess(name, known)
-        print_error(f"there is no option {name!r}; {hint}{see}")
-        return
-    message = error.format_message().replace("Value error, ", "").rstrip(".")
-    if path == _MAIN and message.startswith("Missing option"):
-        see = f"for example {_EXAMPLE}; {see}"
-    if message:
-        print_error(f"{message}; {see}")

@@ -69,6 +69,26 @@ def test_the_nearest_name_is_offered(arguments: list[object], code: int, said: s
 
 
 @pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["score", "-r"], "-r needs a value, and none follows it; see roi-accel score --help"),
+        (["batch", "merge", "-o"], "-o needs a value, and none follows it; see roi-accel batch m"),
+        ([*PAIR, "b.mp4", "c.mp4"], "'b.mp4 c.mp4' belongs to no option; repeat -d for each"),
+        (["devices", "x"], "'x' belongs to no option; see roi-accel devices --help"),
+        ([*PAIR, "-w", "0,3"], "--width must be a whole number, not '0,3'; -w is not --weight; s"),
+        ([*PAIR, "--weight", "0,3"], "must be a number, not '0,3'; with a point, --weight 0.3; se"),
+        ([*PAIR, "--frame-count", "2.5"], "--frame-count must be a whole number, not '2.5'; see r"),
+        (["parity", "--frames", "x"], "--frames must be a whole number, not 'x'; see roi-accel pa"),
+        ([*PAIR, "--mask-smooth", "-1"], "no time in seconds; write it as a decimal number from 0"),
+    ],
+)
+def test_what_was_typed_wrongly_is_told_with_what_to_type(arguments: list[str], said: str) -> None:
+    stderr, code = refused(*arguments)
+    assert said in stderr
+    assert code == 2
+
+
+@pytest.mark.parametrize(
     ("option", "code", "said"),
     [
         (["--saliency-model", "centre-surround"], 3, "did you mean center-surround?"),

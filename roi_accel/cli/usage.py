@@ -1,0 +1,139 @@
+"""What is said of a command that was typed wrongly: one line, in place of Typer's box."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from roi_accel.suggest import did_you_mean, excerpt, nearest
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from typer.exceptions import TyperException
+
+NAME = "roi-accel"
+_MAIN = f"{NAME} score"
+_EXAMPLE = f"{_MAIN} -r ref.mp4 -d dist.mp4"
+
+_FEW = 3
+"""Guesses that help; more are a list to read."""
+
+_NUMBERS = {
+    "int_parsing": "a whole number",
+    "int_from_float": "a whole number",
+    "float_parsing": "a number",
+}
+"""What Pydantic, which reads values for Typer, calls them where they are none."""
+
+
+def usage_error(
+    error: TyperException,
+    arguments: Sequence[str],
+    root: Any,  # noqa: ANN401 - Typer keeps the types of its commands to itself
+) -> str:
+    """Return what was found, what was expected, and what to type next.
+
+    Parameters
+    ----------
+    error : TyperException
+    arguments : sequence of str
+        All that was typed after the program's name.
+    root : command
+        The program's, with all commands.
+
+    Returns
+    -------
+    str
+        "" where a command without arguments has printed its help already.
+    """
+    context = getattr(error, "ctx", None)
+    path = context.command_path if context else _path_typed(arguments, root)
+    see = f"see {path} --help"
+    if context and hasattr(error, "possibilities"):  # Typer's NoSuchOption, which is not public
+        name, known = excerpt(getattr(error, "option_name", "")), _options(context.command)
+        if context.parent is None:
+            hint = did_you_mean(name, known) + f"options follow a command, as in '{_EXAMPLE}'; "
+        else:
+            hint = _guess(name, known, root)
+        return f"there is no option {name!r}; {hint}{see}"
+    message = error.format_message().replace("Value error, ", "").rstrip(".")
+    if path == _MAIN and message.startswith("Missing option"):
+        see = f"for example {_EXAMPLE}; {see}"
+    option = getattr(error, "option_name", None)
+    if option and message.endswith("requires an argument"):
+        message = f"{option} needs a value, and none follows it"
+    elif message.startswith("Got unexpected extra argument"):
+        extra = message.partition("(s) (")[2].removesuffix(")")
+        message = f"{excerpt(extra)!r} belongs to no option"
+        if path == _MAIN:
+            see = f"repeat -d for each distorted video, as in -d dist.mp4 -d dist2.mp4; {see}"
+    elif number := _no_number(error):
+        message, hint = number
+        see = hint + see
+    return message and f"{message}; {see}"
+
+
+def _path_typed(arguments: Sequence[str], root: Any) -> str:  # noqa: ANN401 - as above
+    """Return the commands that `arguments` begin with, the program's name before them."""
+    path, command = [NAME], root
+    for word in arguments:
+        command = getattr(command, "commands", {}).get(word)
+        if command is None:
+            break
+        path.append(word)
+    return " ".join(path)
+
+
+def _no_number(error: TyperException) -> tuple[str, str] | None:
+    """Return what a value is not that should be a number, and a hint; None for other errors."""
+    invalid: Any = error.__cause__
+    parameter = getattr(error, "param", None)
+    if parameter is None or not hasattr(invalid, "errors"):
+        return None
+    fault = invalid.errors()[0]
+    wanted = _NUMBERS.get(fault["type"])
+    if wanted is None:
+        return None
+    option, value = max(parameter.opts, key=len), str(fault["input"])
+    hint = ""
+    if option == "--width":
+        hint = "-w is not --weight; "
+    elif fault["type"] == "float_parsing" and value.replace(",", "", 1).isdigit():
+        hint = f"with a point, {option} {value.replace(',', '.')}; "
+    return f"{option} must be {wanted}, not {excerpt(value)!r}", hint
+
+
+def _options(command: Any) -> list[str]:  # noqa: ANN401 - as above
+    return [name for each in command.params for name in (*each.opts, *each.secondary_opts)]
+
+
+def _options_of_all(command: Any, path: str) -> Iterator[tuple[str, str]]:  # noqa: ANN401 - as above
+    """Yield every option with the command that has it, `command` and those below it."""
+    below = getattr(command, "commands", {})
+    if not below:
+        yield from ((option, path) for option in _options(command))
+    for name, each in below.items():
+        yield from _options_of_all(each, f"{path} {name}")
+
+
+def _guess(name: str, known: list[str], root: Any) -> str:  # noqa: ANN401 - as above
+    """Return what an option that a command does not know was meant to be; ``""`` for no idea.
+
+    Who has `score` in mind means the same by a name elsewhere: ``--weight`` is never ``--height``.
+    """
+    text = name.lstrip("-")
+    # ``-h`` is no option of `score`, and ``--masked`` is half of one of `mask`.
+    longer = [each for each in known if each.startswith(f"--{text}")]
+    if text and 0 < len(longer) <= _FEW:
+        return f"did you mean {' or '.join(longer)}? "
+    owners: dict[str, str] = {}
+    for option, path in _options_of_all(root, NAME):
+        if option.startswith("--"):
+            owners.setdefault(option, path)
+    if name in owners:
+        return f"it is one of {owners[name]}; "
+    of_score = [option for option, owner in owners.items() if owner == _MAIN]
+    found = nearest(name, [*of_score, *known])
+    if found is None or found in known:
+        return "" if found is None else f"did you mean {found}? "
+    return f"did you mean {found}, which is one of {_MAIN}? "
