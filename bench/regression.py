@@ -8,7 +8,7 @@ import statistics
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from roi_accel.errors import InputError
+from roi_accel.errors import InputError, unreadable
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -57,8 +57,7 @@ def read_report(path: Path) -> dict[str, Any]:
             raise InputError(msg, remedy=_AGAIN)
         report = json.loads(content.decode("utf-8"))
     except OSError as error:
-        msg = f"cannot read {path}: {error.strerror or error}"
-        raise InputError(msg, remedy=_AGAIN) from error
+        raise unreadable(path, error, remedy=_AGAIN) from error
     except (ValueError, RecursionError) as error:
         msg = f"{path} is not JSON: {error}"
         raise InputError(msg, remedy=_AGAIN) from error

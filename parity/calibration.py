@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any, cast
 
-from roi_accel.errors import InputError
+from roi_accel.errors import InputError, unreadable
 from roi_accel.parity.tolerance import INTEGER_STAGES, STAGES, Stage, table_tolerance
 from roi_accel.suggest import did_you_mean
 
@@ -149,8 +149,7 @@ def read_calibration(path: Path) -> Calibration:
         with path.open("rb") as stream:
             content = stream.read(MAX_BYTES + 1)
     except OSError as error:
-        msg = f"{path} cannot be read: {error.strerror}"
-        raise InputError(msg, remedy="check the file") from error
+        raise unreadable(path, error) from error
     if len(content) > MAX_BYTES:
         msg = f"{path} is larger than {MAX_BYTES} bytes, which no calibration is"
         raise InputError(msg, remedy=_REMEDY)

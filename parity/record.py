@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from roi_accel.errors import InputError
+from roi_accel.errors import InputError, unreadable
 from roi_accel.parity.cases import cases, frame_key
 from roi_accel.parity.cells import Participant
 from roi_accel.parity.golden import golden_digests, pack_map
@@ -268,8 +268,7 @@ def _read_json(path: Path) -> dict[str, Any]:
         with path.open("rb") as stream:
             content = stream.read(MAX_BYTES + 1)
     except OSError as error:
-        msg = f"{path} cannot be read: {error.strerror}"
-        raise InputError(msg, remedy="check the file") from error
+        raise unreadable(path, error) from error
     if len(content) > MAX_BYTES:
         msg = f"{path} is larger than {MAX_BYTES >> 20} MiB, which no parity record is"
         raise InputError(msg, remedy=_REMEDY)

@@ -43,6 +43,28 @@ class InputError(RoiAccelError):
     exit_code = 2
 
 
+def unreadable(what: object, error: OSError | ValueError, *, remedy: str = "") -> InputError:
+    """Return the error for a file that the system does not let us read, in the one wording for it.
+
+    Parameters
+    ----------
+    what : object
+        The file, after the option that names it where that is not plain, as a message shows it.
+    error : OSError or ValueError
+        A ValueError is a NUL in the name.
+    remedy : str, optional
+        Where there is a better one than to check the path.
+    """
+    if isinstance(error, FileNotFoundError):
+        remedy = remedy or "check the path, or name a file that exists"
+        return InputError(f"{what}: no such file", remedy=remedy)
+    if isinstance(error, ValueError):
+        return InputError(f"{what}: is not a possible file name", remedy=remedy or "check the path")
+    reason = (error.strerror or type(error).__name__).lower()
+    remedy = remedy or "check the path and its permissions"
+    return InputError(f"{what}: cannot be read: {reason}", remedy=remedy)
+
+
 class ModelError(RoiAccelError):
     """A saliency network cannot be had, read or trusted (exit code 3)."""
 

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, BinaryIO
 from roi_accel._version import __version__
 from roi_accel.batch.remote import files_of, opened_url, stamp_of
 from roi_accel.batch.rows import FILE_OPTIONS, digest, is_url, options_of
-from roi_accel.errors import InputError, ScorerError
+from roi_accel.errors import InputError, ScorerError, unreadable
 from roi_accel.models import resolve
 from roi_accel.vmaf import find_scorer, parse_models
 
@@ -123,7 +123,7 @@ class Identifier:
         try:
             return _stamp(path)
         except (OSError, ValueError) as error:
-            raise _unreadable(path, error) from error
+            raise unreadable(path, error) from error
 
     def _sha256(self, path: str, stamp: Stamp) -> str:
         with self._lock:
@@ -153,7 +153,7 @@ def _opened(path: str) -> Iterator[BinaryIO]:
         with Path(path).open("rb", buffering=0) as file:
             yield file
     except OSError as error:
-        raise _unreadable(path, error) from error
+        raise unreadable(path, error) from error
 
 
 def _network(options: ScoreOptions) -> str | None:
@@ -184,8 +184,3 @@ def _stamp(path: str) -> Stamp:
         return stamp_of(path)
     status = Path(path).stat()
     return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns
-
-
-def _unreadable(path: str, error: OSError | ValueError) -> InputError:
-    reason = error.strerror if isinstance(error, OSError) else None
-    return InputError(f"{path}: cannot be read: {reason or error}", remedy="check the path")

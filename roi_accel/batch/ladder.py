@@ -11,7 +11,7 @@ import math
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from roi_accel.errors import InputError
+from roi_accel.errors import InputError, unreadable
 from roi_accel.video.info import shown
 
 if TYPE_CHECKING:
@@ -248,8 +248,7 @@ def _records(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
                 if line.strip():
                     yield number, _parsed(line, f"{shown(path)} line {number}")
     except OSError as error:
-        msg = f"{shown(path)}: cannot be read: {error.strerror or error}"
-        raise InputError(msg, remedy=_REMEDY) from error
+        raise unreadable(shown(path), error, remedy=_REMEDY) from error
 
 
 def _parsed(line: bytes, where: str) -> dict[str, Any]:

@@ -28,7 +28,7 @@ from roi_accel.batch.rows import (
     option_names,
     options_of,
 )
-from roi_accel.errors import InputError, RoiAccelError
+from roi_accel.errors import InputError, RoiAccelError, unreadable
 from roi_accel.suggest import excerpt, no_such
 
 if TYPE_CHECKING:
@@ -355,5 +355,4 @@ def _reading(path: Path) -> Iterator[None]:
         msg = f"{path}: is no UTF-8 text"
         raise InputError(msg, remedy=_REMEDY) from error
     except OSError as error:
-        msg = f"{path}: cannot be read: {error.strerror or error}"
-        raise InputError(msg, remedy="check the path") from error
+        raise unreadable(path, error) from error

@@ -9,7 +9,7 @@ from roi_accel.batch.jobs import Shard
 from roi_accel.batch.lines import Line, read_lines
 from roi_accel.batch.records import KEY
 from roi_accel.batch.rows import Pair
-from roi_accel.errors import InputError
+from roi_accel.errors import InputError, unreadable
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -150,8 +150,7 @@ def _lines(path: Path) -> Iterator[Line | int]:
         with path.open("rb") as file:
             yield from read_lines(file, path)
     except OSError as error:
-        msg = f"{path}: cannot be read: {error.strerror or error}"
-        raise InputError(msg, remedy="check the path") from error
+        raise unreadable(path, error) from error
 
 
 def _better(one: _Found | None, other: _Found) -> _Found:

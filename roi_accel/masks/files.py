@@ -7,7 +7,7 @@ import stat
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, BinaryIO
 
-from roi_accel.errors import InputError
+from roi_accel.errors import InputError, unreadable
 from roi_accel.files import sha256_of
 
 if TYPE_CHECKING:
@@ -61,9 +61,8 @@ def open_regular(path: Path, option: str) -> tuple[BinaryIO, FileState]:
     try:
         descriptor = os.open(path, flags)
     except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or str(error)
-        msg = f"{option} {path_text(path)}: {reason}"
-        raise InputError(msg, remedy="check the file name") from error
+        what = f"{option} {path_text(path)}"
+        raise unreadable(what, error) from error
     status = os.fstat(descriptor)
     if not stat.S_ISREG(status.st_mode):
         os.close(descriptor)

@@ -12,10 +12,9 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
-from roi_accel.errors import InputError
+from roi_accel.errors import InputError, unreadable
 from roi_accel.video.info import MAX_SIDE, shown
 from roi_accel.video.integrity import missing_bytes
-from roi_accel.video.source import SourceFile, unreadable
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator
@@ -26,6 +25,8 @@ if TYPE_CHECKING:
     from av.video.codeccontext import VideoCodecContext
     from av.video.frame import VideoFrame
     from av.video.stream import VideoStream
+
+    from roi_accel.video.source import SourceFile
 
 # How a decoder can be made to report damage was measured, by flipping bytes of short clips.
 #
@@ -120,7 +121,7 @@ def opened(source: SourceFile, suffix: str) -> Iterator[tuple[InputContainer, Vi
     try:
         file = _NamelessFile(source.location, suffix)
     except OSError as error:
-        raise unreadable(path, error) from error
+        raise unreadable(shown(path), error) from error
     with closing(file):
         missing = file.missing_bytes(source.size)
         if missing:

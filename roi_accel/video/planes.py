@@ -7,9 +7,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from roi_accel.backends.frame import Frame
-from roi_accel.errors import InputError
+from roi_accel.errors import InputError, unreadable
 from roi_accel.video.info import shown
-from roi_accel.video.source import unreadable
 
 if TYPE_CHECKING:
     from io import BufferedReader, FileIO
@@ -51,7 +50,7 @@ def read_planar(stream: FileIO | BufferedReader, info: VideoInfo, index: int) ->
         try:
             got = stream.readinto(view[filled:])
         except OSError as error:
-            raise unreadable(path, error) from error
+            raise unreadable(shown(path), error) from error
         if not got:
             raise truncated(path, index, wanted - filled, wanted)
         filled += got

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from roi_accel.backends.frame import ColourRange
-from roi_accel.errors import InputError
+from roi_accel.errors import InputError, unreadable
 from roi_accel.video.colour import assumed_matrix
 from roi_accel.video.guessing import doubt_geometry, suggest_geometries
 from roi_accel.video.info import (
@@ -17,12 +17,12 @@ from roi_accel.video.info import (
 )
 from roi_accel.video.planes import read_planar
 from roi_accel.video.reader import CheckedReader
-from roi_accel.video.source import SourceFile, unreadable
 
 if TYPE_CHECKING:
     from collections.abc import Generator
 
     from roi_accel.backends.frame import Frame
+    from roi_accel.video.source import SourceFile
 
 
 class RawReader(CheckedReader):
@@ -33,7 +33,7 @@ class RawReader(CheckedReader):
         try:
             stream = self._source.location.open("rb", buffering=0)
         except OSError as error:
-            raise unreadable(info.path, error) from error
+            raise unreadable(shown(info.path), error) from error
         with stream:
             for index in range(info.frame_count or 0):
                 yield read_planar(stream, info, index)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from roi_accel.errors import InputError
+from roi_accel.errors import InputError, unreadable
 from roi_accel.video.info import shown
 
 if TYPE_CHECKING:
@@ -71,7 +71,7 @@ class SourceFile:
             with self.location.open("rb") as stream:
                 return stream.read(HEAD_BYTES)
         except OSError as error:
-            raise unreadable(self.path, error) from error
+            raise unreadable(shown(self.path), error) from error
 
     def check_unchanged(self) -> None:
         """Raise InputError if the file is no longer the one that was examined."""
@@ -80,24 +80,11 @@ class SourceFile:
             raise InputError(msg, remedy="run again once nothing writes to the file any more")
 
 
-def unreadable(path: Path, error: OSError) -> InputError:
-    """Return the InputError for a file that the system does not let us read."""
-    reason = (error.strerror or type(error).__name__).lower()
-    msg = f"{shown(path)}: cannot be read: {reason}"
-    return InputError(msg, remedy="check the path and its permissions")
-
-
 def _status(path: Path, location: Path | None = None) -> os.stat_result:
     try:
         return (location or path).stat()
-    except FileNotFoundError as error:
-        msg = f"{shown(path)}: no such file"
-        raise InputError(msg, remedy="check the path, or name a file that exists") from error
-    except OSError as error:
-        raise unreadable(path, error) from error
-    except ValueError as error:  # a NUL in the name
-        msg = f"{shown(path)}: is not a possible file name"
-        raise InputError(msg, remedy="check the path") from error
+    except (OSError, ValueError) as error:
+        raise unreadable(shown(path), error) from error
 
 
 def _state(status: os.stat_result) -> tuple[int, int, int, int]:

@@ -13,12 +13,12 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, BinaryIO
 
 from roi_accel.backends.frame import ColourRange, PixelFormat
-from roi_accel.errors import InputError
+from roi_accel.errors import InputError, unreadable
 from roi_accel.video.colour import assumed_matrix
 from roi_accel.video.info import PIXEL_FORMATS, VideoInfo, check_dimensions, shown
 from roi_accel.video.planes import read_planar, truncated
 from roi_accel.video.reader import CheckedReader
-from roi_accel.video.source import HEAD_BYTES, SourceFile, unreadable
+from roi_accel.video.source import HEAD_BYTES, SourceFile
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Mapping
@@ -85,7 +85,7 @@ class Y4mReader(CheckedReader):
         try:
             stream = self._source.location.open("rb")
         except OSError as error:
-            raise unreadable(info.path, error) from error
+            raise unreadable(shown(info.path), error) from error
         with stream:
             stream.seek(self._header_length)
             index = 0
@@ -141,7 +141,7 @@ def _count_frames(source: SourceFile, start: int, frame_bytes: int) -> int:
                     raise truncated(source.path, index, end - source.size, frame_bytes)
                 index += 1
     except OSError as error:
-        raise unreadable(source.path, error) from error
+        raise unreadable(shown(source.path), error) from error
     return index
 
 
@@ -272,7 +272,7 @@ def _read_marker(stream: BinaryIO, path: Path, index: int) -> bool:
     try:
         line = stream.readline(HEAD_BYTES)
     except OSError as error:
-        raise unreadable(path, error) from error
+        raise unreadable(shown(path), error) from error
     if not line:
         return False
     marker, *parameters = line.rstrip(b"\n").split(b" ")

@@ -246,7 +246,7 @@ def test_results_of_nothing_but_failures_are_refused(tmp_path: Path) -> None:
 
 
 def test_a_file_that_is_not_there_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="cannot be read: No such file"):
+    with pytest.raises(InputError, match="no such file; name the file that"):
         read_results(tmp_path / "none.ndjson")
 
 

@@ -252,7 +252,7 @@ def test_a_damaged_report_is_refused_before_anything_is_measured(
         (["--formats", "rgb24"], "unknown pixel format 'rgb24'"),
         (["--kernels", "blur"], "no kernel 'blur'"),
         (["--regression", "much"], "--regression 'much'"),
-        (["--compare", "absent.json"], "cannot read absent.json"),
+        (["--compare", "absent.json"], "absent.json: no such file"),
         (["--backends", "numpy,"], "has an empty name"),
     ],
 )

@@ -34,6 +34,7 @@ def arguments(tiny_pair: Pair) -> list[object]:
     ("changes", "code", "match"),
     [
         (["-d", "/no/such/video.mp4"], 2, "no such file; check the path"),
+        (["--calibration", "/no/such.toml"], 2, "/no/such.toml: no such file; check the path"),
         (["--weight", "1.5"], 2, "weight must be a number from 0 to 1, not 1.5"),
         (["--threshold", "nan"], 2, "threshold must be a number"),
         (["--threads", "0"], 2, "--threads must be at least 1"),

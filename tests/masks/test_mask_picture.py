@@ -435,7 +435,7 @@ def test_sound_without_picture_is_refused(tmp_path: Path, av: Any, open_source: 
 
 
 def test_missing_file_and_folder_are_refused(tmp_path: Path, open_source: Any) -> None:
-    with pytest.raises(InputError, match=r"--mask .*none\.png: No such file"):
+    with pytest.raises(InputError, match=r"--mask .*none\.png: no such file"):
         open_source(mask=tmp_path / "none.png")
     with pytest.raises(InputError, match="not a regular file"):
         open_source(mask=tmp_path)
