@@ -344,17 +344,18 @@ def raw_geometry(
     parts = (width, height, pix_fmt, pixel_format, bitdepth)
     if all(part is None for part in parts):
         return None
-    remedy = "raw input needs --width, --height and either --pix-fmt yuv420p10le or -p 420 -b 10"
+    remedy = (
+        "raw input needs --width, --height and either --pix-fmt yuv420p10le or -p 420 -b 10; "
+        "for any other leave all of these out"
+    )
     if pix_fmt is not None and (pixel_format is not None or bitdepth is not None):
         msg = "--pix-fmt already says what --pixel-format and --bitdepth say"
         raise InputError(msg, remedy="give one or the other")
     if width is None or height is None or (pix_fmt is None and None in (pixel_format, bitdepth)):
         given = {"--width": width, "--height": height, "the pixel format": pix_fmt or pixel_format}
         missing = [name for name, value in given.items() if value is None] or ["--bitdepth"]
-        msg = f"the geometry of raw input lacks {', '.join(missing)}"
-        raise InputError(
-            msg, remedy=f"{remedy}; files that say it themselves need none (-w is not --weight)"
-        )
+        msg = f"geometry is for raw input only, and this one lacks {' and '.join(missing)}"
+        raise InputError(msg, remedy=f"{remedy} (-w is not --weight)")
     try:
         if pix_fmt is not None:
             return RawGeometry(width, height, PixelFormat.from_name(pix_fmt))

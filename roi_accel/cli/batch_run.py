@@ -176,12 +176,7 @@ def run(
             rich_help_panel=common.OUTPUT,
         ),
     ] = False,
-    quiet: Annotated[
-        bool,
-        typer.Option(
-            "--quiet", help="No bars and no summary, only errors.", rich_help_panel=common.OUTPUT
-        ),
-    ] = False,
+    quiet: common.Quiet = False,
     summary: Annotated[
         bool | None,
         typer.Option(

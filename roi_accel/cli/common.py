@@ -12,6 +12,15 @@ Overwrite = Annotated[
     bool,
     typer.Option("--overwrite", help="Replace existing output.", rich_help_panel=OUTPUT),
 ]
+# Warnings stay: a score that may mean something else than its reader thinks is never silent.
+Quiet = Annotated[
+    bool,
+    typer.Option(
+        "--quiet",
+        help="No bar and no summary; warnings and errors stay.",
+        rich_help_panel=OUTPUT,
+    ),
+]
 Progress = Annotated[
     bool | None,
     typer.Option(

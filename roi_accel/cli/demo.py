@@ -30,12 +30,7 @@ def demo(
             rich_help_panel=common.OUTPUT,
         ),
     ] = None,
-    quiet: Annotated[
-        bool,
-        typer.Option(
-            "--quiet", help="No bar and no summary, only the JSON.", rich_help_panel=common.OUTPUT
-        ),
-    ] = False,
+    quiet: common.Quiet = False,
     debug: common.Debug = False,  # noqa: ARG001 - read by main, which catches what commands raise
 ) -> None:
     """Make a short pair, score it and show the result: no file, no network, no GPU needed.

@@ -123,10 +123,7 @@ def mask(
     calibration: parameters.Calibration = None,
     threads: parameters.Threads = None,
     overwrite: common.Overwrite = False,
-    quiet: Annotated[
-        bool,
-        typer.Option("--quiet", help="No bar, only errors.", rich_help_panel=common.OUTPUT),
-    ] = False,
+    quiet: common.Quiet = False,
     progress: common.Progress = None,
     debug: common.Debug = False,  # noqa: ARG001 - read by main, which catches what commands raise
 ) -> None:

@@ -146,12 +146,7 @@ def score(
         ),
     ] = None,
     overwrite: common.Overwrite = False,
-    quiet: Annotated[
-        bool,
-        typer.Option(
-            "--quiet", help="No bar and no summary, only errors.", rich_help_panel=common.OUTPUT
-        ),
-    ] = False,
+    quiet: common.Quiet = False,
     summary: Annotated[
         bool | None,
         typer.Option(

@@ -41,7 +41,7 @@ def arguments(tiny_pair: Pair) -> list[object]:
         (["--saliency-size", "huge"], 2, "'huge' is neither 'native' nor"),
         (["--synthetic-mask", "2"], 2, "--synthetic-mask must be a number in [0, 1]"),
         (["--roi", "0,0,8,8"], 2, "--roi and --synthetic-mask were given"),
-        (["-w", "96"], 2, "the geometry of raw input lacks --height, the pixel format"),
+        (["-w", "96"], 2, "is for raw input only, and this one lacks --height and the pixel form"),
         (["-w", "96", "--height", "64", "-p", "421", "-b", "8"], 2, "subsampling must be one of"),
         (["-w", "96", "--height", "64", "--pix-fmt", "nv12"], 2, "unknown pixel format 'nv12'"),
         (["-m", "vmaf_v0.6.1"], 2, "built-in version or a file"),

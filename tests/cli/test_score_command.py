@@ -38,6 +38,16 @@ def test_stdout_is_one_json_document_that_keeps_the_schema(arguments: list[objec
     assert done.stderr == ""
 
 
+def test_quiet_leaves_warnings_where_they_are(tiny_pair: Pair) -> None:
+    done = run(
+        *("score", "-r", tiny_pair.reference, "-d", tiny_pair.reference),
+        *("--synthetic-mask", "1", "--quiet"),
+    )
+    (warning,) = json.loads(done.stdout)["warnings"]
+    assert done.stderr == f"warning: {warning}\n"
+    assert "warnings and errors stay" in run("score", "--help").stdout
+
+
 def test_quiet_leaves_stderr_empty(arguments: list[object]) -> None:
     done = run(*arguments, "--quiet", "--summary")
     assert done.stderr == ""
