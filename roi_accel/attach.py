@@ -22,6 +22,7 @@ from roi_accel.providers import (
     CPU_PROVIDER,
     CUDA_PROVIDER,
     DML_PROVIDER,
+    EP,
     MIGRAPHX_PROVIDER,
     OPENVINO_PROVIDER,
     TENSORRT_PROVIDER,
@@ -226,20 +227,20 @@ class NetworkSession:
         if plan.provider in self._onnxruntime.get_available_providers():
             return (
                 "see ONNX Runtime's own messages above and docs/providers.md, or choose another "
-                "provider with --ep"
+                f"provider with {plan.option}"
             )
-        return how_to_get(plan.provider)
+        return how_to_get(plan.provider, plan.option)
 
 
-def how_to_get(provider: str) -> str:
-    """Return the command that installs an onnxruntime with `provider`, which this one lacks."""
+def how_to_get(provider: str, option: str = EP) -> str:
+    """Return the command that installs an onnxruntime with `provider`, or chooses another."""
     extra = _EXTRAS.get(provider)
     if extra is None:
-        return "see docs/providers.md for a plugin, or choose another provider with --ep"
+        return f"see docs/providers.md for a plugin, or choose another provider with {option}"
     others = sorted(_installed_builds())
     first = f"pip uninstall -y {' '.join(others)} && " if others else ""
     older = " (cuda12 where the driver is older)" if extra == "cuda13" else ""
-    return f'{first}pip install "roi-accel[{extra}]"{older}, or --ep cpu'
+    return f'{first}pip install "roi-accel[{extra}]"{older}, or {option} cpu'
 
 
 def read_attached(session: Untyped, plan: ProviderPlan) -> AttachedProviders:

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from roi_accel.parity.cases import Case
     from roi_accel.parity.cells import Cell, Participant
     from roi_accel.parity.scores import OpenRuler
+    from roi_accel.participants import Backends, Providers
     from roi_accel.video import RawGeometry
 
 FORMAT_NAMES = tuple(each.name for each in FORMATS)
@@ -92,7 +93,10 @@ class ParityOptions:
 
 
 def run_parity(
-    options: ParityOptions, *, progress: Callable[[int, int | None], None] | None = None
+    options: ParityOptions,
+    *,
+    progress: Callable[[int, int | None], None] | None = None,
+    tell: Callable[[str], None] | None = None,
 ) -> Report:
     """Return the matrix of stages, formats and pairs on this machine.
 
@@ -101,6 +105,8 @@ def run_parity(
     options : ParityOptions
     progress : callable, optional
         Called with the number of cases done and of all cases.
+    tell : callable, optional
+        Called before the first case with a line for each that is required and absent.
 
     Raises
     ------
@@ -113,10 +119,17 @@ def run_parity(
     networks = [case for case in chosen if case.has_pictures]
     run = _Run(calibration, options, Counter(progress, _total(options, chosen, networks)))
     with ExitStack() as resources:
-        if options.backend_stages:
-            run.backends(chosen)
-        if SALIENCY in options.stages:
-            run.networks(networks, resources)
+        backends = run.find_backends() if options.backend_stages else None
+        providers = run.find_providers(resources) if SALIENCY in options.stages else None
+        for found in (backends, providers):
+            for each in found.participants if found else ():
+                if tell and each.absent and each.fatal:
+                    why = f"so this ends with an error: {each.absent}"
+                    tell(f"{each.name} is required and absent, {why}")
+        if backends:
+            run.backends(chosen, backends)
+        if providers:
+            run.networks(networks, providers)
     return run.report()
 
 
@@ -155,11 +168,24 @@ class _Run:
         self._participants: list[Participant] = []
         self._provenance = provenance()
 
-    def backends(self, chosen: Sequence[Case]) -> None:
+    def find_backends(self) -> Backends:
         options = self._options
-        found = find_backends(
+        return find_backends(
             options.backends, devices=options.devices, required=options.require_backend
         )
+
+    def find_providers(self, resources: ExitStack) -> Providers:
+        options = self._options
+        return find_providers(
+            resolve(options.saliency_model),
+            resources,
+            options.eps,
+            half=options.half,
+            required=options.require_ep,
+        )
+
+    def backends(self, chosen: Sequence[Case], found: Backends) -> None:
+        options = self._options
         tally = self._tally(found.participants, options.backend_stages)
         ruler = self._ruler(tally) if SCORE in options.stages else None
         stages = options.backend_stages
@@ -168,15 +194,7 @@ class _Run:
         )
         self._keep(tally)
 
-    def networks(self, chosen: Sequence[Case], resources: ExitStack) -> None:
-        options = self._options
-        found = find_providers(
-            resolve(options.saliency_model),
-            resources,
-            options.eps,
-            half=options.half,
-            required=options.require_ep,
-        )
+    def networks(self, chosen: Sequence[Case], found: Providers) -> None:
         tally = self._tally(found.participants, [SALIENCY])
         if len(found.looking) > 1:
             run_networks(chosen, found.looking, tally, advance=self._advance)

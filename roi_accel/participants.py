@@ -219,9 +219,10 @@ def find_providers(
     looking: list[Looking] = []
     plans: dict[str, ProviderPlan] = {}
     for name in dict.fromkeys((CPU, *asked, *required)):
-        plan = plan_provider("numpy", requested=name, threads=available_cores())
+        option = "--require-ep" if name in required else "--eps"
+        plan = plan_provider("numpy", requested=name, threads=available_cores(), option=option)
         for other, planned in plans.items():
-            if replace(planned, reason="") == replace(plan, reason=""):
+            if replace(planned, reason="", option="") == replace(plan, reason="", option=""):
                 msg = f"--eps: {name} and {other} are the same provider"
                 raise InputError(msg, remedy="name it once; it is held against itself anyway")
         plans[name] = plan

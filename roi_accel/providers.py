@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import platform
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -43,6 +43,7 @@ SHORT_NAMES = {
 }
 """What ``--ep`` takes besides ONNX Runtime's own names."""
 
+EP = "--ep"
 PLUGIN_PREFIX = "plugin:"
 
 INTEL = 0x8086
@@ -83,6 +84,8 @@ class ProviderPlan:
         The plugin library that brings the provider; None for one of this onnxruntime's own.
     device : DeviceStatus
         The backend's device, which a plugin's device should be.
+    option : str
+        The option that names a provider, for messages.
     """
 
     provider: str
@@ -90,6 +93,7 @@ class ProviderPlan:
     options: Mapping[str, str] = field(default_factory=dict)
     library: Path | None = None
     device: DeviceStatus = field(default_factory=lambda: DeviceStatus("ready", HOST_DEVICE))
+    option: str = EP
 
 
 def plan_provider(
@@ -98,6 +102,7 @@ def plan_provider(
     *,
     requested: str | None = None,
     threads: int | None = None,
+    option: str = EP,
 ) -> ProviderPlan:
     """Return the provider that `requested` names, or else the one that matches the device.
 
@@ -112,6 +117,8 @@ def plan_provider(
         or ``plugin:NAME=LIBRARY``.
     threads : int, optional
         Threads that a provider with threads of its own may use.
+    option : str
+        The one that `requested` was given by, for messages.
 
     Raises
     ------
@@ -122,7 +129,8 @@ def plan_provider(
     vendor = NVIDIA if backend == "cuda" else device.vendor_id
     is_gpu = backend == "cuda" or device.kind == "gpu"
     if requested is not None:
-        return _requested(requested, device, vendor if is_gpu else None, threads)
+        plan = _requested(requested, device, vendor if is_gpu else None, threads, option)
+        return replace(plan, option=option)
     where = f"{backend}'s device {device.device or device.kind}"
     if not is_gpu:
         return _plan(CPU_PROVIDER, f"matches {where}", device=device)
@@ -154,15 +162,15 @@ def _plan(
 
 
 def _requested(
-    text: str, device: DeviceStatus, vendor: int | None, threads: int | None
+    text: str, device: DeviceStatus, vendor: int | None, threads: int | None, option: str
 ) -> ProviderPlan:
-    reason = f"--ep {text}"
+    reason = f"{option} {text}"
     if text.startswith(PLUGIN_PREFIX):
         return _plugin(text, reason, device, threads)
     name, _, where = text.partition(":")
     provider = full_name(name)
     if provider not in SHORT_NAMES.values() and not _FULL_NAME.fullmatch(provider):
-        raise _unknown(text)
+        raise _unknown(reason, text)
     openvino = _gpu_name(device) if vendor == INTEL else "CPU"
     index = device_number(device) if vendor and _OWN_VENDOR.get(provider, vendor) == vendor else 0
     if where:
@@ -171,7 +179,7 @@ def _requested(
         elif provider in _NUMBERED and where.isdecimal():
             index = int(where)
         else:
-            msg = f"--ep {text}: {provider} has no device {where!r}"
+            msg = f"{reason}: {provider} has no device {where!r}"
             raise BackendUnavailable(msg, remedy="for example cuda:1 or openvino:GPU")
     options = _options(provider, index, openvino=openvino, threads=threads)
     return _plan(provider, reason, options, device=device)
@@ -180,7 +188,7 @@ def _requested(
 def _plugin(text: str, reason: str, device: DeviceStatus, threads: int | None) -> ProviderPlan:
     name, _, library = text.removeprefix(PLUGIN_PREFIX).partition("=")
     if not name or not library:
-        msg = f"--ep {text} does not name a provider and its library"
+        msg = f"{reason} does not name a provider and its library"
         raise BackendUnavailable(msg, remedy="--ep plugin:NAME=LIBRARY")
     provider = full_name(name)
     # A plugin is told its device by ONNX Runtime; only what keeps the arithmetic exact is left.
@@ -231,10 +239,10 @@ def _gpu_name(device: DeviceStatus) -> str:
     return f"GPU.{device_number(device)}" if device_number(device) else "GPU"
 
 
-def _unknown(text: str) -> BackendUnavailable:
+def _unknown(reason: str, text: str) -> BackendUnavailable:
     names = [*SHORT_NAMES, *SHORT_NAMES.values()]
     guess = did_you_mean(text.partition(":")[0], names)
-    msg = f"--ep {text} names no execution provider"
+    msg = f"{reason} names no execution provider"
     known = ", ".join(SHORT_NAMES)
     remedy = f"{guess}one of {known}, such as openvino:GPU or cuda:1, or plugin:NAME=LIBRARY"
     return BackendUnavailable(msg, remedy=remedy)

@@ -9,7 +9,7 @@ import typer
 
 from roi_accel.api import raw_geometry
 from roi_accel.cli import common
-from roi_accel.cli.console import frame_progress, print_note
+from roi_accel.cli.console import frame_progress, print_note, print_warning
 from roi_accel.cli.group import Group
 from roi_accel.cli.lists import split_names
 from roi_accel.cli.parity_output import ReportOutput
@@ -207,7 +207,7 @@ def parity(
         calibration=calibration,
     )
     with frame_progress(show=progress, what="comparing", unit="cases/s") as advance:
-        report = run_parity(options, progress=advance)
+        report = run_parity(options, progress=advance, tell=print_warning)
     output.write(report)
     raise typer.Exit(report.exit_code)
 

@@ -182,6 +182,20 @@ def test_an_absent_provider_is_skipped_with_the_remedy_and_an_error_where_requir
     assert required.exit_code == 2
 
 
+def test_a_required_provider_that_is_absent_is_told_before_anything_runs() -> None:
+    told: list[str] = []
+    options = ParityOptions(formats=("yuv420p",), backends=("numpy",), require_ep=("migraphx",))
+
+    def advance(_done: int, _total: int | None) -> None:
+        assert told
+
+    run_parity(options, progress=advance, tell=told.append)
+    (line,) = told
+    assert line.startswith("migraphx is required and absent, so this ends with an error: ")
+    assert "(--require-ep migraphx)" in line
+    assert "--ep" not in line.replace("--require-ep", "").replace("--eps", "")
+
+
 def test_providers_without_float16_say_so() -> None:
     report = run(half=True)
     absent = {each.name: each.absent for each in report.participants}
