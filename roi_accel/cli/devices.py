@@ -72,7 +72,7 @@ def devices(
         return
     console = Console(highlight=False, emoji=False)
     console.print(_backend_table(inventory))
-    _print_remedies(
+    _print_unwrapped(
         console,
         (
             (f"{name} ({status.state})", status.remedy)
@@ -87,19 +87,21 @@ def devices(
         f"ONNX Runtime {escape(inventory.onnxruntime)}: {escape(providers)}", soft_wrap=True
     )
     console.print(_provider_table(inventory))
-    _print_remedies(
+    _print_unwrapped(
         console,
         ((f"{match.provider} for {match.device}", match.remedy) for match in inventory.matches),
     )
     console.print()
     console.print(_scorer_table(inventory))
+    places = [(each.scorer.kind, str(each.scorer.path)) for each in inventory.scorers]
+    _print_unwrapped(console, places or [("no VMAF", 'pip install "roi-accel[cpu]" brings one')])
 
 
-def _print_remedies(console: Console, remedies: Iterable[tuple[str, str]]) -> None:
-    """Print what mends each thing on a line of its own, unwrapped, so that it can be copied."""
-    for what, remedy in dict.fromkeys(remedies):
-        if remedy:
-            console.print(f"[bold]{escape(what)}:[/] {escape(remedy)}", soft_wrap=True)
+def _print_unwrapped(console: Console, said: Iterable[tuple[str, str]]) -> None:
+    """Print what there is to copy of each thing, a remedy or a path, on a line of its own."""
+    for what, text in dict.fromkeys(said):
+        if text:
+            console.print(f"[bold]{escape(what)}:[/] {escape(text)}", soft_wrap=True)
 
 
 def _backend_table(inventory: Inventory) -> Table:
@@ -142,7 +144,7 @@ def _describe(status: DeviceStatus) -> str:
 
 def _scorer_table(inventory: Inventory) -> Table:
     table = Table(title="VMAF, the first is taken", title_justify="left")
-    for heading in ("program", "version", "libvmaf", "found through", "path"):
+    for heading in ("program", "version", "libvmaf", "found through"):
         table.add_column(heading, overflow="fold")
     for status in inventory.scorers:
         scorer = status.scorer
@@ -151,8 +153,7 @@ def _scorer_table(inventory: Inventory) -> Table:
             escape(scorer.version),
             escape(status.libvmaf),
             scorer.source,
-            escape(str(scorer.path)),
         )
     if not inventory.scorers:
-        table.add_row("none", "", "", "", escape('pip install "roi-accel[cpu]" brings one'))
+        table.add_row("none")
     return table

@@ -8,6 +8,7 @@ import logging
 import re
 import subprocess
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import exact
@@ -22,10 +23,10 @@ from roi_accel.backends.protocol import DeviceStatus
 from roi_accel.cli import main
 from roi_accel.dispatch import choose_backend, probe, probe_all
 from roi_accel.inventory import take_inventory
+from roi_accel.vmaf import Scorer
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
     Install = Callable[..., None]
 
@@ -282,6 +283,20 @@ def test_devices_as_a_table_names_what_is_there() -> None:
     assert "NumPy" in shown
     assert "auto takes" in shown
     assert "CPUExecutionProvider" in shown
+
+
+def test_what_is_there_to_copy_stands_whole_on_a_line(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = Path("/opt") / "/".join(["a-folder-with-a-name"] * 8) / "vmaf"
+    scorer = Scorer("vmaf", path, "3.2.0", "PATH")
+    monkeypatch.setattr("roi_accel.inventory.find_all_scorers", lambda: [scorer])
+    fake(monkeypatch, {"numpy": [CPU], "cuda": [MISSING]})
+    monkeypatch.setenv("COLUMNS", "60")
+    assert main(["devices"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert f"vmaf: {path}" in lines
+    assert any(line.endswith(MISSING.remedy) for line in lines)
 
 
 def test_without_a_vmaf_the_table_has_the_whole_command_that_brings_one(
