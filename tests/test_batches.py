@@ -235,10 +235,11 @@ def test_options_refuse_it_too() -> None:
         ScoreOptions(saliency_batch=0)
 
 
-def test_other_masks_need_no_batches(score: Callable[..., Result]) -> None:
-    result = score(synthetic_mask=0.5, saliency_batch=8)
+def test_other_masks_need_no_batches(tiny_pair: Pair) -> None:
+    pair = (tiny_pair.reference, tiny_pair.distorted)
+    result = roi_accel.score(*pair, synthetic_mask=0.5, saliency_batch=8)
     assert "batch" not in result.provenance["mask"]
-    assert result.frames == score(synthetic_mask=0.5).frames
+    assert result.frames == roi_accel.score(*pair, synthetic_mask=0.5).frames
 
 
 def test_time_of_trying_is_a_stage_of_its_own(tiny_pair: Pair) -> None:
