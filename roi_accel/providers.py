@@ -189,7 +189,7 @@ def _plugin(text: str, reason: str, device: DeviceStatus, threads: int | None) -
     name, _, library = text.removeprefix(PLUGIN_PREFIX).partition("=")
     if not name or not library:
         msg = f"{reason} does not name a provider and its library"
-        raise BackendUnavailable(msg, remedy="--ep plugin:NAME=LIBRARY")
+        raise BackendUnavailable(msg, remedy=f"write {PLUGIN_PREFIX}NAME=LIBRARY")
     provider = full_name(name)
     # A plugin is told its device by ONNX Runtime; only what keeps the arithmetic exact is left.
     kind = "GPU" if device.kind == "gpu" else "CPU"

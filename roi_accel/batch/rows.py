@@ -30,9 +30,9 @@ FILE_OPTIONS = ("mask", "roi_track", "calibration")
 
 _PATHS = (*FILE_OPTIONS, "dump")
 _COLON = re.compile(r"(?<!\\):")
-_NETWORK = ("saliency_model", "saliency_size", "saliency_batch", "saliency_stride")
+_NETWORK = ("saliency_model", "saliency_size", "saliency_stride")
 _INSTEAD = ("mask", "roi", "roi_track", "synthetic_mask")
-"""Options that say where people look, and of which a row's own stand in for those of all rows."""
+"""Options that say where people look, and of which nearer ones stand in for those further off."""
 
 WHERE = "a row has reference, distorted, ladder, and options of score such as weight"
 """What a remedy says of keys that are none."""
@@ -124,7 +124,7 @@ def options_of(keywords: Mapping[str, Any]) -> ScoreOptions:
 
 
 def filled_in(given: Mapping[str, Any], defaults: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what a row says, and of `defaults` what it leaves out.
+    """Return what a row or the command line says, and of `defaults` what it leaves out.
 
     Where it says where people look, it leaves out no other way to say so.
     """

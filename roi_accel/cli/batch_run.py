@@ -13,7 +13,7 @@ from roi_accel.batch.jobs import DEFAULT_TOGETHER, Shard
 from roi_accel.batch.ledger import Ledger, Places
 from roi_accel.batch.manifest import read_defaults, read_manifest
 from roi_accel.batch.records import to_line
-from roi_accel.batch.rows import BadRow, Pair, is_url, options_of
+from roi_accel.batch.rows import BadRow, Pair, filled_in, is_url, options_of
 from roi_accel.batch.run import Batch
 from roi_accel.batch.summary import require_parquet, to_csv, to_parquet
 from roi_accel.cli import common
@@ -217,8 +217,8 @@ def run(
         raise InputError(msg, remedy="1 scores every pair by itself")
     distinct_outputs({"--output": output, "--csv": csv, "--parquet": parquet})
     part = None if shard is None else Shard.parse(shard)
-    filled = {} if defaults is None else read_defaults(defaults)
-    filled |= {name: _plain(value) for name, value in options.items() if value is not None}
+    given = {name: _plain(value) for name, value in options.items() if value is not None}
+    filled = filled_in(given, {} if defaults is None else read_defaults(defaults))
     rows = read_manifest(manifest, reference=reference, defaults=filled)
     inputs = [Path(manifest), *([defaults] if defaults else []), *_files(rows)]
     # Tables follow from the lines: who goes on with those has them made anew.

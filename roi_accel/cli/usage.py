@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any
 
 from roi_accel.suggest import did_you_mean, excerpt, nearest
@@ -65,9 +66,8 @@ def usage_error(
     elif message.startswith("Got unexpected extra argument"):
         extra = message.partition("(s) (")[2].removesuffix(")")
         message = f"{excerpt(extra)!r} belongs to no option"
-        if path == _MAIN:
-            see = f"repeat -d for each distorted video, as in -d dist.mp4 -d dist2.mp4; {see}"
-    elif number := _no_number(error):
+        see = _extra(extra, arguments) + see
+    elif number := _no_number(error, arguments):
         message, hint = number
         see = hint + see
     return message and f"{message}; {see}"
@@ -84,7 +84,18 @@ def _path_typed(arguments: Sequence[str], root: Any) -> str:  # noqa: ANN401 - a
     return " ".join(path)
 
 
-def _no_number(error: TyperException) -> tuple[str, str] | None:
+def _extra(extra: str, arguments: Sequence[str]) -> str:
+    """Return how words that stand behind no option may have come there; "" for no idea."""
+    at = next((at for at, word in enumerate(arguments) if word and extra.startswith(word)), 0)
+    before = arguments[max(0, at - 2) : at]
+    if before and re.fullmatch(r"-[a-z]{2,}", before[-1]):
+        return f"{before[-1]} is read as {before[-1][:2]} {before[-1][2:]}: long names have --; "
+    if before and before[0] in ("-d", "--distorted"):
+        return "repeat -d for each distorted video, as in -d dist.mp4 -d dist2.mp4; "
+    return ""
+
+
+def _no_number(error: TyperException, arguments: Sequence[str]) -> tuple[str, str] | None:
     """Return what a value is not that should be a number, and a hint; None for other errors."""
     invalid: Any = error.__cause__
     parameter = getattr(error, "param", None)
@@ -96,9 +107,11 @@ def _no_number(error: TyperException) -> tuple[str, str] | None:
         return None
     option, value = max(parameter.opts, key=len), str(fault["input"])
     hint = ""
-    if option == "--width":
+    if option == "--width" and "-w" in arguments:
         hint = "-w is not --weight; "
-    elif fault["type"] == "float_parsing" and value.replace(",", "", 1).isdigit():
+    elif (
+        fault["type"] == "float_parsing" and "," in value and value.replace(",", "", 1).isdecimal()
+    ):
         hint = f"with a point, {option} {value.replace(',', '.')}; "
     return f"{option} must be {wanted}, not {excerpt(value)!r}", hint
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-import math
 import re
+import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -239,6 +239,7 @@ def _seconds(about: Mapping[str, Any], key: str) -> float | None:
     value = about.get(key)
     if value is None:
         return None
-    if type(value) not in (int, float) or not 0 < value < math.inf:
+    # JSON's whole numbers have no end, and one that no float can hold cannot be compared as one.
+    if type(value) not in (int, float) or not 0 < value <= sys.float_info.max:
         raise _wrong(key, value)
     return float(value)

@@ -180,8 +180,10 @@ class TrackSource(MaskSource):
             if self._provenance["first_frame"] == 1:
                 hint = "; frames count from 0, and this file has none"
             last = self._first + frame_count - 1
-            named = f"from frame {self._frame[-unused]} to {self._frame[-1]}"
-            self._warn(f"{unused} boxes belong to frames after the last one, {last}: {named}{hint}")
+            first, final = self._frame[-unused], self._frame[-1]
+            named = f"frame {first}" if first == final else f"frames {first} to {final}"
+            boxes = "a box belongs" if unused == 1 else f"{unused} boxes belong"
+            self._warn(f"{boxes} to {named}, after the last one, {last}{hint}")
         for name in self._unseen_regions(frame_count):
             self._warn(
                 f"region {name!r} has no box in any frame: there the reference is scored against "

@@ -272,3 +272,17 @@ def test_an_option_takes_what_it_takes_in_score(bench: Bench, tmp_path: Path) ->
     for each in records(tmp_path / "o.ndjson"):
         assert each["model"] == "vmaf_v0.6.1neg"
         assert each["provenance"]["parameters"]["frame_count"] == 3
+
+
+def test_the_command_line_s_way_to_say_where_people_look_stands_in_for_that_of_defaults(
+    bench: Bench, tmp_path: Path
+) -> None:
+    (tmp_path / "defaults.json").write_text('{"roi": "0,0,16,16", "weight": 0.25}')
+    output = tmp_path / "out.ndjson"
+    defaults = ("--defaults", tmp_path / "defaults.json")
+    done = batch(bench.manifest, "-o", output, *defaults, *MASK, cwd=bench.folder)
+    assert done.returncode == 0, done.stderr
+    for line in output.read_text().splitlines():
+        found = json.loads(line)
+        assert found["provenance"]["mask"]["kind"] == "constant"
+        assert found["weight"] == 0.25

@@ -97,6 +97,10 @@ def test_rows_win_over_defaults(tmp_path: Path) -> None:
         ({"roi": "0,0,8,8"}, {"weight": 0.5}),
         ({"saliency_size": 128}, {"weight": 0.5, "saliency_model": "other.onnx"}),
         ({}, {"weight": 0.5, "saliency_model": "other.onnx", "mask": "m.png"}),
+        (
+            {"saliency_batch": 2},  # It changes no score, so it says nothing of where people look.
+            {"weight": 0.5, "saliency_model": "other.onnx", "mask": "m.png"},
+        ),
     ],
 )
 def test_where_people_look_in_a_row_stands_in_for_what_defaults_say_of_it(

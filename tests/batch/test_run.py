@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -99,15 +100,22 @@ def test_files_are_read_by_several_threads_and_each_of_them_once(
     assert len(engine.jobs) == 2
 
 
-@pytest.mark.parametrize("turn", range(5))
-def test_of_equal_pairs_only_one_is_at_work(tmp_path: Path, turn: int) -> None:
+def test_of_equal_pairs_only_one_is_at_work(tmp_path: Path) -> None:
+    """Two that look for a line at once are both at work; the first waits a while for a second."""
+    two = threading.Barrier(2)
+
+    class Lines(_Lines):
+        def record(self, _: str) -> None:
+            with suppress(threading.BrokenBarrierError):
+                two.wait(timeout=0.5)
+
     for number in range(16):
-        (tmp_path / f"{number}").write_bytes(b"%d" % turn)
+        (tmp_path / f"{number}").write_bytes(b"equal")
     (tmp_path / "ref").write_bytes(b"ref")
     pairs = [_pair(tmp_path, number, str(number)) for number in range(16)]
     engine = _Drawing()
     with pytest.raises(BackendUnavailable, match="no worker is left for 16 pairs"):
-        run.Batch(pairs, engine, _Lines()).run()
+        run.Batch(pairs, engine, Lines()).run()
     assert len(engine.jobs) == 1
 
 

@@ -105,7 +105,7 @@ def test_a_record_that_cannot_be_written_ends_the_batch_and_excludes_no_device(
     engine = LocalEngine(make_slots(["numpy"], 1), records=gone)
     try:
         with pytest.raises(OutputError, match=f"cannot write {gone}: No such file"):
-            list(engine.run(iter([job])))
+            list(engine.run(iter([lambda: job])))
     finally:
         engine.close()
 

@@ -284,6 +284,7 @@ WRONG: list[dict[str, object]] = [
     {"smoothing": {"seconds": float("nan")}},
     {"smoothing": {"seconds": float("inf")}},
     {"smoothing": {"seconds": -1}},
+    {"smoothing": {"seconds": 10**400}},
     {"reference": {"path": ["a"]}},
     {"reference": {"bytes": -1}},
     {"reference": {"bytes": 1.0}},

@@ -97,17 +97,14 @@ def test_boxes_after_the_last_frame_are_warned_of(track_of: Any, ask: Any) -> No
     assert source.unused_boxes(3) == 0
     source.finish(2, whole=True)
     assert source.warnings == (
-        f"{source._source}: 2 boxes belong to frames after the last one, 1: from frame 2 to 2",  # noqa: SLF001
+        f"{source._source}: 2 boxes belong to frame 2, after the last one, 1",  # noqa: SLF001
     )
 
 
 def test_frames_of_boxes_after_the_end_are_named(track_of: Any) -> None:
     source = track_of(HEADER + "0,0,0,4,4\n500,0,0,4,4\n620,0,0,4,4\n")
     source.finish(48, whole=True)
-    assert (
-        "2 boxes belong to frames after the last one, 47: from frame 500 to 620"
-        in source.warnings[-1]
-    )
+    assert "2 boxes belong to frames 500 to 620, after the last one, 47" in source.warnings[-1]
 
 
 def test_region_that_is_never_in_view_is_warned_of_also_in_a_run_cut_short(track_of: Any) -> None:
