@@ -32,7 +32,12 @@ _LONG = 20
 """Digits from which on a whole number may not fit a float."""
 
 _SETTINGS = ("model", "saliency_model", "weight")
-_PARAMETERS = ("threshold", "fade", "subsample")
+_PARAMETERS = ("threshold", "fade", "saliency_stride", "mask_smooth", "subsample")
+_DECISIVE = (*_SETTINGS, "saliency_size", *_PARAMETERS)
+"""What decides a score besides the videos, and must be equal where scores are compared."""
+
+_OF_A_CLIP = ("mask", "roi-track")
+"""Kinds of masks that are files, and so another one for each reference."""
 
 
 @dataclass(frozen=True)
@@ -321,11 +326,20 @@ def _is_number(value: object) -> bool:
 
 def _settings(record: Mapping[str, Any]) -> dict[str, object]:
     provenance = record.get("provenance")
-    parameters = provenance.get("parameters") if isinstance(provenance, dict) else None
-    parameters = parameters if isinstance(parameters, dict) else {}
-    return {name: record.get(name) for name in _SETTINGS} | {
-        name: parameters.get(name) for name in _PARAMETERS
+    parameters, mask = (
+        _object_in(provenance, name) if isinstance(provenance, dict) else {}
+        for name in ("parameters", "mask")
+    )
+    return {
+        **{name: record.get(name) for name in _SETTINGS},
+        "saliency_size": mask.get("saliency_size"),
+        **{name: parameters.get(name) for name in _PARAMETERS},
     }
+
+
+def _object_in(content: Mapping[str, Any], name: str) -> dict[str, Any]:
+    found = content.get(name)
+    return found if isinstance(found, dict) else {}
 
 
 def _warnings(references: Sequence[ReferenceLadders], failures: Sequence[Failure]) -> Iterator[str]:
@@ -338,10 +352,33 @@ def _warnings(references: Sequence[ReferenceLadders], failures: Sequence[Failure
                 f"{group.reference}: {len(unrated)} of {len(group.encodes)} encodes have no "
                 f"bitrate, as raw video has none ({unrated[0].distorted}); they are on no curve"
             )
-        for name in (*_SETTINGS, *_PARAMETERS):
+        for name in _DECISIVE:
             values = {str(each.settings.get(name)) for each in group.encodes}
             if len(values) > 1:
                 yield (
                     f"{group.reference}: scores with {name} {' and '.join(sorted(values))} are "
                     "not comparable; give every encode of a reference the same"
                 )
+    for name in _DECISIVE:
+        yield from _unlike(name, references)
+
+
+def _unlike(name: str, references: Sequence[ReferenceLadders]) -> Iterator[str]:
+    """Warn where a setting differs from one reference to another; within one it is told above."""
+    found: dict[frozenset[str], str] = {}
+    for group in references:
+        values = frozenset(_across(each.settings.get(name)) for each in group.encodes)
+        found.setdefault(values, group.reference)
+    if len(found) > 1:
+        named = (f"{' and '.join(sorted(values))} ({which})" for values, which in found.items())
+        yield (
+            f"references with unlike {name} are not comparable, nor is a mean over them: "
+            f"{', '.join(named)}; give every reference the same"
+        )
+
+
+def _across(value: object) -> str:
+    """Return a setting as it counts across references: of a mask's file only that it is one."""
+    text = str(value)
+    kind = text.partition(":")[0]
+    return kind if kind in _OF_A_CLIP else text

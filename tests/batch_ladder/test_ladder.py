@@ -185,6 +185,40 @@ def test_a_threshold_of_its_own_is_said_not_to_be_comparable(tmp_path: Path) -> 
     assert "threshold 0.3 and 0.5" in warning
 
 
+def on_other_reference(**settings: object) -> dict[str, Any]:
+    content = record(2, 2e5, 60, reference="ref2.mp4")
+    parameters = content["provenance"]["parameters"] | settings
+    content["provenance"] = content["provenance"] | {"parameters": parameters}
+    return content
+
+
+@pytest.mark.parametrize("name", ["threshold", "fade", "saliency_stride", "mask_smooth"])
+def test_references_scored_otherwise_are_said_not_to_be_comparable(
+    tmp_path: Path, name: str
+) -> None:
+    records = [record(1, 1e5, 40), on_other_reference(**{name: 0.5})]
+    (warning,) = read_results(write_results(tmp_path / "r.ndjson", records)).warnings
+    assert warning.startswith(f"references with unlike {name} are not comparable")
+    assert "0.5 (ref2.mp4)" in warning
+
+
+def test_saliency_sizes_of_references_are_compared(tmp_path: Path) -> None:
+    records = [record(1, 1e5, 40), on_other_reference()]
+    for content, size in zip(records, ("256", "512"), strict=True):
+        content["provenance"] = content["provenance"] | {"mask": {"saliency_size": size}}
+    (warning,) = read_results(write_results(tmp_path / "r.ndjson", records)).warnings
+    assert "unlike saliency_size" in warning
+    assert "256 (ref.mp4), 512 (ref2.mp4)" in warning
+
+
+def test_references_scored_alike_with_masks_of_their_own_bring_no_warning(tmp_path: Path) -> None:
+    records = [
+        record(1, 1e5, 40, saliency_model="mask:a.npz"),
+        record(2, 2e5, 60, saliency_model="mask:b.npz", reference="ref2.mp4"),
+    ]
+    assert not read_results(write_results(tmp_path / "r.ndjson", records)).warnings
+
+
 @pytest.mark.parametrize(
     ("damage", "said"),
     [
