@@ -21,7 +21,13 @@ _SHOWN = 60
 """Characters of a wrong value that a message shows."""
 
 
-def check_keywords(given: Mapping[str, Any], described: type, *, function: str) -> dict[str, Any]:
+def check_keywords(
+    given: Mapping[str, Any],
+    described: type,
+    *,
+    function: str,
+    refuse: Callable[[str, object, str], InputError] | None = None,
+) -> dict[str, Any]:
     """Return `given` without what is None, NumPy's scalars as Python's.
 
     Parameters
@@ -32,6 +38,9 @@ def check_keywords(given: Mapping[str, Any], described: type, *, function: str) 
         A TypedDict whose annotations are known at run time.
     function : str
         Whose keywords they are; for messages.
+    refuse : function, optional
+        Called with name, value and what was expected; returns the error of a value of the wrong
+        type. Default: one for people who write Python.
 
     Raises
     ------
@@ -51,7 +60,10 @@ def check_keywords(given: Mapping[str, Any], described: type, *, function: str) 
         if get_origin(hint) is Literal and isinstance(plain, str) and plain not in get_args(hint):
             raise no_such(plain, get_args(hint), what=name)
         if not _fits(plain, hint):
-            raise wrong_type(value, _expected(hint), name=name, remedy=remedy)
+            expected = _expected(hint)
+            if refuse is not None:
+                raise refuse(name, value, expected)
+            raise wrong_type(value, expected, name=name, remedy=remedy)
         checked[name] = plain
     return checked
 

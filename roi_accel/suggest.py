@@ -35,6 +35,12 @@ def _compared(name: str) -> str:
     return name.lower().lstrip("-")
 
 
+def with_point(text: str) -> str | None:
+    """Return a number that was written with a decimal comma as it is read here; else None."""
+    pointed = text.strip().replace(",", ".", 1)
+    return pointed if "," in text and pointed.replace(".", "", 1).isdecimal() else None
+
+
 def excerpt(text: str) -> str:
     """Return `text`, or its beginning where it is too long to be what anybody meant."""
     return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}..."

@@ -38,6 +38,9 @@ if TYPE_CHECKING:
     Rows = list[Pair | BadRow]
 
 JSON_LINES = (".jsonl", ".ndjson")
+_FILE_LIKE = frozenset("./\\")
+"""What names of files have, and those of options never."""
+
 _SPECIAL = re.compile(r"\*\*/?|[*?]|\[!?[^]]+\]")
 _PLACE = re.compile(r"\{(\d+)\}")
 _REMEDY = (
@@ -120,7 +123,7 @@ def _from_csv(path: Path) -> Iterator[tuple[int, dict[str, Any] | RoiAccelError]
     with _reading(path), path.open(encoding="utf-8-sig", newline="") as file:
         reader = csv.reader(file, strict=True)
         columns = [name.strip() for name in _cells_of(reader, path) or ()]
-        _check_keys(columns, f"{path}: ")
+        _check_header(columns, path)
         for name in columns:
             if columns.count(name) > 1:
                 msg = f"{path}: has two columns {name!r}"
@@ -132,6 +135,20 @@ def _from_csv(path: Path) -> Iterator[tuple[int, dict[str, Any] | RoiAccelError]
                 return
             if any(cells):
                 yield line, _options(columns, cells)
+
+
+def _check_header(columns: list[str], path: Path) -> None:
+    """Refuse a first line that names no columns, by what it seems to be instead."""
+    if not {*OWN_KEYS, *option_names()}.intersection(columns):
+        line = ",".join(columns)
+        for mark, separator in ((";", "semicolons"), ("\t", "tabs")):
+            if mark in line:
+                msg = f"{path}: its cells are separated by {separator}"
+                raise InputError(msg, remedy="separate them with commas, as in reference,distorted")
+        if any(_FILE_LIKE & set(name) for name in columns):
+            msg = f"{path}: its first line is no header: {excerpt(line)!r}"
+            raise InputError(msg, remedy="begin with a line such as reference,distorted")
+    _check_keys(columns, f"{path}: ")
 
 
 def _cells_of(reader: CsvReader, path: Path) -> list[str] | None:

@@ -15,6 +15,7 @@ from roi_accel.api import ScoreKeywords, options_from
 from roi_accel.errors import InputError, RoiAccelError
 from roi_accel.keywords import check_keywords, hints_of
 from roi_accel.models import KNOWN_MODELS
+from roi_accel.suggest import excerpt, with_point
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -117,10 +118,20 @@ def options_of(keywords: Mapping[str, Any]) -> ScoreOptions:
         if name in keywords:
             msg = f"{name} is no option of a row"
             raise InputError(msg, remedy=WHERE)
-    checked = check_keywords(keywords, RowKeywords, function="roi_accel.score")
+    checked = check_keywords(keywords, RowKeywords, function="roi_accel.score", refuse=_wrong_value)
     if "pixel_format" in checked:
         checked["pixel_format"] = str(checked["pixel_format"])
     return options_from(checked)
+
+
+def _wrong_value(name: str, value: object, expected: str) -> InputError:
+    """Return the error of a value that its option cannot take, for people who write manifests."""
+    pointed = with_point(value) if isinstance(value, str) and expected == "a number" else None
+    remedy = f"see --{name.replace('_', '-')} in roi-accel score --help"
+    return InputError(
+        f"{name} must be {expected}, not {excerpt(repr(value))}",
+        remedy=f"with a point, {pointed}" if pointed else remedy,
+    )
 
 
 def filled_in(given: Mapping[str, Any], defaults: Mapping[str, Any]) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
-from roi_accel.suggest import did_you_mean, excerpt, nearest
+from roi_accel.suggest import did_you_mean, excerpt, nearest, with_point
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 NAME = "roi-accel"
 _MAIN = f"{NAME} score"
+_BATCH = f"{NAME} batch run"
 _EXAMPLE = f"{_MAIN} -r ref.mp4 -d dist.mp4"
 
 _FEW = 3
@@ -66,7 +67,7 @@ def usage_error(
     elif message.startswith("Got unexpected extra argument"):
         extra = message.partition("(s) (")[2].removesuffix(")")
         message = f"{excerpt(extra)!r} belongs to no option"
-        see = _extra(extra, arguments) + see
+        see = _extra(extra, path, arguments) + see
     elif number := _no_number(error, arguments):
         message, hint = number
         see = hint + see
@@ -84,7 +85,7 @@ def _path_typed(arguments: Sequence[str], root: Any) -> str:  # noqa: ANN401 - a
     return " ".join(path)
 
 
-def _extra(extra: str, arguments: Sequence[str]) -> str:
+def _extra(extra: str, path: str, arguments: Sequence[str]) -> str:
     """Return how words that stand behind no option may have come there; "" for no idea."""
     at = next((at for at, word in enumerate(arguments) if word and extra.startswith(word)), 0)
     before = arguments[max(0, at - 2) : at]
@@ -92,6 +93,8 @@ def _extra(extra: str, arguments: Sequence[str]) -> str:
         return f"{before[-1]} is read as {before[-1][:2]} {before[-1][2:]}: long names have --; "
     if before and before[0] in ("-d", "--distorted"):
         return "repeat -d for each distorted video, as in -d dist.mp4 -d dist2.mp4; "
+    if path == _BATCH:
+        return f"quote a pattern, as in {_BATCH} 'encodes/*.mp4' -r ref.mp4; "
     return ""
 
 
@@ -109,10 +112,8 @@ def _no_number(error: TyperException, arguments: Sequence[str]) -> tuple[str, st
     hint = ""
     if option == "--width" and "-w" in arguments:
         hint = "-w is not --weight; "
-    elif (
-        fault["type"] == "float_parsing" and "," in value and value.replace(",", "", 1).isdecimal()
-    ):
-        hint = f"with a point, {option} {value.replace(',', '.')}; "
+    elif fault["type"] == "float_parsing" and (pointed := with_point(value)):
+        hint = f"with a point, {option} {pointed}; "
     return f"{option} must be {wanted}, not {excerpt(value)!r}", hint
 
 

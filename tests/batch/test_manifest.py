@@ -121,6 +121,8 @@ def test_every_option_of_score_may_stand_in_a_row() -> None:
     ("row", "message"),
     [
         ("r.mp4,d.mp4,x", "weight must be a number, not 'x'"),
+        ("r.mp4,d.mp4,x", "not 'x'; see --weight in roi-accel score --help"),
+        ('r.mp4,d.mp4,"0,3"', "weight must be a number, not '0,3'; with a point, 0.3"),
         ("r.mp4,d.mp4,7", "weight must be a number from 0 to 1, not 7"),
         ("r.mp4,,", "names no distorted video"),
         (",d.mp4,", "names no reference; add it to the row, or give --reference for all"),
@@ -163,6 +165,16 @@ def test_a_bad_line_of_json_fails_alone(tmp_path: Path, line: str, message: str)
     ("text", "message"),
     [
         ("reference,distorted,wieght\n", "m.csv: there is no key 'wieght'; did you mean weight?"),
+        (
+            "reference;distorted\nr.mp4;d.mp4\n",
+            "m.csv: its cells are separated by semicolons; separate them with commas, as in ref",
+        ),
+        ("r.mp4;d.mp4\n", "separated by semicolons"),
+        ("reference\tdistorted\n", "separated by tabs"),
+        ("r.mp4,d.mp4\n", "its first line is no header: 'r.mp4,d.mp4'; begin with a line such as "),
+        ("reference.mp4,d.mp4\n", "is no header: 'reference.mp4,d.mp4'; begin with a line such"),
+        ("reference,distorted,m.png\n", "there is no key 'm.png'"),
+        ("refrence,distored\n", "there is no key 'refrence'; did you mean reference"),
         ("reference,distorted,distorted\n", "has two columns 'distorted'"),
         ('reference,distorted\n"r.mp4,d.mp4\n', "line 2 cannot be read, nor what follows"),
         ("reference,distorted\n", "has no rows"),

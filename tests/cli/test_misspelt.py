@@ -79,6 +79,11 @@ def test_the_nearest_name_is_offered(arguments: list[object], code: int, said: s
             ["score", "-ref", "a.mp4", "-d", "b.mp4"],
             "-ref is read as -r ef: long names have --; see roi-accel sc",
         ),
+        (["batch", "a.mp4", "b.mp4", "-r", "c"], "'b.mp4' belongs to no option; quote a pattern, "),
+        (
+            ["batch", "run", "a.mp4", "b.mp4"],
+            "as in roi-accel batch run 'encodes/*.mp4' -r ref.mp4",
+        ),
         (["devices", "x"], "'x' belongs to no option; see roi-accel devices --help"),
         ([*PAIR, "-w", "0,3"], "--width must be a whole number, not '0,3'; -w is not --weight; s"),
         ([*PAIR, "--width", "x"], "--width must be a whole number, not 'x'; see roi-accel score"),
