@@ -24,9 +24,14 @@ UNNAMED = "encodes"
 """The ladder of encodes for which the manifest names none."""
 
 _REMEDY = "name the file that 'roi-accel batch -o' wrote"
+_OF_SCORE = "is a result of 'score', and a ladder is read from the lines of a batch"
+_SCORE_REMEDY = "score the encodes with 'roi-accel batch MANIFEST -o results.ndjson'"
 _CUT_OFF = "the batch that writes it was cut off there; run it again to the end"
 _SHOWN = 40
 """Characters of a wrong value that an error shows."""
+
+_FULL, _HEAD = b'"vmaf_full"', 4096
+"""A key of a result of `score`, and how many bytes of a document are looked through for it."""
 
 _LONG = 20
 """Digits from which on a whole number may not fit a float."""
@@ -250,10 +255,18 @@ def _records(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
     try:
         with path.open("rb") as file:
             for number, line in enumerate(file, 1):
+                if number == 1 and _begins_document(line) and _FULL in line + file.read(_HEAD):
+                    msg = f"{shown(path)}: {_OF_SCORE}"
+                    raise InputError(msg, remedy=_SCORE_REMEDY)
                 if line.strip():
                     yield number, _parsed(line, f"{shown(path)} line {number}")
     except OSError as error:
         raise unreadable(shown(path), error, remedy=_REMEDY) from error
+
+
+def _begins_document(line: bytes) -> bool:
+    """Return whether more lines belong to the JSON that begins with `line`, or it is an array."""
+    return line.strip() == b"{" or line.lstrip().startswith(b"[{")
 
 
 def _parsed(line: bytes, where: str) -> dict[str, Any]:
@@ -286,6 +299,9 @@ def _entry(
 
     Not its id, which rows with equal videos share. A row that cannot be read has only its line.
     """
+    if "batch" not in record and METRICS[0] in record:
+        msg = f"{where}: has no batch; it {_OF_SCORE}"
+        raise InputError(msg, remedy=_SCORE_REMEDY)
     batch = _value(record, "batch", dict, where)
     line = _value(batch, "line", int, where)
     row = line if batch.get("row") is None else _value(batch, "row", str, where)

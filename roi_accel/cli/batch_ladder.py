@@ -178,9 +178,12 @@ def _rate_table(rates: Sequence[BdRate]) -> Table:
     table.add_column("score")
     table.add_column("BD-rate", justify="right")
     table.add_column("note", overflow="fold")
+    above = ""
     for rate in rates:
-        percent = shown_percent(rate.percent)
-        table.add_row(one_line(rate.test), TITLES[rate.metric], percent, one_line(note_of(rate)))
+        percent, note = shown_percent(rate.percent), one_line(note_of(rate))
+        shown = "as above" if note and note == above else note
+        table.add_row(one_line(rate.test), TITLES[rate.metric], percent, shown)
+        above = note
     return table
 
 

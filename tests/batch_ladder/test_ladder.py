@@ -10,9 +10,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from ladders import ANCHOR, encode, failure, record, write_results
+from results import make_result
 
 from roi_accel.batch.ladder import METRICS, UNNAMED, hull, on_hull, read_results
 from roi_accel.errors import InputError
+from roi_accel.result import to_json
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -249,6 +251,25 @@ def test_a_line_that_is_no_result_is_refused_by_its_number(
         read_results(path)
     assert f"line 2: {said}" in str(caught.value)
     assert "roi-accel batch" in caught.value.remedy
+
+
+@pytest.mark.parametrize("indent", [2, None])
+@pytest.mark.parametrize("count", [1, 2])
+def test_results_of_score_are_told_from_those_of_a_batch(
+    tmp_path: Path, indent: int | None, count: int
+) -> None:
+    result = make_result(distorted="d" * 300)
+    text = to_json(result if count == 1 else [result] * count, indent=indent)
+    (tmp_path / "result.json").write_text(text, "utf-8")
+    with pytest.raises(InputError, match="is a result of 'score', and a ladder is read") as caught:
+        read_results(tmp_path / "result.json")
+    assert "roi-accel batch" in caught.value.remedy
+
+
+def test_another_json_document_is_not_taken_for_a_result_of_score(tmp_path: Path) -> None:
+    (tmp_path / "r.json").write_text('{\n  "references": []\n}\n')
+    with pytest.raises(InputError, match="line 1: is not strict JSON"):
+        read_results(tmp_path / "r.json")
 
 
 def test_a_number_too_large_for_a_float_is_refused(tmp_path: Path) -> None:

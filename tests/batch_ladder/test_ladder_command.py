@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import sys
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -11,6 +12,7 @@ import typer
 from ladders import ANCHOR, record, write_results
 from typer.testing import CliRunner
 
+from roi_accel.batch.ladder import METRICS
 from roi_accel.cli.batch_ladder import ladder
 from roi_accel.errors import InputError, OutputError, RoiAccelError
 
@@ -63,6 +65,17 @@ def test_tables_are_shown_where_they_are_asked_for(results: Path) -> None:
     assert "-50.00 %" in shown
     assert "40.00 **" in shown
     assert run(results, "--quiet", "--summary").stderr == ""
+
+
+def test_a_note_of_several_rows_is_told_once(
+    results: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "bjontegaard", None)
+    done = run(results, "--summary")
+    assert done.stderr.count("bjontegaard,") == 1
+    assert done.stderr.count("as above") == len(METRICS) - 1
+    rates = json.loads(done.stdout)["references"][0]["bd_rates"]
+    assert all("needs bjontegaard" in each["reason"] for each in rates)
 
 
 def test_it_writes_all_files(results: Path, tmp_path: Path) -> None:
