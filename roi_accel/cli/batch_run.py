@@ -159,7 +159,8 @@ def run(
     csv: Annotated[
         Path | None,
         typer.Option(
-            help="Write a table with a row per pair at the end.", rich_help_panel=common.OUTPUT
+            help="Write a table with a row per pair at the end; a batch that goes on replaces it.",
+            rich_help_panel=common.OUTPUT,
         ),
     ] = None,
     parquet: Annotated[
