@@ -10,7 +10,7 @@ import typer
 from roi_accel.batch.manifest import read_defaults, read_manifest
 from roi_accel.batch.merge import merge_pieces
 from roi_accel.batch.summary import require_parquet, to_csv, to_parquet
-from roi_accel.cli import common
+from roi_accel.cli import common, parameters
 from roi_accel.cli.console import print_error, print_note, print_warning, write_stdout
 from roi_accel.cli.interrupt import writing
 from roi_accel.cli.outputs import check_outputs
@@ -32,10 +32,11 @@ def merge(
         list[Path], typer.Argument(metavar="PIECE...", help="What 'roi-accel batch -o' wrote.")
     ],
     reference: Annotated[
-        str | None,
+        list[str] | None,
         typer.Option(
             "-r",
             "--reference",
+            metavar="<str>",
             help="As it was given to the batch.",
             rich_help_panel=_ROWS,
         ),
@@ -84,7 +85,12 @@ def merge(
         require_parquet()
     filled = {} if defaults is None else read_defaults(defaults)
     # What rows leave out changes no row; it was given to the batch, not to this.
-    rows = read_manifest(manifest, reference=reference, defaults=filled, is_whole=False)
+    rows = read_manifest(
+        manifest,
+        reference=parameters.only_reference(reference) if reference else None,
+        defaults=filled,
+        is_whole=False,
+    )
     merged = merge_pieces(rows, pieces)
     contents: dict[Path, bytes] = {}
     if csv is not None:

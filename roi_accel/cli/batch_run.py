@@ -16,7 +16,7 @@ from roi_accel.batch.records import to_line
 from roi_accel.batch.rows import BadRow, Pair, filled_in, is_url, options_of
 from roi_accel.batch.run import Batch
 from roi_accel.batch.summary import require_parquet, to_csv, to_parquet
-from roi_accel.cli import common
+from roi_accel.cli import common, parameters
 from roi_accel.cli.batch_engine import Engines, check_engine, make_engine, quiet_stdout
 from roi_accel.cli.batch_output import print_batch
 from roi_accel.cli.batch_progress import batch_view
@@ -47,10 +47,11 @@ def run(
     ],
     *,
     reference: Annotated[
-        str | None,
+        list[str] | None,
         typer.Option(
             "-r",
             "--reference",
+            metavar="<str>",
             help="The reference of rows that name none. For a pattern, {1} is what its first * "
             "matched.",
             rich_help_panel=_ROWS,
@@ -220,7 +221,11 @@ def run(
     part = None if shard is None else Shard.parse(shard)
     given = {name: _plain(value) for name, value in options.items() if value is not None}
     filled = filled_in(given, {} if defaults is None else read_defaults(defaults))
-    rows = read_manifest(manifest, reference=reference, defaults=filled)
+    rows = read_manifest(
+        manifest,
+        reference=parameters.only_reference(reference) if reference else None,
+        defaults=filled,
+    )
     inputs = [Path(manifest), *([defaults] if defaults else []), *_files(rows)]
     # Tables follow from the lines: who goes on with those has them made anew.
     goes_on = output is not None and output.exists()

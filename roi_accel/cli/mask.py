@@ -141,7 +141,8 @@ def mask(
     """
     distorted = _only(distorted_videos or ())
     _check_asked(output, masked_yuv, distorted, frame, sheet)
-    inputs = [reference, Path(saliency_model)]
+    video = parameters.only_reference(reference)
+    inputs = [video, Path(saliency_model)]
     inputs += [path for path in (distorted, mask, roi_track, calibration) if path]
     named = {"--output": output, "--masked-yuv": masked_yuv}
     paths = check_outputs(named, overwrite=overwrite, inputs=inputs)
@@ -186,7 +187,7 @@ def mask(
     )
     with ExitStack() as resources:
         staged = resources.enter_context(StagedFiles(paths, overwrite=overwrite, inputs=inputs))
-        run = resources.enter_context(open_mask_run(reference, distorted, options))
+        run = resources.enter_context(open_mask_run(video, distorted, options))
         takers: list[Taker] = []
         if output is not None:
             takers.append(taker_of(output, staged, run, resources, frame=frame, sheet=wanted))

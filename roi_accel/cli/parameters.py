@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
 
@@ -13,10 +14,16 @@ from roi_accel.backends.host import available_cores
 from roi_accel.batching import AUTO_BATCH, MAX_BATCH, parse_batch
 from roi_accel.cli import completions
 from roi_accel.dispatch import AUTO, BACKENDS
+from roi_accel.errors import InputError
 from roi_accel.masks.over_time import MAX_STRIDE
 from roi_accel.options import ScoreOptions
 from roi_accel.parity.gate import GATE_MODES
 from roi_accel.video.scaling import Kernel
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+AnyName = TypeVar("AnyName", Path, str)
 
 INPUT = "Input"
 RAW = "Raw input"
@@ -26,8 +33,14 @@ BLEND = "From mask to score"
 RUN = "How it is computed"
 
 Reference = Annotated[
-    Path,
-    typer.Option("-r", "--reference", help="The undistorted video.", rich_help_panel=INPUT),
+    list[Path],  # so that a second one is not taken without a word; see `only_reference`
+    typer.Option(
+        "-r",
+        "--reference",
+        metavar="<Path>",
+        help="The undistorted video.",
+        rich_help_panel=INPUT,
+    ),
 ]
 Width = Annotated[int | None, typer.Option("-w", "--width", help="In pixels.", rich_help_panel=RAW)]
 Height = Annotated[int | None, typer.Option("--height", help="In pixels.", rich_help_panel=RAW)]
@@ -259,6 +272,23 @@ Threads = Annotated[
         rich_help_panel=RUN,
     ),
 ]
+
+
+def only_reference(given: Sequence[AnyName]) -> AnyName:
+    """Return the one reference that was given; InputError where there are more."""
+    if len(given) > 1:
+        names = " and ".join(map(str, given))
+        msg = f"-r is given {len(given)} times, {names}, and there is one reference"
+        raise InputError(msg, remedy="for pairs of several references see roi-accel batch --help")
+    return given[0]
+
+
+def check_named_once(distorted: Sequence[Path]) -> None:
+    """Raise InputError where a distorted video is given twice, which would be scored twice."""
+    for path, count in Counter(distorted).items():
+        if count > 1:
+            msg = f"-d {path} is given {count} times"
+            raise InputError(msg, remedy="name every distorted video once")
 
 
 def make_options(**typed: Any) -> ScoreOptions:  # noqa: ANN401 - as many types as options

@@ -210,14 +210,16 @@ def score(
         frame_count=frame_count,
         shortest=shortest,
     )
-    inputs = [reference, *distorted, *options.files()]
+    video = parameters.only_reference(reference)
+    parameters.check_named_once(distorted)
+    inputs = [video, *distorted, *options.files()]
     named = {"--output": output, "--csv": csv, "--html": html, "--trace": trace}
     check_outputs(named, overwrite=overwrite, inputs=inputs)
     report = Report(html, videos=len(distorted)) if html is not None else None
     stopwatch = Stopwatch(is_traced=trace is not None)
     with frame_progress(show=False if quiet else progress) as advance:
         results = score_all(
-            reference,
+            video,
             distorted,
             options,
             progress=advance,

@@ -35,6 +35,7 @@ def arguments(tiny_pair: Pair) -> list[object]:
     [
         (["-d", "/no/such/video.mp4"], 2, "no such file; check the path"),
         (["--calibration", "/no/such.toml"], 2, "/no/such.toml: no such file; check the path"),
+        (["-d", "a.mp4", "-d", "./a.mp4"], 2, "-d a.mp4 is given 2 times; name every distorted"),
         (["--weight", "1.5"], 2, "weight must be a number from 0 to 1, not 1.5"),
         (["--threshold", "nan"], 2, "threshold must be a number"),
         (["--threads", "0"], 2, "--threads must be at least 1"),
@@ -61,6 +62,22 @@ def test_failure_has_its_code_and_one_line(
     assert_one_line(done.stderr)
     assert match in done.stderr
     assert done.stdout == ""
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["score", "-d", "c.mp4"],
+        ["mask", "-o", "mask.png"],
+        ["batch", "pairs.csv", "-o", "out.ndjson"],
+        ["batch", "merge", "pairs.csv", "out.ndjson"],
+    ],
+)
+def test_a_second_reference_is_refused(tmp_path: Path, arguments: list[str]) -> None:
+    done = run(*arguments, "-r", "a.mp4", "--reference", "b.mp4", cwd=tmp_path)
+    assert done.returncode == 2
+    assert_one_line(done.stderr)
+    assert "-r is given 2 times, a.mp4 and b.mp4, and there is one reference; for p" in done.stderr
 
 
 @pytest.mark.parametrize(
