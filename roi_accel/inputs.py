@@ -123,6 +123,7 @@ def prepare_inputs(opened: Sequence[VideoReader], options: ScoreOptions) -> Inpu
         may raise.
     """
     file = opened[0].info
+    _check_rate(file, options)
     first, count = _span(file, options)
     limits = [each for each in (count, options.frame_count) if each is not None]
     frame_count = min(limits) if limits else None
@@ -171,8 +172,17 @@ def frame_rate(file: VideoInfo, options: ScoreOptions, option: str) -> Fraction:
     Raises
     ------
     InputError
-        The file does not say it and ``--fps`` is not given, or they contradict each other.
+        The file does not say it and ``--fps`` is not given.
     """
+    rate = file.frame_rate or options.fps
+    if rate is None:
+        msg = f"{shown(file.path)}: does not say its frame rate, which {option} needs"
+        raise InputError(msg, remedy="add it, such as --fps 25")
+    return rate
+
+
+def _check_rate(file: VideoInfo, options: ScoreOptions) -> None:
+    """Raise InputError where the file's frame rate and ``--fps`` contradict each other."""
     declared = file.frame_rate
     if options.fps and declared and abs(declared - options.fps) > RATE_SLACK * declared:
         msg = (
@@ -180,11 +190,6 @@ def frame_rate(file: VideoInfo, options: ScoreOptions, option: str) -> Fraction:
             f"but --fps says {float(options.fps):.6g}"
         )
         raise InputError(msg, remedy="leave --fps out; it is for raw video")
-    rate = declared or options.fps
-    if rate is None:
-        msg = f"{shown(file.path)}: does not say its frame rate, which {option} needs"
-        raise InputError(msg, remedy="add it, such as --fps 25")
-    return rate
 
 
 def _skipped(reader: VideoReader, skip: int, first: int, which: str) -> VideoReader:

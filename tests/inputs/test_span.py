@@ -126,9 +126,16 @@ def test_raw_video_needs_its_rate_for_seconds(tmp_path: Path, good: list[Frame])
     assert result.provenance["parameters"]["fps"] == "50"
 
 
-def test_a_rate_that_contradicts_the_file_is_refused(pair: tuple[Path, Path]) -> None:
+@pytest.mark.parametrize("needs_a_rate", [{"start": 0.2}, {}])
+def test_a_rate_that_contradicts_the_file_is_refused(
+    pair: tuple[Path, Path], needs_a_rate: dict[str, float]
+) -> None:
     with pytest.raises(InputError, match="25 frames per second by its own account"):
-        score(*pair, start=0.2, fps=30)
+        score(*pair, fps=30, **needs_a_rate)
+
+
+def test_a_rate_that_the_file_states_too_is_taken(pair: tuple[Path, Path]) -> None:
+    assert score(*pair, fps=25).provenance["parameters"]["fps"] == "25"
 
 
 def test_a_container_is_cut_at_the_same_frames(pair: tuple[Path, Path]) -> None:
