@@ -20,7 +20,10 @@ from roi_accel.report.run import Report
 from roi_accel.saliency import SaliencySize
 from roi_accel.span import parse_rate, parse_seconds
 from roi_accel.video import RawGeometry, Rectangle
+from roi_accel.video.opening import RAW_SUFFIXES
+from roi_accel.video.raw import geometry_incomplete
 from roi_accel.video.scaling import Kernel, TargetSize
+from roi_accel.video.source import SourceFile
 
 if TYPE_CHECKING:
     from roi_accel.result import Result
@@ -237,7 +240,7 @@ def score(
         *(checked_path("distorted", path, remedy=_PATH_REMEDY) for path in paths),
     ]
     html, overwrite = checked.pop("html", None), checked.pop("overwrite", False)
-    options = options_from(checked)
+    options = options_from(checked, videos)
     inputs = [*videos, *options.files()]
     report = None
     if html is not None:
@@ -261,13 +264,15 @@ def checked_path(name: str, value: Any, *, remedy: str) -> Path:  # noqa: ANN401
     return Path(value)
 
 
-def options_from(checked: Mapping[str, Any]) -> ScoreOptions:
+def options_from(checked: Mapping[str, Any], videos: Sequence[Path] = ()) -> ScoreOptions:
     """Return the options that checked keywords of `score` mean.
 
     Parameters
     ----------
     checked : mapping of str to object
         Of `ScoreKeywords`, and the command line's ``pixel_format`` and ``bitdepth``.
+    videos : sequence of Path, optional
+        What is scored with them, for messages.
 
     Raises
     ------
@@ -276,7 +281,7 @@ def options_from(checked: Mapping[str, Any]) -> ScoreOptions:
     """
     keywords = dict(checked)
     geometry = ("width", "height", "pix_fmt", "pixel_format", "bitdepth")
-    raw = raw_geometry(**{name: keywords.pop(name, None) for name in geometry})
+    raw = raw_geometry(**{name: keywords.pop(name, None) for name in geometry}, videos=videos)
     if "saliency_size" in keywords:
         keywords["saliency_size"] = SaliencySize.parse(keywords["saliency_size"])
     if "saliency_batch" in keywords:
@@ -331,10 +336,12 @@ def raw_geometry(
     pix_fmt: str | None = None,
     pixel_format: str | None = None,
     bitdepth: int | None = None,
+    videos: Sequence[Path] = (),
 ) -> RawGeometry | None:
     """Return the geometry of raw input from its parts, None where no part is given.
 
-    The format is either `pix_fmt`, or `pixel_format` (420, 422, 444) with `bitdepth`.
+    The format is either `pix_fmt`, or `pixel_format` (420, 422, 444) with `bitdepth`. Which parts
+    are missing is told of the first of `videos` that is raw by its name.
 
     Raises
     ------
@@ -352,8 +359,12 @@ def raw_geometry(
         msg = "--pix-fmt already says what --pixel-format and --bitdepth say"
         raise InputError(msg, remedy="give one or the other")
     if width is None or height is None or (pix_fmt is None and None in (pixel_format, bitdepth)):
-        given = {"--width": width, "--height": height, "the pixel format": pix_fmt or pixel_format}
+        given = {"--width": width, "--height": height, "--pix-fmt": pix_fmt or pixel_format}
         missing = [name for name, value in given.items() if value is None] or ["--bitdepth"]
+        raw = next((path for path in videos if path.suffix.lower() in RAW_SUFFIXES), None)
+        if raw is not None:
+            source = SourceFile.examine(raw)
+            raise geometry_incomplete(source, missing, width=width, height=height)
         msg = f"geometry is for raw input only, and this one lacks {' and '.join(missing)}"
         raise InputError(msg, remedy=f"{remedy} (-w is not --weight)")
     try:

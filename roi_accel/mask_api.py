@@ -124,7 +124,7 @@ def mask(reference: AnyPath, output: AnyPath, **keywords: Unpack[MaskKeywords]) 
     if is_picture(path):
         require_pillow()
     wanted = None if sheet is None else Sheet.parse(str(sheet))
-    options = options_from(checked)
+    options = options_from(checked, [video])
     inputs = [video, *options.files()]
     with ExitStack() as resources:
         staged = resources.enter_context(StagedFiles([path], overwrite=overwrite, inputs=inputs))

@@ -150,6 +150,7 @@ def mask(
         require_pillow()
     wanted = Sheet.parse(sheet) if sheet is not None else None
     options = parameters.make_options(
+        [video, *([distorted] if distorted else [])],
         width=width,
         height=height,
         pix_fmt=pix_fmt,

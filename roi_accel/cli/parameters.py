@@ -291,8 +291,11 @@ def check_named_once(distorted: Sequence[Path]) -> None:
             raise InputError(msg, remedy="name every distorted video once")
 
 
-def make_options(**typed: Any) -> ScoreOptions:  # noqa: ANN401 - as many types as options
-    """Return what was typed, by the names of the parameters, as the options of a score.
+def make_options(
+    videos: Sequence[Path],
+    **typed: Any,  # noqa: ANN401 - as many types as options
+) -> ScoreOptions:
+    """Return what was typed, by the names of the parameters, as the options of a score of `videos`.
 
     Raises
     ------
@@ -301,7 +304,7 @@ def make_options(**typed: Any) -> ScoreOptions:  # noqa: ANN401 - as many types 
     """
     raw = ("width", "height", "pix_fmt", "pixel_format", "bitdepth")
     choices = ("fps", "scale_to", "crop", "start", "duration", "mask_smooth")
-    geometry = raw_geometry(**{name: typed.pop(name) for name in raw})
+    geometry = raw_geometry(**{name: typed.pop(name) for name in raw}, videos=videos)
     typed |= input_choices(**{name: typed.pop(name) for name in choices})
     typed["saliency_size"] = saliency.SaliencySize.parse(typed["saliency_size"])
     typed["saliency_batch"] = parse_batch(typed["saliency_batch"])

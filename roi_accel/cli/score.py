@@ -169,7 +169,10 @@ def score(
 
         roi-accel score -r ref.yuv -d dist.yuv -w 1920 --height 1080 --pix-fmt yuv420p10le
     """
+    video = parameters.only_reference(reference)
+    parameters.check_named_once(distorted)
     options = parameters.make_options(
+        [video, *distorted],
         width=width,
         height=height,
         pix_fmt=pix_fmt,
@@ -210,8 +213,6 @@ def score(
         frame_count=frame_count,
         shortest=shortest,
     )
-    video = parameters.only_reference(reference)
-    parameters.check_named_once(distorted)
     inputs = [video, *distorted, *options.files()]
     named = {"--output": output, "--csv": csv, "--html": html, "--trace": trace}
     check_outputs(named, overwrite=overwrite, inputs=inputs)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
-from roi_accel.suggest import did_you_mean, excerpt, nearest, with_point
+from roi_accel.suggest import did_you_mean, excerpt, nearest, no_such, with_point
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -16,6 +16,11 @@ NAME = "roi-accel"
 _MAIN = f"{NAME} score"
 _BATCH = f"{NAME} batch run"
 _EXAMPLE = f"{_MAIN} -r ref.mp4 -d dist.mp4"
+
+_CHOICE = re.compile(
+    r"Invalid value for '(?:-\w' / ')?--([^']+)': ['\"](.*)['\"] is not one of (.*)", re.DOTALL
+)
+"""Typer's words on a value that is none of those that an option takes."""
 
 _FEW = 3
 """Guesses that help; more are a list to read."""
@@ -68,6 +73,9 @@ def usage_error(
         extra = message.partition("(s) (")[2].removesuffix(")")
         message = f"{excerpt(extra)!r} belongs to no option"
         see = _extra(extra, path, arguments) + see
+    elif choice := _CHOICE.fullmatch(message):
+        option, value, listed = choice.groups()
+        message = str(no_such(value, re.findall("'([^']*)'", listed), what=option))
     elif number := _no_number(error, arguments):
         message, hint = number
         see = hint + see

@@ -12,7 +12,7 @@ from roi_accel.backends.frame import PixelFormat
 from roi_accel.video.info import PIXEL_FORMATS, RawGeometry
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from numpy.typing import NDArray
 
@@ -66,12 +66,19 @@ up to twice as much, so it goes untold.
 """
 
 
-def suggest_geometries(source: SourceFile, named: PixelFormat | None = None) -> str:
+def suggest_geometries(
+    source: SourceFile,
+    named: PixelFormat | None = None,
+    *,
+    width: int | None = None,
+    height: int | None = None,
+) -> str:
     """Return geometries whose frame size divides the file's, likeliest first; "" if none does.
 
-    First comes a size in the file's name. Of the others, first come those in the format that the
-    user named, else in one in the file's name, else of the depth that its samples look like;
-    among them those at whose width the rows are most alike.
+    Only those of the width and height that are given. First comes a size in the file's name. Of
+    the others, first come those in the format that the user named, else in one in the file's name,
+    else of the depth that its samples look like; among them those at whose width the rows are most
+    alike.
     """
     name = source.path.name.lower()
     named_sizes = _sizes_in(name)
@@ -80,7 +87,12 @@ def suggest_geometries(source: SourceFile, named: PixelFormat | None = None) -> 
     sample = _sample(source)
     depth = _apparent_depth(sample)
     formats = sorted(PIXEL_FORMATS, key=lambda f: (f != likely, f.bit_depth != depth))
-    found = list(_fitting(source, formats))
+    given = ((width, height),) if width and height else ()
+    found = [
+        each
+        for each in _fitting(source, formats, given)
+        if width in (None, each.width) and height in (None, each.height)
+    ]
     apart = [_rows_apart(sample, each) for each in found]
     least = min((each for each in apart if each), default=1.0)
     # Tenths: less is chance, and then the commoner size comes first.
@@ -130,9 +142,12 @@ def _sizes_in(name: str) -> list[tuple[int, int]]:
     return [(int(w), int(h)) for w, h in re.findall(r"(?<!\d)(\d{2,5})x(\d{2,5})(?!\d)", name)]
 
 
-def _fitting(source: SourceFile, formats: list[PixelFormat]) -> Iterator[RawGeometry]:
+def _fitting(
+    source: SourceFile, formats: list[PixelFormat], given: Sequence[tuple[int, int]] = ()
+) -> Iterator[RawGeometry]:
     """Yield sizes that are likely, each in the first of `formats` that divides the file."""
-    for width, height in dict.fromkeys((*_sizes_in(source.path.name.lower()), *_COMMON_SIZES)):
+    sizes = (*given, *_sizes_in(source.path.name.lower()), *_COMMON_SIZES)
+    for width, height in dict.fromkeys(sizes):
         for pixel_format in formats:
             frame_bytes = pixel_format.frame_bytes(width, height)
             if frame_bytes and source.size % frame_bytes == 0:

@@ -19,7 +19,7 @@ from roi_accel.video.planes import read_planar
 from roi_accel.video.reader import CheckedReader
 
 if TYPE_CHECKING:
-    from collections.abc import Generator
+    from collections.abc import Generator, Sequence
 
     from roi_accel.backends.frame import Frame
     from roi_accel.video.source import SourceFile
@@ -85,6 +85,18 @@ def geometry_missing(source: SourceFile) -> InputError:
     return InputError(
         f"{shown(source.path)}: raw video does not say its size and pixel format",
         remedy=f"add --width, --height and --pix-fmt{hint}",
+    )
+
+
+def geometry_incomplete(
+    source: SourceFile, missing: Sequence[str], *, width: int | None, height: int | None
+) -> InputError:
+    """Return the error for a raw file of whose geometry the options `missing` were not given."""
+    fitting = suggest_geometries(source, width=width, height=height)
+    hint = f"; its size fits {fitting}" if fitting else ""
+    return InputError(
+        f"{shown(source.path)}: raw input also needs {' and '.join(missing)}",
+        remedy=f"add {'it' if len(missing) == 1 else 'them'}{hint}",
     )
 
 

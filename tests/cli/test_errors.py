@@ -42,7 +42,7 @@ def arguments(tiny_pair: Pair) -> list[object]:
         (["--saliency-size", "huge"], 2, "'huge' is neither 'native' nor"),
         (["--synthetic-mask", "2"], 2, "--synthetic-mask must be a number in [0, 1]"),
         (["--roi", "0,0,8,8"], 2, "--roi and --synthetic-mask were given"),
-        (["-w", "96"], 2, "is for raw input only, and this one lacks --height and the pixel form"),
+        (["-w", "96"], 2, "is for raw input only, and this one lacks --height and --pix-fmt"),
         (["-w", "96", "--height", "64", "-p", "421", "-b", "8"], 2, "subsampling must be one of"),
         (["-w", "96", "--height", "64", "--pix-fmt", "nv12"], 2, "unknown pixel format 'nv12'"),
         (["-m", "vmaf_v0.6.1"], 2, "built-in version or a file"),
@@ -62,6 +62,30 @@ def test_failure_has_its_code_and_one_line(
     assert_one_line(done.stderr)
     assert match in done.stderr
     assert done.stdout == ""
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        (
+            ["-w", "640", "--height", "360"],
+            "ref.yuv: raw input also needs --pix-fmt; add it; its size fits 640x360 yuv420p (2 fr",
+        ),
+        (["--pix-fmt", "yuv420p"], "also needs --width and --height; add them; its size fits "),
+        (["-w", "640", "--height", "360", "-p", "420"], "also needs --bitdepth; add it; its size"),
+        (["-w", "7", "--height", "7"], "ref.yuv: raw input also needs --pix-fmt; add it\n"),
+    ],
+)
+@pytest.mark.parametrize("command", ["score", "mask"])
+def test_a_raw_file_is_told_what_its_geometry_lacks(
+    tmp_path: Path, command: str, given: list[str], said: str
+) -> None:
+    write_raw(tmp_path / "ref.yuv", smooth_frames(P8, 640, 360, 2))
+    outputs = ["-d", "ref.yuv"] if command == "score" else ["-o", "mask.mkv"]
+    done = run(command, "-r", "ref.yuv", *outputs, *given, cwd=tmp_path)
+    assert done.returncode == 2
+    assert_one_line(done.stderr)
+    assert said in done.stderr
 
 
 @pytest.mark.parametrize(

@@ -32,6 +32,13 @@ def refused(*arguments: object) -> tuple[str, int]:
         ([*PAIR, "--no-progres"], 2, "no option '--no-progres'; did you mean --no-progress? see"),
         (["bench", "--kernel", "x"], 2, "no option '--kernel'; did you mean --kernels? see"),
         (["demo", "--qiet"], 2, "no option '--qiet'; did you mean --quiet? see roi-accel demo"),
+        (
+            [*PAIR, "--scale", "bicubc"],
+            2,
+            "there is no scale 'bicubc'; did you mean bicubic? there are bicubic, bilinear, lanc",
+        ),
+        (["batch", "a.csv", "--engine", "rya"], 2, "there is no engine 'rya'; did you mean ray?"),
+        ([*PAIR, "--scale", "it's"], 2, "there are bicubic, bilinear, lanczos; see roi-accel sc"),
         ([*PAIR, "--gate", "sampel"], 2, "there is no gate 'sampel'; did you mean sample?"),
         (
             [*PAIR, "-w9", "--height=9", "--pix-fmt=yuv420pp"],
