@@ -228,13 +228,16 @@ def score(
     >>> result.vmaf_roi
     >>> best = max(roi_accel.score("ref.mp4", encodes), key=lambda each: each.vmaf_masked)
     """
-    checked = check_keywords(keywords, ScoreKeywords, function="roi_accel.score")
+    checked = check_keywords(keywords, ScoreKeywords, function="roi_accel.score", remedies=REMEDIES)
     progress = checked.pop("progress", None)
     is_single = is_path(distorted)
     paths = [distorted] if is_single else distorted
     if not isinstance(paths, list | tuple):
         expected = "a path, or a list or tuple of paths"
         raise wrong_type(distorted, expected, name="distorted", remedy=_PATH_REMEDY)
+    if not paths:
+        msg = "distorted is empty, so that there is nothing to score"
+        raise InputError(msg, remedy=_PATH_REMEDY)
     videos = [
         checked_path("reference", reference, remedy=_PATH_REMEDY),
         *(checked_path("distorted", path, remedy=_PATH_REMEDY) for path in paths),
@@ -253,6 +256,14 @@ def score(
         write_atomically(report.path, page, overwrite=overwrite, inputs=inputs)
     return results[0] if is_single else results
 
+
+REMEDIES = {
+    "mask": (
+        "name a picture, a video of masks or an archive of them; an array becomes one with "
+        'numpy.savez_compressed("masks.npz", masks=ARRAY), uint16[frames, height, width]'
+    )
+}
+"""What a keyword of the wrong type should be, where `help` is not enough."""
 
 _PATH_REMEDY = 'for example roi_accel.score("ref.mp4", "dist.mp4")'
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Mapping, Sequence
 from functools import cache
-from types import UnionType
+from types import MappingProxyType, UnionType
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 import numpy as np
@@ -26,6 +26,7 @@ def check_keywords(
     described: type,
     *,
     function: str,
+    remedies: Mapping[str, str] = MappingProxyType({}),
     refuse: Callable[[str, object, str], InputError] | None = None,
 ) -> dict[str, Any]:
     """Return `given` without what is None, NumPy's scalars as Python's.
@@ -38,6 +39,8 @@ def check_keywords(
         A TypedDict whose annotations are known at run time.
     function : str
         Whose keywords they are; for messages.
+    remedies : mapping of str to str, optional
+        By keyword, what to do about a value of the wrong type. Default: see `function`'s help.
     refuse : function, optional
         Called with name, value and what was expected; returns the error of a value of the wrong
         type. Default: one for people who write Python.
@@ -63,7 +66,7 @@ def check_keywords(
             expected = _expected(hint)
             if refuse is not None:
                 raise refuse(name, value, expected)
-            raise wrong_type(value, expected, name=name, remedy=remedy)
+            raise wrong_type(value, expected, name=name, remedy=remedies.get(name, remedy))
         checked[name] = plain
     return checked
 
@@ -76,10 +79,13 @@ def hints_of(described: type) -> Mapping[str, Any]:
 
 def wrong_type(value: object, expected: str, *, name: str, remedy: str) -> InputError:
     """Return the error of a value of the wrong type."""
-    shown = repr(value)
-    shown = shown if len(shown) <= _SHOWN else f"{shown[:_SHOWN]}..."
-    msg = f"{name} must be {expected}, not {shown} of type {type(value).__name__}"
-    return InputError(msg, remedy=remedy)
+    if isinstance(value, np.ndarray):
+        found = f"an array of {value.dtype} with shape {value.shape}"
+    else:
+        shown = repr(value)
+        shown = shown if len(shown) <= _SHOWN else f"{shown[:_SHOWN]}..."
+        found = f"{shown} of type {type(value).__name__}"
+    return InputError(f"{name} must be {expected}, not {found}", remedy=remedy)
 
 
 def is_path(value: object) -> bool:

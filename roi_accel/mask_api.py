@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path  # noqa: TC003 - mask reads its own annotations
 from typing import Unpack
 
-from roi_accel.api import AnyPath, MaskingKeywords, checked_path, options_from
+from roi_accel.api import REMEDIES, AnyPath, MaskingKeywords, checked_path, options_from
 from roi_accel.files import StagedFiles
 from roi_accel.keywords import check_keywords
 from roi_accel.mask_files import (
@@ -114,7 +114,7 @@ def mask(reference: AnyPath, output: AnyPath, **keywords: Unpack[MaskKeywords]) 
     >>> masks = np.load(made.path, allow_pickle=False)["masks"]
     >>> roi_accel.score("ref.mp4", "dist.mp4", mask=made.path)
     """
-    checked = check_keywords(keywords, MaskKeywords, function="roi_accel.mask")
+    checked = check_keywords(keywords, MaskKeywords, function="roi_accel.mask", remedies=REMEDIES)
     progress, overwrite = checked.pop("progress", None), checked.pop("overwrite", False)
     frame, sheet = checked.pop("frame", None), checked.pop("sheet", None)
     video = checked_path("reference", reference, remedy=_PATH_REMEDY)

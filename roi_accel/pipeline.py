@@ -172,7 +172,7 @@ def score_all(
 def _check_some(distorted: Sequence[Path]) -> None:
     if not distorted:
         msg = "there is no distorted video to score"
-        raise InputError(msg, remedy="name at least one with -d")
+        raise InputError(msg, remedy="name at least one")
 
 
 def _look_again(

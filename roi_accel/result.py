@@ -10,6 +10,7 @@ import io
 import json
 from dataclasses import dataclass
 from importlib import resources
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from roi_accel.surrogates import in_json, in_table
@@ -114,6 +115,17 @@ class Result:
     warnings: tuple[str, ...]
     parity: Mapping[str, Any]
     timing: Mapping[str, Any]
+
+    def __repr__(self) -> str:
+        """Return scores and frame count in one line; `to_json` has all, frame by frame."""
+        scores = ", ".join(
+            f"{name} {getattr(self, name):.2f}" for name in ("vmaf_full", "vmaf_masked", "vmaf_roi")
+        )
+        counts = [f"{len(self.frames)} frame{'s' * (len(self.frames) != 1)}"]
+        if self.warnings:
+            counts.append(f"{len(self.warnings)} warning{'s' * (len(self.warnings) != 1)}")
+        names = f"{Path(self.distorted).name!r} against {Path(self.reference).name!r}"
+        return f"<Result of {names}: {scores}; {', '.join(counts)}>"
 
     def to_dict(self) -> dict[str, Any]:
         """Return the result as the JSON schema describes it, vmaf-roi-score's nine keys first."""

@@ -103,6 +103,11 @@ def test_a_misspelt_keyword_is_met_with_the_nearest(keyword: str, meant: str) ->
         ({"weight": True}, "weight must be a number, not True of type bool"),
         ({"threads": 1.5}, "threads must be a whole number, not 1.5 of type float"),
         ({"subsample": True}, "subsample must be a whole number, not True of type bool"),
+        (
+            {"mask": np.zeros((2, 64, 96), np.uint16)},
+            "mask must be a path, not an array of uint16 with shape (2, 64, 96); name a picture, a",
+        ),
+        ({"mask": 3}, "an archive of them; an array becomes one with numpy.savez_compressed("),
         ({"mask": 3}, "mask must be a path, not 3 of type int"),
         ({"mask": b"m.png"}, "mask must be a path, not b'm.png' of type bytes"),
         ({"roi": [(0, 0, 8, 8)]}, "roi must be text or a list, each text, not [(0, 0, 8, 8)]"),
@@ -129,6 +134,8 @@ def test_a_wrong_type_is_refused_with_what_was_expected(
         ((b"a.mp4", "b.mp4"), "reference must be a path, not b'a.mp4' of type bytes"),
         (("a.mp4", None), "distorted must be a path, or a list or tuple of paths, not None"),
         (("a.mp4", {"b.mp4"}), "distorted must be a path, or a list or tuple of paths, not {"),
+        (("a.mp4", []), "distorted is empty, so that there is nothing to score; for example roi_"),
+        (("a.mp4", ()), "distorted is empty"),
         (("a.mp4", ["b.mp4", 2]), "distorted must be a path, not 2 of type int"),
     ],
 )

@@ -143,3 +143,12 @@ def test_csv_has_a_row_per_video_and_frame_with_the_same_numbers() -> None:
         assert float(row["vmaf_roi"]) == frame.metrics["vmaf_roi"]
         assert float(row["saliency_mean"]) == frame.saliency_mean
         assert float(row["face.vmaf_masked"]) == frame.regions["face"]["vmaf_masked"]
+
+
+def test_a_result_shows_itself_in_one_short_line() -> None:
+    result = make_result(frames=50, distorted="encodes/dist.mp4", warnings=("dark",))
+    assert repr(result) == (
+        "<Result of 'dist.mp4' against 'ref.mp4': vmaf_full 84.50, vmaf_masked 105.00, "
+        "vmaf_roi 94.75; 50 frames, 1 warning>"
+    )
+    assert repr(make_result(frames=1)).endswith("; 1 frame>")
