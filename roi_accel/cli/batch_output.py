@@ -8,7 +8,7 @@ from rich.table import Table
 
 from roi_accel.batch.outcome import Failure
 from roi_accel.batch.summary import in_order
-from roi_accel.cli.console import one_line, print_tables
+from roi_accel.cli.console import one_line, print_note, print_tables
 from roi_accel.overview import HEADINGS
 
 if TYPE_CHECKING:
@@ -24,18 +24,25 @@ _MOST = 40
 
 def print_batch(batch: Batch, trusts: Mapping[str, Trust | Failure]) -> None:
     """Print a batch's tables on stderr."""
-    print_tables(_tables(batch, trusts))
-
-
-def _tables(batch: Batch, trusts: Mapping[str, Trust | Failure]) -> Iterator[Table]:
     rows = in_order(batch.summaries)
-    yield _scores([each for each in rows if each.error is None])
     failed = [each for each in rows if each.error is not None]
+    print_tables(_tables(rows, failed, trusts))
+    # Unwrapped, to be copied; devices of one kind share one.
+    records = (each.record for each in trusts.values() if not isinstance(each, Failure))
+    for record in dict.fromkeys(records):
+        if record:
+            print_note(f"record: {record}")
+    print_tables([_totals(batch, failed)])
+
+
+def _tables(
+    rows: Sequence[Summary], failed: Sequence[Summary], trusts: Mapping[str, Trust | Failure]
+) -> Iterator[Table]:
+    yield _scores([each for each in rows if each.error is None])
     if failed:
         yield _failures(failed)
     if trusts:
         yield _devices(trusts)
-    yield _totals(batch, failed)
 
 
 def _scores(rows: Sequence[Summary]) -> Table:
@@ -72,20 +79,17 @@ def _leave_out(table: Table, count: int) -> None:
 
 def _devices(trusts: Mapping[str, Trust | Failure]) -> Table:
     table = Table(title="Who scored", title_justify="left")
-    for heading in ("worker", "node", "device", "driver", "network on", "proof"):
+    for heading in ("worker", "node", "device", "network on", "self-test"):
         table.add_column(heading, overflow="fold")
     for worker, trust in trusts.items():
         if isinstance(trust, Failure):
-            table.add_row(worker, "", "", "", "", one_line(f"EXCLUDED: {trust}"))
+            table.add_row(worker, "", "", "", one_line(f"EXCLUDED: {trust}"))
             continue
-        proof = "self-test passed" + (f", {trust.record}" if trust.record else "")
         where = f"{trust.backend} on {trust.device}, {trust.description}"
-        table.add_row(
-            *(
-                one_line(each)
-                for each in (worker, trust.node, where, trust.driver, trust.provider, proof)
-            )
-        )
+        if trust.driver:
+            where += f", driver {trust.driver}"
+        cells = (worker, trust.node, where, trust.provider, "passed")
+        table.add_row(*map(one_line, cells))
     return table
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+from textwrap import wrap
 from typing import Annotated
 
 import typer
@@ -21,6 +22,11 @@ from roi_accel.models import (
     resolve,
     survey,
 )
+
+_WIDE, _NARROW = 100, 14
+"""Columns of a terminal from which on a licence has one line, and those it has below: it is broken
+at its hyphens, so that the words of the summary have room.
+"""
 
 _OUTPUT, _SOURCE = "Output", "Where it comes from"
 
@@ -62,14 +68,18 @@ def list_models(
     if as_json:
         typer.echo(json.dumps([_record(status) for status in statuses], indent=2))
         return
+    console = Console(emoji=False)
     table = Table("name", "where", "size", "licence", "summary")
     for column in table.columns[:3]:
         column.no_wrap = True
     table.columns[3].overflow = "fold"  # A licence is never shown in part.
     for status in statuses:
         model, size = status.model, "" if status.size is None else f"{status.size / 1e6:.2f} MB"
-        table.add_row(model.name, status.where, size, model.licence, model.summary)
-    Console(emoji=False).print(table)
+        licence = model.licence
+        if console.width < _WIDE:
+            licence = "\n".join(wrap(licence, _NARROW))
+        table.add_row(model.name, status.where, size, licence, model.summary)
+    console.print(table)
     for status in statuses:
         if status.problem:
             typer.echo(f"{status.model.name}: {status.problem}", err=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -47,6 +48,18 @@ def test_without_an_output_lines_go_to_stdout(bench: Bench) -> None:
     found = [json.loads(line) for line in done.stdout.splitlines()]
     assert len(found) == len(bench.pairs)
     assert all("frames" not in each and each["batch"]["frames"] == 6 for each in found)
+
+
+def test_who_scored_is_told_without_breaking_a_word(bench: Bench, tmp_path: Path) -> None:
+    arguments = ("-o", tmp_path / "o", *MASK, "--records", tmp_path / "long" / ".." / "records")
+    (tmp_path / "long").mkdir()
+    done = batch(bench.manifest, *arguments, "--summary", cwd=bench.folder, env={"COLUMNS": "80"})
+    assert done.returncode == 0, done.stderr
+    assert " CPUExecutionProvider " in done.stderr
+    (record,) = (tmp_path / "records").iterdir()
+    named = re.search(r"^record: (.*)$", done.stderr, re.MULTILINE)
+    assert named is not None
+    assert Path(named[1]).resolve() == record.resolve()
 
 
 def test_a_second_run_scores_nothing_again(bench: Bench, tmp_path: Path) -> None:

@@ -283,6 +283,19 @@ def test_list_shows_every_known_network() -> None:
     assert "not fetched" in done.stdout
 
 
+def test_list_breaks_no_word_on_a_terminal_of_80_columns() -> None:
+    done = CliRunner().invoke(cli.app, ["list"], env={"COLUMNS": "80"})
+    cells = {
+        word
+        for line in done.stdout.splitlines()
+        for cell in line.split("│")
+        for word in cell.split()
+    }
+    for model in KNOWN_MODELS:
+        assert cells.issuperset(model.summary.split())
+        assert cells.issuperset(re.findall(r"\w+-\w+-\w+-|\w+-\w+$", model.licence))
+
+
 def test_list_as_json_says_the_same_to_programs(toy_cli: CliRunner) -> None:
     path = place("tiny_toy.onnx")
     done = toy_cli.invoke(cli.app, ["list", "--json"])
