@@ -57,7 +57,8 @@ def usage_error(
     path = context.command_path if context else _path_typed(arguments, root)
     see = f"see {path} --help"
     if context and hasattr(error, "possibilities"):  # Typer's NoSuchOption, which is not public
-        name, known = excerpt(getattr(error, "option_name", "")), _options(context.command)
+        name = excerpt(getattr(error, "option_name", ""))
+        known = [*context.help_option_names, *_options(context.command)]
         if context.parent is None:
             hint = did_you_mean(name, known) + f"options follow a command, as in '{_EXAMPLE}'; "
         else:
@@ -147,7 +148,8 @@ def _guess(name: str, known: list[str], root: Any) -> str:  # noqa: ANN401 - as 
     # ``-h`` is no option of `score`, and ``--masked`` is half of one of `mask`.
     longer = [each for each in known if each.startswith(f"--{text}")]
     if text and 0 < len(longer) <= _FEW:
-        return f"did you mean {' or '.join(longer)}? "
+        *others, last = longer
+        return f"did you mean {', '.join(others)}{' or ' * bool(others)}{last}? "
     owners: dict[str, str] = {}
     for option, path in _options_of_all(root, NAME):
         if option.startswith("--"):
