@@ -84,6 +84,7 @@ def assemble(
         for position, number in enumerate(numbers)
     )
     pooled = {name: pool(values, saliency) for name, values in series.items()}
+    pooled["alpha_mean"] = pool([frame.alpha_mean for frame in frames], saliency)
     return Result(
         **_blended(pooled["vmaf_full"]["mean"], pooled["vmaf_masked"]["mean"], weight),
         vmaf_full=pooled["vmaf_full"]["mean"],

@@ -9,6 +9,7 @@ from roi_accel.errors import InputError
 from roi_accel.files import naming_output
 from roi_accel.masks.archive import SUFFIX as ARCHIVE_SUFFIX
 from roi_accel.masks.writing import CLIP_SUFFIX, open_mask_writer
+from roi_accel.stages import MaskMeter
 from roi_accel.video import writing as videos
 
 if TYPE_CHECKING:
@@ -173,8 +174,17 @@ def taker_of(
     return MasksFile(path, staged, run, resources)
 
 
-def fill(run: MaskRun, takers: Sequence[Taker], progress: Progress | None) -> list[str]:
-    """Give every taker the run's frames; return what each file holds, for people.
+def fill(
+    run: MaskRun, takers: Sequence[Taker], progress: Progress | None
+) -> tuple[list[str], list[float]]:
+    """Give every taker the run's frames.
+
+    Returns
+    -------
+    list of str
+        What each file holds, for people.
+    list of float
+        How much of each of those frames counts, as a result's ``alpha_mean``.
 
     Raises
     ------
@@ -184,8 +194,10 @@ def fill(run: MaskRun, takers: Sequence[Taker], progress: Progress | None) -> li
     pictures = [taker.wanted for taker in takers if isinstance(taker, Picture)]
     is_all = len(takers) > len(pictures)
     # Closed where a file cannot be written: its threads end before the process does.
+    measure, alphas = MaskMeter(run.masking.session.plan), []
     with closing(run.frames(progress) if is_all else run.chosen(pictures[0], progress)) as frames:
         for each in frames:
+            alphas.append(measure(each.mask).alpha)
             for taker in takers:
                 taker.take(each)
-    return [taker.finish() for taker in takers]
+    return [taker.finish() for taker in takers], alphas

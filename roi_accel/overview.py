@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from statistics import fmean
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -16,6 +17,10 @@ TITLES = {"vmaf_full": "full frame", "vmaf_masked": "salient part", "vmaf_roi": 
 
 HEADINGS = tuple(f"{title}\n{key}" for key, title in TITLES.items())
 """Of the scores in a row: in words, and as the result has them."""
+
+
+_SMALL = 0.1
+"""Share of the frame below which a part of a percent is worth saying."""
 
 
 def score_rows(results: Sequence[Result]) -> Iterator[tuple[str, tuple[str, ...]]]:
@@ -39,6 +44,7 @@ def facts(result: Result) -> dict[str, str]:
     found = {
         "frames": f"{frames}, {result.timing['frames_per_second']:.1f} frames/s",
         "mask": masks(result),
+        "counts": counted([frame.alpha_mean for frame in result.frames]),
         "VMAF": f"{result.model}, weight {result.weight:g}",
         "backend": f"{backend['name']} on {backend['device']}{why}",
     }
@@ -57,6 +63,17 @@ def masks(result: Result) -> str:
     if parameters.get("mask_smooth"):
         found += f", smoothed over {parameters['mask_smooth']:g} s"
     return found
+
+
+def counted(alphas: Sequence[float]) -> str:
+    """Return how much of the frame counts, where `alphas` are the frames' ``alpha_mean``."""
+    low, high = percent(min(alphas)), percent(max(alphas))
+    return f"{percent(fmean(alphas))} of the frame" + (f", {low} to {high}" if low != high else "")
+
+
+def percent(share: float) -> str:
+    """Return a share of the frame, in [0, 1], as people read it."""
+    return f"{share:.0%}" if share == 0.0 or share >= _SMALL else f"{share:.1%}"
 
 
 def _gate_outcome(parity: Mapping[str, Any], frames: int) -> str:

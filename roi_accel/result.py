@@ -87,7 +87,7 @@ class Result:
         The VMAF model, the source of the mask, and the two files, as they were named.
     frames : tuple of FrameScore
     pooled_metrics : mapping of str to mapping of str to float
-        For each metric its pools over time (see `roi_accel.combine.pool`).
+        For each metric, and for ``alpha_mean``, its pools over time (see `roi_accel.combine.pool`).
     regions : mapping of str to mapping
         For each named region ``vmaf_masked``, ``vmaf_roi`` and its ``pooled_metrics``.
     provenance : mapping

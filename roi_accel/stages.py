@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
     from roi_accel.backends.frame import Frame
+    from roi_accel.backends.plan import Plan
     from roi_accel.backends.protocol import Mask, Session
     from roi_accel.inspection import Inspection
     from roi_accel.masks import MaskSource
@@ -102,6 +103,20 @@ def look(
         yield Looked(each.index, each.reference, each.distorted, each.is_last, masks)
 
 
+class MaskMeter:
+    """Takes the means of masks, which are of the size, threshold and fade of `plan`."""
+
+    def __init__(self, plan: Plan) -> None:
+        self._fade = fade_table(plan.threshold_code, plan.fade_code)
+        self._last: tuple[Mask, MaskMeans] | None = None
+
+    def __call__(self, mask: Mask) -> MaskMeans:
+        """Return the mask's means; a mask that has not changed is the same array as before."""
+        if self._last is None or self._last[0] is not mask:
+            self._last = mask, MaskMeans(mean_saliency(mask), mean_alpha(mask, self._fade))
+        return self._last[1]
+
+
 @dataclass
 class Stages:
     """One run's stages, and what they learn about the masks on the way.
@@ -139,9 +154,7 @@ class Stages:
     over_time: OverTime
 
     def __post_init__(self) -> None:
-        plan = self.session.plan
-        self._fade = fade_table(plan.threshold_code, plan.fade_code)
-        self._last: tuple[Mask, MaskMeans] | None = None
+        self._measure = MaskMeter(self.session.plan)
         self.means: list[MaskMeans] = []
 
     def feed_all(self, *, frame_count: int | None, shortest: bool) -> None:
@@ -201,7 +214,7 @@ class Stages:
             for each in looked:
                 with self.stopwatch.stage("inspect", each.index):
                     self.inspection.look(each.index, each.reference, each.distorted)
-                self.means.append(self._mean(each.masks[0]))
+                self.means.append(self._measure(each.masks[0]))
                 yield each
 
     def _mask(self, looked: Looked) -> list[Frame]:
@@ -218,12 +231,6 @@ class Stages:
                     self.session.substitute(looked.reference, frame, mask) for mask in looked.masks
                 ]
         return streams
-
-    def _mean(self, mask: Mask) -> MaskMeans:
-        """Return the mask's means; a mask that has not changed is the same array as before."""
-        if self._last is None or self._last[0] is not mask:
-            self._last = mask, MaskMeans(mean_saliency(mask), mean_alpha(mask, self._fade))
-        return self._last[1]
 
 
 def _expected_frames(readers: Sequence[VideoReader], frame_count: int | None) -> int | None:

@@ -13,14 +13,16 @@ def make_result(*, frames: int = 3, regions: tuple[str, ...] = (), **changes: An
     full = [60.0 + number for number in range(frames)]
     masked = [80.5 + number for number in range(frames)]
     saliency = [0.25 + number / 100 for number in range(frames)]
+    alpha = [0.125] * frames
     series = {
         "vmaf_full": full,
         "vmaf_masked": masked,
         "vmaf_roi": [blend(f, m, 0.5) for f, m in zip(full, masked, strict=True)],
     }
     pooled = {name: pool(values, saliency) for name, values in series.items()}
+    pooled["alpha_mean"] = pool(alpha, saliency)
     region = {
-        name: {key: values["mean"] for key, values in pooled.items() if key != "vmaf_full"}
+        name: {key: pooled[key]["mean"] for key in ("vmaf_masked", "vmaf_roi")}
         | {
             "pooled_metrics": {
                 key: {k: v for k, v in pooled[key].items() if k != "saliency_weighted_mean"}
@@ -50,7 +52,7 @@ def make_result(*, frames: int = 3, regions: tuple[str, ...] = (), **changes: An
                 frame_number=number,
                 metrics={name: values[number] for name, values in series.items()},
                 saliency_mean=saliency[number],
-                alpha_mean=0.125,
+                alpha_mean=alpha[number],
                 regions={
                     name: {key: series[key][number] for key in ("vmaf_masked", "vmaf_roi")}
                     for name in regions

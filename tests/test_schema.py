@@ -28,6 +28,12 @@ def test_results_are_valid(regions: tuple[str, ...]) -> None:
     validator().validate(json.loads(make_result(regions=regions).to_json()))
 
 
+def test_results_from_before_alpha_mean_was_pooled_are_valid() -> None:
+    content = json.loads(make_result().to_json())
+    del content["pooled_metrics"]["alpha_mean"]
+    validator().validate(content)
+
+
 @pytest.mark.parametrize(
     "damage",
     [

@@ -47,8 +47,24 @@ def without_timing(result: Result) -> dict[str, Any]:
 def scores(result: Result) -> dict[str, list[float]]:
     """Return each metric per frame."""
     return {
-        name: [frame.metrics[name] for frame in result.frames] for name in result.pooled_metrics
+        name: [frame.metrics[name] for frame in result.frames] for name in result.frames[0].metrics
     }
+
+
+# What counts
+
+
+def test_the_share_of_the_frame_that_counts_is_pooled_over_the_frames_scored(
+    tiny_pair: Pair, tiny_network: Path
+) -> None:
+    result = roi_accel.score(
+        tiny_pair.reference, tiny_pair.distorted, saliency_model=tiny_network, subsample=2
+    )
+    alphas = [frame.alpha_mean for frame in result.frames]
+    pools = result.pooled_metrics["alpha_mean"]
+    assert len(set(alphas)) > 1
+    assert pools["mean"] == pytest.approx(sum(alphas) / len(alphas), rel=1e-12)
+    assert (pools["min"], pools["max"]) == (min(alphas), max(alphas))
 
 
 # The blend

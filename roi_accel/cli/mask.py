@@ -29,6 +29,7 @@ from roi_accel.mask_run import open_mask_run
 from roi_accel.masks.archive import SUFFIX as ARCHIVE_SUFFIX
 from roi_accel.masks.writing import CLIP_SUFFIX
 from roi_accel.options import DEFAULT_FADE, DEFAULT_NETWORK, DEFAULT_THRESHOLD
+from roi_accel.overview import counted
 from roi_accel.parity.gate import DEFAULT_GATE
 from roi_accel.report.need import require_pillow
 from roi_accel.saliency import DEFAULT_SIZE
@@ -197,7 +198,7 @@ def mask(
         advance = resources.enter_context(
             frame_progress(show=False if quiet else progress, what="looking")
         )
-        said = fill(run, takers, advance)
+        said, alphas = fill(run, takers, advance)
         for warning in dict.fromkeys(run.warnings):
             print_warning(warning)
         with writing():
@@ -205,6 +206,7 @@ def mask(
     if not quiet:
         for path, text in zip(paths, said, strict=True):
             print_note(f"{path}: {text}")
+        print_note(f"counts at --threshold {threshold:g} --fade {fade:g}: {counted(alphas)}")
 
 
 def _only(distorted: Sequence[Path]) -> Path | None:

@@ -85,7 +85,7 @@ def _thinning(curves: Curves) -> str:
 def _video(number: int, name: str, result: Result, thumbnails: Thumbnails) -> dict[str, Any]:
     roi = {frame.frame_number: frame.metrics["vmaf_roi"] for frame in result.frames}
     worst = worst_frames(result)
-    pools = result.pooled_metrics
+    pools, found = result.pooled_metrics, facts(result)
     return {
         "id": f"v{number}",
         "name": name,
@@ -103,7 +103,8 @@ def _video(number: int, name: str, result: Result, thumbnails: Thumbnails) -> di
         ],
         "weight": result.weight,
         "frames": len(result.frames),
-        "verdict": facts(result)["gate"],
+        "counts": found["counts"],
+        "verdict": found["gate"],
         "is_verified": result.parity["gate"] != "off",
         "notes": result.parity["notes"],
         "worst": [{"frame": frame, "roi": roi[frame]} for frame in worst],

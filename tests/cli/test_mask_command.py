@@ -19,6 +19,7 @@ from roi_accel.backends.frame import Frame, PixelFormat
 from roi_accel.backends.numba_backend import NumbaSession
 from roi_accel.cli import app
 from roi_accel.files import sha256_of
+from roi_accel.overview import counted
 from roi_accel.video import open_video
 
 if TYPE_CHECKING:
@@ -226,9 +227,23 @@ def test_masks_and_masked_video_are_written_in_one_run(main: Main, tiny_pair: Pa
     _, err = main("mask", *pair, "-o", "m.mkv", "--masked-yuv", "m.y4m")
     assert "m.mkv: 8 masks of 96x64, roi" in err
     assert "m.y4m: 8 masked frames of 96x64 yuv420p" in err
+    assert "counts at --threshold 0.3 --fade 0.1: 50% of the frame\n" in err
     with open_video(Path("m.y4m")) as reader, open_video(tiny_pair.distorted) as distorted:
         for masked, frame in zip(reader, distorted, strict=True):
             np.testing.assert_array_equal(masked.planes[0][:, :48], frame.planes[0][:, :48])
+
+
+def test_it_says_how_much_counts_of_the_frames_that_are_shown(
+    main: Main, tiny_pair: Pair, tiny_network: Path
+) -> None:
+    how = ("--saliency-model", tiny_network, "--threshold", "0.2")
+    reference, distorted = ("-r", tiny_pair.reference), ("-d", tiny_pair.distorted)
+    frames = scored(main, *reference, *distorted, *how)
+    _, err = main("mask", *reference, *how, "-o", "frame.png", "--frame", "5")
+    said = counted([frames[5]["alpha_mean"]])
+    assert f"counts at --threshold 0.2 --fade 0.1: {said}\n" in err
+    _, err = main("mask", *reference, *how, "-o", "all.npz")
+    assert f": {counted([frame['alpha_mean'] for frame in frames])}\n" in err
 
 
 def test_a_picture_and_the_masked_video_are_written_in_one_run(main: Main, tiny_pair: Pair) -> None:

@@ -12,6 +12,7 @@ from results import make_result
 from terminal import on_terminal
 
 from roi_accel.cli import console
+from roi_accel.overview import counted
 
 if TYPE_CHECKING:
     from conftest import Pair
@@ -102,6 +103,26 @@ def test_it_says_frames_speed_backend_device_and_the_gates_verdict(
     assert facts["backend"] == "numba on cpu (asked for)"
     assert facts["gate"].startswith("self-test passed, 8 of 8 frames checked (substitute)")
     assert "network" not in facts
+
+
+def test_it_says_how_much_of_the_frame_counts(tiny_pair: Pair) -> None:
+    pair = ("-r", tiny_pair.reference, "-d", tiny_pair.distorted)
+    done = run("score", *pair, "--summary", "--roi", "0,0,48,64")
+    assert re.search(r"^counts +50% of the frame *$", done.stderr, re.MULTILINE)
+
+
+@pytest.mark.parametrize(
+    ("alphas", "said"),
+    [
+        ([0.47, 0.63, 0.31], "47% of the frame, 31% to 63%"),
+        ([0.371, 0.374], "37% of the frame"),
+        ([0.0, 0.012], "0.6% of the frame, 0% to 1.2%"),
+        ([0.0], "0% of the frame"),
+        ([1.0], "100% of the frame"),
+    ],
+)
+def test_small_shares_are_told_more_finely(alphas: list[float], said: str) -> None:
+    assert counted(alphas) == said
 
 
 def test_it_says_which_execution_provider_ran_the_network(tiny_pair: Pair) -> None:

@@ -35,6 +35,10 @@ def test_the_three_scores_are_there() -> None:
         assert f"{score:.2f}" in text
 
 
+def test_how_much_of_the_frame_counts_is_there() -> None:
+    assert "counts: 12% of the frame" in visible(page_of(wavy_result(50)))
+
+
 def test_the_gate_s_verdict_is_there_and_honest() -> None:
     result = wavy_result(50)
     checked = "gate: self-test passed, 2 of 50 frames checked (substitute), no difference"
