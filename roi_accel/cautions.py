@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import re
+from statistics import fmean
 from typing import TYPE_CHECKING
 
+from roi_accel.options import DEFAULT_THRESHOLD
+from roi_accel.overview import percent
 from roi_accel.span import rates_differ
 from roi_accel.video.colour import HDR_TRANSFERS
 from roi_accel.video.info import shown
@@ -22,6 +25,9 @@ if TYPE_CHECKING:
 
 _FEW = 0.1
 """Share of frames with such a mask that is no reason to doubt it: titles, fades to black."""
+
+_TOO_LITTLE, _TOO_MUCH = 0.02, 0.9
+"""Mean shares of the frame that count, beyond which a score says little (docs/choosing.md)."""
 
 _FOUR_K_FROM = 3200
 """Long side in pixels from which on a 4K model fits better: between 2560x1440 and 3840x2160."""
@@ -50,7 +56,7 @@ def cautions(
             f"threshold {options.threshold:g} and fade {options.fade:g} add up to more than 1: "
             "not even the most salient pixel counts fully"
         )
-    found += _masks_of_no_effect(means, options)
+    found += _masks_of_no_effect(means, options) or _masks_of_little_effect(means, options)
     frames = len(means)
     if options.frame_count is not None and frames < options.frame_count:
         found.append(f"--frame-count is {options.frame_count}, but there are only {frames} frames")
@@ -95,6 +101,27 @@ def _masks_of_no_effect(means: Sequence[MaskMeans], options: ScoreOptions) -> li
             what = f"the mask is {name} on {count} of {len(means)} frames"
             found.append(f"{what}: {meaning} where the mask comes from")
     return found
+
+
+def _masks_of_little_effect(means: Sequence[MaskMeans], options: ScoreOptions) -> list[str]:
+    """Say so where nearly nothing, or nearly everything, of a network's masks counts.
+
+    Boxes and masks of one's own have the area that somebody meant them to have.
+    """
+    if not options.has_network:
+        return []
+    counts, threshold = fmean(mean.alpha for mean in means), options.threshold
+    if _TOO_LITTLE <= counts <= _TOO_MUCH:
+        return []
+    if counts > _TOO_MUCH:
+        meaning = "vmaf_masked is nearly vmaf_full"
+        better = DEFAULT_THRESHOLD if threshold < DEFAULT_THRESHOLD else (threshold + 1) / 2
+    else:
+        meaning = "the rest is perfect, and vmaf_masked hardly tells encodes apart"
+        better = DEFAULT_THRESHOLD if threshold > DEFAULT_THRESHOLD else threshold / 3
+    mend = f"try --threshold {better:.2g}" if better else "try another --saliency-model"
+    where = f"{percent(counts)} of the frame counts on average at threshold {threshold:g}"
+    return [f"{where}: {meaning}; {mend}"]
 
 
 def _colour_differences(reference: VideoInfo, distorted: VideoInfo) -> list[str]:

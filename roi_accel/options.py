@@ -118,16 +118,25 @@ class ScoreOptions:
             "--saliency-size": self.saliency_size != SaliencySize(DEFAULT_SIZE),
             "--saliency-stride": self.saliency_stride > 1,
         }
+        for option, other in product(network, self._in_place_of_network()):
+            if network[option]:
+                msg = f"{option} is for a network, and {other} takes its place"
+                raise InputError(msg, remedy=f"leave out {option} or {other}")
+
+    @property
+    def has_network(self) -> bool:
+        """Whether a network finds the masks."""
+        return not self._in_place_of_network()
+
+    def _in_place_of_network(self) -> list[str]:
+        """Return the options that were given of those that name another source of masks."""
         others = {
             "--mask": self.mask is not None,
             "--roi": bool(self.roi),
             "--roi-track": self.roi_track is not None,
             "--synthetic-mask": self.synthetic_mask is not None,
         }
-        for option, other in product(network, others):
-            if network[option] and others[other]:
-                msg = f"{option} is for a network, and {other} takes its place"
-                raise InputError(msg, remedy=f"leave out {option} or {other}")
+        return [option for option, is_given in others.items() if is_given]
 
     def files(self) -> list[Path]:
         """Return the files that are read besides the videos, none of which an output may replace.

@@ -11,15 +11,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import matplotlib.pyplot as plt
-import numpy as np
 from demo_frame import look_at, read_frame
 
 import roi_accel
 from roi_accel.backends.tables import ONE
 from roi_accel.demo import make_pair
 from roi_accel.options import DEFAULT_FADE, DEFAULT_THRESHOLD
+from roi_accel.overview import percent
 
 if TYPE_CHECKING:
+    import numpy as np
     from matplotlib.axes import Axes
 
     from roi_accel.backends.frame import Frame
@@ -28,6 +29,9 @@ if TYPE_CHECKING:
 
 FOLDER = Path(__file__).resolve().parent.parent / "docs" / "images"
 THRESHOLDS = (0.1, 0.3, 0.5, 0.7)
+EXTREMES = (0.0, 0.9)
+"""Thresholds in the table that are too low and too high."""
+
 FADES = (0.0, 0.1, 0.3, 0.5)
 
 
@@ -38,14 +42,14 @@ def main() -> None:
         _draw(read_frame(reference))
         print("| threshold | fade | counts | vmaf_full | vmaf_masked | vmaf_roi |")
         print("|---|---|---|---|---|---|")
-        pairs = [(threshold, DEFAULT_FADE) for threshold in THRESHOLDS]
+        pairs = [(threshold, DEFAULT_FADE) for threshold in sorted((*THRESHOLDS, *EXTREMES))]
         pairs += [(DEFAULT_THRESHOLD, fade) for fade in FADES if fade != DEFAULT_FADE]
         for threshold, fade in pairs:
             result = roi_accel.score(reference, distorted, threshold=threshold, fade=fade)
-            alpha = np.mean([frame.alpha_mean for frame in result.frames])
+            alpha = result.pooled_metrics["alpha_mean"]["mean"]
             scores = (result.vmaf_full, result.vmaf_masked, result.vmaf_roi)
             cells = " | ".join(f"{score:.2f}" for score in scores)
-            print(f"| {threshold:g} | {fade:g} | {alpha:.0%} | {cells} |")
+            print(f"| {threshold:g} | {fade:g} | {percent(alpha)} | {cells} |")
 
 
 def _draw(reference: Frame) -> None:

@@ -61,6 +61,57 @@ def test_a_synthetic_mask_is_what_was_asked_for() -> None:
     assert not cautions(video(), video("dist.mp4"), options, FFMPEG, seen(10, alpha=0.0))
 
 
+@pytest.mark.parametrize(
+    ("alpha", "threshold", "said"),
+    [
+        (0.006, 0.9, "0.6% of the frame counts on average at threshold 0.9: the rest is perfect"),
+        (0.006, 0.9, "; try --threshold 0.3"),
+        (0.006, 0.3, "; try --threshold 0.1"),
+        (0.006, 0.0, "; try another --saliency-model"),
+        (0.91, 0.0, "91% of the frame counts on average at threshold 0: vmaf_masked is nearly vm"),
+        (0.91, 0.0, "; try --threshold 0.3"),
+        (0.91, 0.3, "; try --threshold 0.65"),
+    ],
+)
+def test_a_network_s_masks_that_count_hardly_or_nearly_everywhere_are_told(
+    alpha: float, threshold: float, said: str
+) -> None:
+    options = ScoreOptions(threshold=threshold)
+    (line,) = cautions(video(), video("dist.mp4"), options, FFMPEG, seen(10, alpha=alpha))
+    assert said in line
+
+
+@pytest.mark.parametrize("alpha", [0.02, 0.1, 0.5, 0.9])
+def test_masks_that_leave_a_part_to_score_are_not_told(alpha: float) -> None:
+    assert not cautions(video(), video("dist.mp4"), ScoreOptions(), FFMPEG, seen(10, alpha=alpha))
+
+
+def test_masks_are_told_by_their_mean_over_the_run() -> None:
+    means = [*seen(9, alpha=0.01), *seen(1, alpha=0.5)]
+    assert not cautions(video(), video("dist.mp4"), ScoreOptions(), FFMPEG, means)
+
+
+@pytest.mark.parametrize("alpha", [0.001, 0.99])
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"roi": ("0,0,9,9",)},
+        {"roi_track": Path("boxes.csv")},
+        {"mask": Path("face.png")},
+        {"synthetic_mask": 0.31},
+    ],
+)
+def test_an_area_that_somebody_meant_is_not_told(given: dict[str, object], alpha: float) -> None:
+    options = ScoreOptions(**given)  # type: ignore[arg-type]
+    assert not cautions(video(), video("dist.mp4"), options, FFMPEG, seen(10, alpha=alpha))
+
+
+def test_masks_that_are_mostly_empty_are_told_once() -> None:
+    means = [*seen(8, alpha=0.001), *seen(2, alpha=0.0)]
+    (line,) = cautions(video(), video("dist.mp4"), ScoreOptions(), FFMPEG, means)
+    assert "empty on 2 of 10 frames" in line
+
+
 def test_a_plain_pair_has_nothing_to_say() -> None:
     assert cautions(video(), video("dist.mp4"), ScoreOptions(), FFMPEG, seen(10)) == ()
 
