@@ -23,6 +23,7 @@ from roi_accel.overview import HEADINGS, facts, score_rows
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
+    from pathlib import Path
 
     from rich.console import RenderableType
     from rich.progress import Task
@@ -126,8 +127,15 @@ def is_terminal() -> bool:
     return sys.stderr is not None and sys.stderr.isatty()
 
 
-def print_summary(results: Sequence[Result]) -> None:
-    """Print the scores of a run as a table on stderr, and below it how they came about."""
+def print_summary(results: Sequence[Result], *, written: Sequence[Path] = ()) -> None:
+    """Print the scores of a run as a table on stderr, and below it how they came about.
+
+    Parameters
+    ----------
+    results : sequence of Result
+    written : sequence of Path
+        The files that hold more of it, named in the last line.
+    """
     table = Table(title="VMAF where people look", title_justify="left")
     table.add_column("distorted", overflow="fold")
     for heading in HEADINGS:
@@ -139,6 +147,8 @@ def print_summary(results: Sequence[Result]) -> None:
     notes.add_column(overflow="fold")
     for what, fact in facts(results[0]).items():
         notes.add_row(what, one_line(fact))
+    if written:
+        notes.add_row("written", one_line(", ".join(map(str, written))))
     _print(table)
     _print(notes)
 

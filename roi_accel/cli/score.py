@@ -215,7 +215,7 @@ def score(
     )
     inputs = [video, *distorted, *options.files()]
     named = {"--output": output, "--csv": csv, "--html": html, "--trace": trace}
-    check_outputs(named, overwrite=overwrite, inputs=inputs)
+    written = check_outputs(named, overwrite=overwrite, inputs=inputs)
     report = Report(html, videos=len(distorted)) if html is not None else None
     stopwatch = Stopwatch(is_traced=trace is not None)
     with frame_progress(show=False if quiet else progress) as advance:
@@ -244,4 +244,4 @@ def score(
     with writing():
         write_together(contents, overwrite=overwrite, inputs=inputs)
     if not quiet and (is_terminal() if summary is None else summary):
-        print_summary(results)
+        print_summary(results, written=written)

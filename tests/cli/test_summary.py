@@ -15,6 +15,8 @@ from roi_accel.cli import console
 from roi_accel.overview import counted
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from conftest import Pair
 
 TITLE = "VMAF where people look"
@@ -129,6 +131,21 @@ def test_it_says_which_execution_provider_ran_the_network(tiny_pair: Pair) -> No
     pair = ("-r", tiny_pair.reference, "-d", tiny_pair.distorted)
     done = run("score", *pair, "--summary", "--ep", "cpu", "--saliency-size", "64")
     assert re.search(r"^network +on CPUExecutionProvider", done.stderr, re.MULTILINE)
+
+
+def test_it_says_which_files_were_written(arguments: list[object], tmp_path: Path) -> None:
+    options = ("--trace", "--html", "-o", "--csv")
+    files = {option: tmp_path / f"made{option}" for option in options}
+    done = run(*arguments, "--summary", *(word for pair in files.items() for word in pair))
+    assert done.stdout == ""
+    told = ", ".join(str(files[option]) for option in ("-o", "--csv", "--html", "--trace"))
+    # A long line is folded where it has spaces.
+    assert " ".join(done.stderr.split()).endswith(f" written {told}")
+    assert all(path.stat().st_size for path in files.values())
+
+
+def test_it_says_of_no_file_where_none_was_written(arguments: list[object]) -> None:
+    assert "written" not in run(*arguments, "--summary").stderr
 
 
 def test_it_says_that_nothing_was_checked(arguments: list[object]) -> None:

@@ -134,7 +134,7 @@ def test_a_signal_after_the_result_is_there_ends_with_0(
     patch = (
         "import os, signal, time\n"
         "import roi_accel.cli.score as score\n"
-        f"score.print_summary = lambda _: ({_SEND}, time.sleep(600))\n"
+        f"score.print_summary = lambda _, written: ({_SEND}, time.sleep(600))\n"
     )
     one = attempt(patch)
     done = one.run("score", *pair, "-o", one.output, "--summary")
