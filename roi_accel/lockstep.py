@@ -123,4 +123,4 @@ def _unequal(
     doubts = [
         f"{each.path} {each.doubt}" for each in (reference.info, distorted.info) if each.doubt
     ]
-    return InputError(counts, remedy="; ".join([*doubts, _REMEDY]))
+    return InputError(counts, remedy="; ".join([_REMEDY, *doubts]))

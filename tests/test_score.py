@@ -152,7 +152,7 @@ def test_single_video_gives_a_result_and_a_list_gives_a_list(tiny_pair: Pair) ->
 
 
 def test_no_distorted_video_is_an_error(tiny_pair: Pair) -> None:
-    with pytest.raises(InputError, match="no distorted video"):
+    with pytest.raises(InputError, match="distorted is empty"):
         roi_accel.score(tiny_pair.reference, [])
 
 
