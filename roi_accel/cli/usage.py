@@ -96,7 +96,10 @@ def _path_typed(arguments: Sequence[str], root: Any) -> str:  # noqa: ANN401 - a
 
 def _extra(extra: str, path: str, arguments: Sequence[str]) -> str:
     """Return how words that stand behind no option may have come there; "" for no idea."""
-    at = next((at for at, word in enumerate(arguments) if word and extra.startswith(word)), 0)
+    # The last one: the same word may stand behind an option, too.
+    at = max(
+        (at for at, word in enumerate(arguments) if word and extra.startswith(word)), default=0
+    )
     before = arguments[max(0, at - 2) : at]
     if before and re.fullmatch(r"-[a-z]{2,}", before[-1]):
         return f"{before[-1]} is read as {before[-1][:2]} {before[-1][2:]}: long names have --; "

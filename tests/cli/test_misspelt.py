@@ -83,6 +83,7 @@ def test_the_nearest_name_is_offered(arguments: list[object], code: int, said: s
         (["score", "-r"], "-r needs a value, and none follows it; see roi-accel score --help"),
         (["batch", "merge", "-o"], "-o needs a value, and none follows it; see roi-accel batch m"),
         ([*PAIR, "b.mp4", "c.mp4"], "'b.mp4 c.mp4' belongs to no option; repeat -d for each"),
+        ([*PAIR, "dist.mp4"], "'dist.mp4' belongs to no option; repeat -d for each"),
         ([*PAIR, "--roi", "1", "2", "3"], "'2 3' belongs to no option; see roi-accel score --help"),
         (
             ["score", "-ref", "a.mp4", "-d", "b.mp4"],
