@@ -32,6 +32,17 @@ DEFAULT_WEIGHT = 0.5
 DEFAULT_NETWORK = "center-surround"
 AUTO_CROP: Literal["auto"] = "auto"
 
+_USUAL_NETWORK = {
+    "saliency_model": DEFAULT_NETWORK,
+    "saliency_size": SaliencySize(DEFAULT_SIZE),
+    "saliency_stride": 1,
+}
+NETWORK_OPTIONS = tuple(_USUAL_NETWORK)
+"""Options that shape a network's masks."""
+
+OWN_MASKS = ("mask", "roi", "roi_track", "synthetic_mask")
+"""Options that say where people look in place of a network."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class ScoreOptions:
@@ -113,30 +124,19 @@ class ScoreOptions:
 
     def _check_masks(self) -> None:
         """Raise InputError where what shapes a network's mask stands beside another source."""
-        network = {
-            "--saliency-model": self.saliency_model != DEFAULT_NETWORK,
-            "--saliency-size": self.saliency_size != SaliencySize(DEFAULT_SIZE),
-            "--saliency-stride": self.saliency_stride > 1,
-        }
-        for option, other in product(network, self._in_place_of_network()):
-            if network[option]:
-                msg = f"{option} is for a network, and {other} takes its place"
-                raise InputError(msg, remedy=f"leave out {option} or {other}")
+        shaped = [name for name, usual in _USUAL_NETWORK.items() if getattr(self, name) != usual]
+        for option, other in product(map(_typed, shaped), map(_typed, self._own_masks())):
+            msg = f"{option} is for a network, and {other} takes its place"
+            raise InputError(msg, remedy=f"leave out {option} or {other}")
 
     @property
     def has_network(self) -> bool:
         """Whether a network finds the masks."""
-        return not self._in_place_of_network()
+        return not self._own_masks()
 
-    def _in_place_of_network(self) -> list[str]:
-        """Return the options that were given of those that name another source of masks."""
-        others = {
-            "--mask": self.mask is not None,
-            "--roi": bool(self.roi),
-            "--roi-track": self.roi_track is not None,
-            "--synthetic-mask": self.synthetic_mask is not None,
-        }
-        return [option for option, is_given in others.items() if is_given]
+    def _own_masks(self) -> list[str]:
+        """Return which of `OWN_MASKS` were given."""
+        return [name for name in OWN_MASKS if getattr(self, name) not in (None, ())]
 
     def files(self) -> list[Path]:
         """Return the files that are read besides the videos, none of which an output may replace.
@@ -160,3 +160,8 @@ class ScoreOptions:
         if self.scale is not None and self.scale not in KERNELS:
             msg = f"--scale is one of {', '.join(KERNELS)}, not {self.scale!r}"
             raise InputError(msg, remedy="for example --scale bicubic")
+
+
+def _typed(name: str) -> str:
+    """Return an option as it is typed."""
+    return f"--{name.replace('_', '-')}"

@@ -44,3 +44,27 @@ def random_frame(
         for shape in pixel_format.plane_shapes(width, height)
     )
     return Frame((y, u, v), pixel_format)
+
+
+class Enough(Exception):  # noqa: N818 - no error of anyone's
+    """What `Stopping` raises."""
+
+
+class Stopping:
+    """A progress callback that ends the run at its third frame.
+
+    Attributes
+    ----------
+    seen : list of int
+        The numbers of frames that it was told of.
+    """
+
+    def __init__(self, frames: int) -> None:
+        self.seen: list[int] = []
+        self._frames = frames
+
+    def __call__(self, done: int, total: int | None) -> None:
+        assert total in {None, self._frames}
+        self.seen.append(done)
+        if done == 3:
+            raise Enough

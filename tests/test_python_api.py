@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
+from support import Enough, Stopping
 
 import roi_accel
 from roi_accel.api import ScoreKeywords
@@ -166,17 +167,7 @@ def test_numpys_numbers_are_numbers(tiny_pair: Pair) -> None:
 
 
 def test_what_progress_raises_ends_the_run(tiny_pair: Pair) -> None:
-    class Enough(Exception):  # noqa: N818 - no error of anyone's
-        pass
-
-    seen: list[int] = []
-
-    def stop(done: int, total: int | None) -> None:
-        assert total in {None, tiny_pair.frames}
-        seen.append(done)
-        if done == 3:
-            raise Enough
-
+    stop = Stopping(tiny_pair.frames)
     with pytest.raises(Enough):
         roi_accel.score(tiny_pair.reference, tiny_pair.distorted, synthetic_mask=1.0, progress=stop)
-    assert seen == [1, 2, 3]
+    assert stop.seen == [1, 2, 3]

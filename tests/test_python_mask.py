@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
+from support import Enough, Stopping
 
 import roi_accel
 from roi_accel.api import ScoreKeywords
@@ -77,20 +78,10 @@ def test_a_sheet_is_a_number_or_a_grid(
 def test_progress_is_told_of_every_frame_and_may_end_the_run(
     tmp_path: Path, tiny_pair: Pair
 ) -> None:
-    class Enough(Exception):  # noqa: N818 - no error of anyone's
-        pass
-
-    seen: list[int] = []
-
-    def stop(done: int, total: int | None) -> None:
-        assert total in {None, tiny_pair.frames}
-        seen.append(done)
-        if done == 3:
-            raise Enough
-
+    stop = Stopping(tiny_pair.frames)
     with pytest.raises(Enough):
         roi_accel.mask(tiny_pair.reference, tmp_path / "masks.npz", progress=stop)
-    assert seen == [1, 2, 3]
+    assert stop.seen == [1, 2, 3]
     assert list(tmp_path.iterdir()) == []
 
 

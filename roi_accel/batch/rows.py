@@ -15,6 +15,7 @@ from roi_accel.api import ScoreKeywords, options_from
 from roi_accel.errors import InputError, RoiAccelError
 from roi_accel.keywords import check_keywords, hints_of
 from roi_accel.models import KNOWN_MODELS
+from roi_accel.options import NETWORK_OPTIONS, OWN_MASKS
 from roi_accel.suggest import excerpt, with_point
 
 if TYPE_CHECKING:
@@ -31,10 +32,6 @@ FILE_OPTIONS = ("mask", "roi_track", "calibration")
 
 _PATHS = (*FILE_OPTIONS, "dump")
 _COLON = re.compile(r"(?<!\\):")
-_NETWORK = ("saliency_model", "saliency_size", "saliency_stride")
-_INSTEAD = ("mask", "roi", "roi_track", "synthetic_mask")
-"""Options that say where people look, and of which nearer ones stand in for those further off."""
-
 WHERE = "a row has reference, distorted, ladder, and options of score such as weight"
 """What a remedy says of keys that are none."""
 
@@ -140,10 +137,10 @@ def filled_in(given: Mapping[str, Any], defaults: Mapping[str, Any]) -> dict[str
     Where it says where people look, it leaves out no other way to say so.
     """
     dropped: tuple[str, ...] = ()
-    if given.keys() & set(_INSTEAD):
-        dropped = _NETWORK + _INSTEAD
-    elif given.keys() & set(_NETWORK):
-        dropped = _INSTEAD
+    if given.keys() & set(OWN_MASKS):
+        dropped = NETWORK_OPTIONS + OWN_MASKS
+    elif given.keys() & set(NETWORK_OPTIONS):
+        dropped = OWN_MASKS
     return {name: value for name, value in defaults.items() if name not in dropped} | dict(given)
 
 

@@ -8,7 +8,7 @@ import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from roi_accel.errors import InputError
+from roi_accel.errors import InputError, unreadable
 from roi_accel.files import sha256_of
 from roi_accel.masks.files import path_text
 
@@ -194,8 +194,8 @@ def reference_identity(path: Path) -> dict[str, Any]:
             return {}
         return {"bytes": path.stat().st_size, "sha256": sha256_of(path)}
     except OSError as error:
-        msg = f"{path_text(path)}: cannot be read: {error.strerror or error}"
-        raise InputError(msg, remedy="leave the file where it is during the run") from error
+        remedy = "leave the file where it is during the run"
+        raise unreadable(path_text(path), error, remedy=remedy) from error
 
 
 def _wrong(key: str, value: object) -> ValueError:
