@@ -16,6 +16,7 @@ from roi_accel.backends.kernel_errors import blaming_kernels
 from roi_accel.errors import InputError
 from roi_accel.masks.origin import reference_identity
 from roi_accel.masks.place import MaskPlace
+from roi_accel.report.contact_sheet import Legend
 from roi_accel.results.provenance import video_facts
 from roi_accel.results.warnings import another_reference
 from roi_accel.run.frame_pipeline import QUEUE_DEPTH, Read, look, numbered
@@ -35,7 +36,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from roi_accel.backends.frame import Frame
-    from roi_accel.backends.plan import Plan
     from roi_accel.backends.protocol import Mask
     from roi_accel.masks.over_time import OverTime
     from roi_accel.options import ScoreOptions
@@ -67,28 +67,6 @@ class MaskedFrame:
     reference: Frame
     mask: Mask
     masked: Frame | None
-
-
-@dataclass(frozen=True, kw_only=True)
-class Legend:
-    """What a picture says about the masks in it.
-
-    Attributes
-    ----------
-    info : VideoInfo
-        The reference's.
-    rate : Fraction or None
-        Frames per second.
-    label : str
-        What the masks come from.
-    plan : Plan
-        With the masks' size, threshold and fade.
-    """
-
-    info: VideoInfo
-    rate: Fraction | None
-    label: str
-    plan: Plan
 
 
 @contextmanager

@@ -1,12 +1,19 @@
-"""How many frames a contact sheet shows, in what grid, and which."""
+"""What a picture of masks shows: the grid of a contact sheet, and the words of its legend."""
 
 from __future__ import annotations
 
 import math
 import re
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from roi_accel.errors import InputError
+
+if TYPE_CHECKING:
+    from fractions import Fraction
+
+    from roi_accel.backends.plan import Plan
+    from roi_accel.video import VideoInfo
 
 MAX_CELLS = 100
 
@@ -61,3 +68,25 @@ class Sheet:
             msg = f"--sheet asks for {self.cells} frames, and there are {count}"
             raise InputError(msg, remedy=f"--sheet {max(count, 1)} shows all of them")
         return tuple((2 * cell + 1) * count // (2 * self.cells) for cell in range(self.cells))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Legend:
+    """What a picture says about the masks in it.
+
+    Attributes
+    ----------
+    info : VideoInfo
+        The reference's.
+    rate : Fraction or None
+        Frames per second.
+    label : str
+        What the masks come from.
+    plan : Plan
+        With the masks' size, threshold and fade.
+    """
+
+    info: VideoInfo
+    rate: Fraction | None
+    label: str
+    plan: Plan

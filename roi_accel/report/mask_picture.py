@@ -24,8 +24,7 @@ if TYPE_CHECKING:
 
     from roi_accel.backends.frame import Frame
     from roi_accel.backends.protocol import Mask
-    from roi_accel.mask_export.run import Legend
-    from roi_accel.report.contact_sheet import Sheet
+    from roi_accel.report.contact_sheet import Legend, Sheet
     from roi_accel.video.rgb import Rgb
 
 LEAST_WIDTH, MOST_WIDTH = 640, 1920

@@ -13,8 +13,7 @@ import pytest
 from roi_accel.backends.frame import ColourMatrix, ColourRange, Frame, PixelFormat
 from roi_accel.backends.plan import Plan
 from roi_accel.errors import InputError
-from roi_accel.mask_export.run import Legend
-from roi_accel.report.contact_sheet import Sheet
+from roi_accel.report.contact_sheet import Legend, Sheet
 from roi_accel.video.info import VideoInfo
 from roi_accel.video.rgb import colour_map, mask_over
 
