@@ -20,7 +20,7 @@ import roi_accel
 from roi_accel.errors import BackendUnavailable, InputError, ModelError, ScorerError
 from roi_accel.inference.network import SaliencyNetwork
 from roi_accel.results.result import result_schema
-from roi_accel.scorers.find import bundled_ffmpeg
+from roi_accel.scorers.ffmpeg import bundled_ffmpeg
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -6,6 +6,7 @@ import platform
 from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,9 +14,9 @@ import numpy as np
 from roi_accel._util.files import sha256_of
 from roi_accel._util.suggest import no_such
 from roi_accel._version import __version__
+from roi_accel.backends.host import available_cores
 from roi_accel.checks.clip_case import DEFAULT_FRAMES, ClipCase
 from roi_accel.checks.participants import find_backends, find_providers
-from roi_accel.checks.vmaf_metric import vmaf_ruler
 from roi_accel.errors import InputError, ScorerError
 from roi_accel.inference.models import resolve
 from roi_accel.options import DEFAULT_NETWORK
@@ -25,16 +26,19 @@ from roi_accel.parity.cases import FORMATS, cases
 from roi_accel.parity.cells import Report
 from roi_accel.parity.matrix import run_backends, run_networks
 from roi_accel.parity.tolerance import STAGES, Stage
+from roi_accel.scorers import DEFAULT_MODEL, ScoringRequest, find_scorer, parse_models
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from os import PathLike
     from pathlib import Path
 
+    from roi_accel.backends.plan import Plan
     from roi_accel.checks.participants import Backends, Providers
     from roi_accel.parity.cases import Case
     from roi_accel.parity.cells import Cell, Participant
-    from roi_accel.parity.scores import OpenRuler
+    from roi_accel.parity.scores import OpenScoring
+    from roi_accel.scorers import Scorer, Scoring
     from roi_accel.video import RawGeometry
 
 FORMAT_NAMES = tuple(each.name for each in FORMATS)
@@ -187,19 +191,22 @@ class _Run:
     def backends(self, chosen: Sequence[Case], found: Backends) -> None:
         options = self._options
         tally = self._tally(found.participants, options.backend_stages)
-        ruler = self._ruler(tally) if SCORE in options.stages else None
-        stages = options.backend_stages
         run_backends(
-            chosen, found.computing, tally, stages=stages, open_ruler=ruler, advance=self._advance
+            chosen,
+            found.runners,
+            tally,
+            stages=options.backend_stages,
+            open_scoring=self._find_scorer(tally) if SCORE in options.stages else None,
+            advance=self._advance,
         )
         self._keep(tally)
 
     def networks(self, chosen: Sequence[Case], found: Providers) -> None:
         tally = self._tally(found.participants, [SALIENCY])
-        if len(found.looking) > 1:
-            run_networks(chosen, found.looking, tally, advance=self._advance)
+        if len(found.runners) > 1:
+            run_networks(chosen, found.runners, tally, advance=self._advance)
         else:
-            names = ", ".join(each.name for each in found.looking)
+            names = ", ".join(each.name for each in found.runners)
             tally.skip(
                 SALIENCY,
                 f"only {names or 'no provider'} can run the network here, so there is nothing to "
@@ -237,16 +244,30 @@ class _Run:
         self._cells += tally.cells()
         self._participants += tally.participants.values()
 
-    def _ruler(self, tally: Tally) -> OpenRuler | None:
+    def _find_scorer(self, tally: Tally) -> OpenScoring | None:
         try:
-            open_ruler, scorer = vmaf_ruler(self._options.vmaf)
+            scorer = find_scorer(self._options.vmaf)
         except ScorerError as error:
             # Without a VMAF there is nothing to score with; one that was named was relied upon.
             note = tally.skip if self._options.vmaf is None else tally.refuse
             note(SCORE, str(error))
             return None
-        self._provenance["vmaf"] = {"scorer": scorer.kind, "version": scorer.version}
-        return open_ruler
+        self._provenance["vmaf"] = {"scorer": scorer.name, "version": scorer.version}
+        return partial(open_scoring, scorer)
+
+
+def open_scoring(scorer: Scorer, plan: Plan, videos: int) -> Scoring:
+    """Start `scorer` with the default model on so many videos of the plan's frames, unmasked."""
+    return scorer.open(
+        ScoringRequest(
+            pixel_format=plan.pixel_format,
+            width=plan.width,
+            height=plan.height,
+            videos=videos,
+            models=parse_models((DEFAULT_MODEL,)),
+            threads=available_cores(),
+        )
+    )
 
 
 def provenance() -> dict[str, Any]:

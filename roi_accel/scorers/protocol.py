@@ -58,6 +58,16 @@ class ScoringRequest:
     backend: Backend | None = None
     plan: Plan | None = None
 
+    @property
+    def variants(self) -> int:
+        """How many streams programs score against the reference: each video, full and masked."""
+        return self.videos * (1 + self.masks)
+
+    @property
+    def threads_per_variant(self) -> int:
+        """Threads for each of them, at least one."""
+        return max(1, self.threads // self.variants)
+
 
 @dataclass(frozen=True)
 class ScoreLog:
@@ -140,32 +150,28 @@ class Scoring(Closing):
 class Scorer(Protocol):
     """Something that scores distorted videos against a reference, with and without masks.
 
-    A class in the table of scorers is called with `source` alone.
-
-    Attributes
-    ----------
-    name : str
-        As a result's provenance calls it.
-    needs : {"masked frames", "weights"}
-        Whether it scores frames that were masked for it, or the unmasked ones with a weight per
-        pixel, so that none is masked.
-    version : str
-        Of this program or package.
-    source : str
-        Where it was found: ``--vmaf``, ``ROI_ACCEL_VMAF``, ``PATH`` or ``imageio-ffmpeg``.
+    A class in the table of scorers, or of an entry point, is called with the keyword `source`.
     """
 
     @property
-    def name(self) -> str: ...
+    def name(self) -> str:
+        """As a result's provenance calls it."""
+        ...
 
     @property
-    def needs(self) -> Needs: ...
+    def needs(self) -> Needs:
+        """Whether it scores frames that were masked for it, or unmasked ones by their masks."""
+        ...
 
     @property
-    def version(self) -> str: ...
+    def version(self) -> str:
+        """Of this program or package."""
+        ...
 
     @property
-    def source(self) -> str: ...
+    def source(self) -> str:
+        """Where it was found: ``--vmaf``, ``ROI_ACCEL_VMAF``, ``PATH`` or ``imageio-ffmpeg``."""
+        ...
 
     def open(self, request: ScoringRequest) -> Scoring:
         """Start scoring.

@@ -19,7 +19,7 @@ import roi_accel.run.score
 from roi_accel.backends.frame import Frame
 from roi_accel.options import ScoreOptions
 from roi_accel.run.score import score_all
-from roi_accel.scorers.find import bundled_ffmpeg
+from roi_accel.scorers.ffmpeg import bundled_ffmpeg
 
 if TYPE_CHECKING:
     from collections.abc import Collection
