@@ -47,7 +47,7 @@ class FfmpegScorer(ProgramScorer):
             msg = f"{path} does not answer like ffmpeg"
             raise ScorerError(msg, remedy=REMEDY)
         options = ask(path, "-hide_banner", "-h", "filter=libvmaf")
-        if "n_threads" not in options:
+        if "n_threads" not in options:  # guard: vmaf-without-libvmaf
             msg = f"{path} (ffmpeg {version.group(1)}) was built without libvmaf"
             raise ScorerError(msg, remedy=REMEDY)
         if not re.search(r"^\s+feature\s", options, re.MULTILINE):

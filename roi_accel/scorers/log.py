@@ -93,7 +93,7 @@ def check_log(
     """
     numbers, expected = log.frame_numbers, tuple(range(0, frames_fed, subsample))
     # True and 1.0 equal 1, but are not a frame's number.
-    if numbers != expected or not all(type(number) is int for number in numbers):
+    if numbers != expected or not all(type(n) is int for n in numbers):  # guard: vmaf-log-frames
         msg = (
             f"{who} scored {len(numbers)} frames where {len(expected)} were expected "
             f"({frames_fed} frames fed, every {subsample}. scored)"
@@ -108,7 +108,7 @@ def check_log(
         if len(values) != len(numbers):
             msg = f"{who} has {len(values)} values of {_shown(name)} for {len(numbers)} frames"
             raise ScorerError(msg, remedy=_REMEDY)
-        _check_finite(f"{who}'s {_shown(name)}", values)
+        _check_finite(f"{who}'s {_shown(name)}", values)  # guard: vmaf-log-finite
 
 
 _REMEDY = "try another scorer with --vmaf, and report this with --debug's output"

@@ -98,7 +98,8 @@ class ProgramScorer(ABC):
         clip may have been decoded and masked in vain. So they are tried with a flat frame first,
         except the default model alone: it is in every libvmaf since version 2.
         """
-        if request.models != parse_models((DEFAULT_MODEL,)) or request.features:
+        is_default = request.models == parse_models((DEFAULT_MODEL,)) and not request.features
+        if not is_default:  # guard: vmaf-unknown-model
             try:
                 # Its scores are not read: a feature such as psnr_hvs is infinite there.
                 with self._flat_frame(request) as scoring:
@@ -161,7 +162,7 @@ def _copy_model(model: VmafModel, number: int, folder: Path) -> str:
     """Copy a model file to a name that needs no quoting anywhere, and return that name."""
     if model.path is None:
         return ""
-    name = f"model{number}.json"
+    name = f"model{number}.json"  # guard: model-plain-name
     try:
         shutil.copyfile(model.path, folder / name)
     except OSError as error:

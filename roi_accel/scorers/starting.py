@@ -42,7 +42,7 @@ def start(command: list[str], *, folder: Path, pipes: Sequence[int]) -> subproce
             pass_fds=pipes,
             # Its own session, so that a Ctrl-C at the terminal reaches us first and we end it.
             start_new_session=True,
-        )
+        )  # guard: no-shell
 
     # Python runs signal handlers in the main thread alone. There, a Ctrl-C between the fork and the
     # assignment would leave a process that nobody knows.
@@ -59,5 +59,5 @@ def start(command: list[str], *, folder: Path, pipes: Sequence[int]) -> subproce
 def kill(process: subprocess.Popen[bytes]) -> None:
     """End `process` and all it started; harmless where it has ended."""
     with contextlib.suppress(ProcessLookupError, PermissionError):
-        os.killpg(process.pid, signal.SIGKILL)
+        os.killpg(process.pid, signal.SIGKILL)  # guard: vmaf-process-group
     process.wait()

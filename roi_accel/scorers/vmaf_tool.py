@@ -65,7 +65,7 @@ class VmafTool(ProgramScorer):
                 return ffmpeg.open(request)
             msg = "frames of this size need an ffmpeg with libvmaf, and there is none on PATH"
             raise ScorerError(msg, remedy=REMEDY)
-        if odd:
+        if odd:  # guard: odd-size-tool
             msg = (
                 f"the vmaf tool's versions disagree on the chroma planes of {request.width}x"
                 f"{request.height} {request.pixel_format.name} frames"
@@ -109,4 +109,4 @@ def has_odd_chroma(request: ScoringRequest) -> bool:
     """Whether the chroma planes of the request's frames are rounded up to whole samples."""
     planes = request.pixel_format.plane_shapes(request.width, request.height)
     (luma_height, luma_width), (height, width), _ = planes
-    return width * 2 == luma_width + 1 or height * 2 == luma_height + 1
+    return width * 2 == luma_width + 1 or height * 2 == luma_height + 1  # guard: odd-chroma
