@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from roi_accel.backends.numpy_backend import NumpyBackend
-from roi_accel.checks.matrix_run import Counter, provenance
+from roi_accel.checks.matrix_run import counter, provenance
 from roi_accel.checks.participants import find_backends, find_providers
 from roi_accel.errors import BackendUnavailable, InputError, ParityError, RoiAccelError
 from roi_accel.inference.models import resolve
@@ -58,7 +58,7 @@ def make_record(
         named = (*(options.backends or ()), *(options.eps or ()), *options.devices)
         _check_present((*backends.participants, *providers.participants), named)
         steps = len(corpus) * len(backends.runners) + len(pictures) * len(providers.runners)
-        advance = Counter(progress, steps)
+        advance = counter(progress, steps)
         by_name = {each.name: each for each in (*backends.participants, *providers.participants)}
         entries = [
             Entry(participant=by_name[each.name], digests=_digests(each, corpus, advance))

@@ -23,7 +23,7 @@ FIRST_NAME = "vmaf"
 
 # Names to guess from where libvmaf does not know one. Never asked whether a name may be used: a
 # scorer of another version knows others.
-_MODELS = (
+_MODELS: tuple[str, ...] = (
     *("vmaf_v0.6.1", "vmaf_v0.6.1neg", "vmaf_b_v0.6.3", "vmaf_4k_v0.6.1", "vmaf_4k_v0.6.1neg"),
     *("vmaf_float_v0.6.1", "vmaf_float_v0.6.1neg", "vmaf_float_b_v0.6.3", "vmaf_float_4k_v0.6.1"),
     *("vmaf_v1.0.16_1d5h_2160", "vmaf_v1.0.16_3d0h", "vmaf_v1.0.16_3d0h_2160"),
@@ -32,7 +32,7 @@ _MODELS = (
 )
 """Built-in models of the libvmaf in imageio-ffmpeg's ffmpeg."""
 
-_FEATURES = (
+_FEATURES: tuple[str, ...] = (
     *("adm", "cambi", "ciede", "float_adm", "float_ansnr", "float_moment", "float_motion"),
     *("float_ms_ssim", "float_psnr", "float_ssim", "float_vif", "motion", "psnr", "psnr_hvs"),
     "vif",
