@@ -6,7 +6,7 @@ import threading
 from collections import Counter
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from roi_accel.backends.plan import Plan
     from roi_accel.backends.protocol import (
         Alpha,
-        InfersOnDevice,
+        InferringSession,
         Mask,
         ModelInput,
         RunNetwork,
@@ -40,9 +40,6 @@ if TYPE_CHECKING:
     from roi_accel.parity.ledger import Ledger
 
     Timed = Callable[[], AbstractContextManager[None]]
-
-    class InferringSession(Session, InfersOnDevice, Protocol):
-        """A session beside whose kernels the network runs."""
 
 
 @dataclass

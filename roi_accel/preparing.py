@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from roi_accel.backends.plan import Plan
 from roi_accel.backends.protocol import TellsEvents, slots_of, unwrapped
-from roi_accel.backends.serial_session import SerialSession
+from roi_accel.backends.serial_session import serial
 from roi_accel.dispatch import choose_backend
 from roi_accel.errors import InputError
 from roi_accel.evidence import EvidenceFolder
@@ -176,7 +176,7 @@ def open_masking(
     )
     if stopwatch.is_traced:
         _trace_device(unwrapped(session), choice.backend.device, stopwatch)
-    session = session if slots_of(session) > 1 else SerialSession(session)
+    session = session if slots_of(session) > 1 else serial(session)
     return Masking(choice=choice, source=source, session=session, gate=gate)
 
 
