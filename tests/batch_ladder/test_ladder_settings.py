@@ -13,8 +13,8 @@ from clips import P8, damaged, smooth_frames, write_y4m
 from ladders import record, write_results
 from support import console_script
 
-from roi_accel.batch.ladder import METRICS, read_results
 from roi_accel.cli import app
+from roi_accel.ladder.ladder import METRICS, read_results
 
 if TYPE_CHECKING:
     from collections.abc import Callable
