@@ -28,7 +28,6 @@ import io
 import itertools
 import re
 import shutil
-import site
 import subprocess
 import sys
 import tempfile
@@ -212,7 +211,9 @@ def prepare(copy: Path) -> Path:
     venv.create(folder, with_pip=True)
     python = folder / "bin" / "python"
     (packages,) = folder.glob("lib/python*/site-packages")
-    (packages / "zz-borrowed.pth").write_text("\n".join(site.getsitepackages()) + "\n")
+    # Not site.getsitepackages(): this environment may itself borrow from another.
+    borrowed = [each for each in sys.path if Path(each).name in {"site-packages", "dist-packages"}]
+    (packages / "zz-borrowed.pth").write_text("\n".join(borrowed) + "\n")
     install = [str(python), "-m", "pip", "install", "-q", "--no-deps", "-e"]
     subprocess.run([*install, str(copy)], check=True)  # noqa: S603 - our own repository
     where = [str(python), "-c", "import roi_accel; print(roi_accel.__file__)"]
