@@ -258,6 +258,7 @@ class CheckedSession(Closing):
         except Exception as error:
             reason = " ".join(f"{type(error).__name__}: {error}".split())
             msg = f"frame {self._current.index}: {self._device} fails in {what}: {reason}"
+            # guard: backend-failure
             raise BackendUnavailable(msg, remedy="choose another --device or --backend") from error
 
     def _fault(self, what: str, fault: str) -> ParityError:

@@ -190,9 +190,9 @@ def _trace_device(session: Session, device: str, stopwatch: Stopwatch) -> None:
 
 def _check_readers(inputs: Inputs, options: ScoreOptions) -> None:
     readers = inputs.readers
-    check_scorable(readers[0].info)
+    check_scorable(readers[0].info)  # guard: small-side-before-start
     if not options.shortest and inputs.frame_count is None:
-        check_known_counts(readers)
+        check_known_counts(readers)  # guard: unequal-lengths-raw
 
 
 def _network_source(
