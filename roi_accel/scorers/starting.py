@@ -33,6 +33,7 @@ def start(command: list[str], *, folder: Path, pipes: Sequence[int]) -> subproce
     """
 
     def begin() -> subprocess.Popen[bytes]:
+        # guard: no-shell
         return subprocess.Popen(  # noqa: S603 - a list, no shell
             command,
             cwd=folder,
@@ -42,7 +43,7 @@ def start(command: list[str], *, folder: Path, pipes: Sequence[int]) -> subproce
             pass_fds=pipes,
             # Its own session, so that a Ctrl-C at the terminal reaches us first and we end it.
             start_new_session=True,
-        )  # guard: no-shell
+        )
 
     # Python runs signal handlers in the main thread alone. There, a Ctrl-C between the fork and the
     # assignment would leave a process that nobody knows.

@@ -59,8 +59,8 @@ class VmafTool(ProgramScorer):
         ScorerError
             It cannot be started, does not know a model or feature, or there is no ffmpeg.
         """
-        odd, wide = has_odd_chroma(request), request.width % _SAFE_WIDTH == 0
-        if (odd or not wide) and self.source == ON_PATH:
+        odd, unsafe = has_odd_chroma(request), bool(request.width % _SAFE_WIDTH)
+        if (odd or unsafe) and self.source == ON_PATH:
             for ffmpeg in FfmpegScorer.installed():
                 return ffmpeg.open(request)
             msg = "frames of this size need an ffmpeg with libvmaf, and there is none on PATH"
@@ -72,7 +72,7 @@ class VmafTool(ProgramScorer):
             )
             raise InputError(msg, remedy="score odd sizes with an ffmpeg: --vmaf ffmpeg")
         scoring = super().open(request)
-        if not wide:
+        if unsafe:
             warning = (
                 f"the vmaf tool's scores at a width of {request.width}, which is not a multiple of "
                 "16, may differ from libvmaf's plain code; leave out --vmaf to use an ffmpeg"
