@@ -42,7 +42,7 @@ _EXIT_SECONDS = 5.0
 _RELEASE_SECONDS = 1.0
 _TAIL_LINES = 12
 
-# ffmpeg heads its lines with "[libvmaf @ 0x55d0c8a3b2c0]": the address helps nobody, and makes two
+# ffmpeg heads its lines with "[libvmaf @ 0x55d0c8a3b2c0]": the address is useless, and makes two
 # reports of one fault differ.
 _ADDRESSED_HEAD = re.compile(r"\[([^\[\]]+?) @ (?:0x)?[0-9a-fA-F]+\]")
 

@@ -152,7 +152,7 @@ def test_a_map_that_is_no_mask_is_not_recorded(
         return found
 
     monkeypatch.setattr(SaliencyNetwork, "infer", infer)
-    with pytest.raises(ParityError, match=r"cpu gave a map of 'yuv420p .* is no mask: .*y=3, x=4"):
+    with pytest.raises(ParityError, match=r"cpu gave a map of 'yuv420p .* is not a mask: .*y=3, x=4"):
         make_record(ParityOptions(backends=("numpy",), eps=("cpu",)))
 
 
