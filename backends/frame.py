@@ -8,7 +8,7 @@ from typing import Literal
 
 import numpy as np
 
-from roi_accel.suggest import did_you_mean
+from roi_accel._util.suggest import did_you_mean
 
 Subsampling = Literal["420", "422", "444"]
 

@@ -16,9 +16,9 @@ from roi_accel.backends.geometry import check_frame
 from roi_accel.backends.numpy_backend import NumpyBackend
 from roi_accel.backends.protocol import slots_of
 from roi_accel.errors import BackendUnavailable, ParityError, RoiAccelError
-from roi_accel.parity.answers import Answers
+from roi_accel.parity.buffer_reuse import Answers
+from roi_accel.parity.check_log import REMEDY, Check
 from roi_accel.parity.compare import frame_planes, input_channels
-from roi_accel.parity.ledger import REMEDY, Check
 from roi_accel.parity.selftest import frames_and_mask
 from roi_accel.parity.tolerance import table_tolerance
 
@@ -36,8 +36,8 @@ if TYPE_CHECKING:
         RunNetwork,
         Session,
     )
+    from roi_accel.parity.check_log import Ledger
     from roi_accel.parity.compare import Named
-    from roi_accel.parity.ledger import Ledger
 
     Timed = Callable[[], AbstractContextManager[None]]
 

@@ -8,15 +8,15 @@ from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+from roi_accel._util.suggest import no_such
 from roi_accel.backends.host import available_cores
-from roi_accel.batching import parse_batch
 from roi_accel.errors import InputError
+from roi_accel.inference.batch_size import parse_batch
+from roi_accel.inference.network import DEFAULT_SIZE, SaliencySize
 from roi_accel.masks.over_time import check_smooth, parse_stride
 from roi_accel.parity.gate import DEFAULT_GATE, GATE_MODES
-from roi_accel.saliency import DEFAULT_SIZE, SaliencySize
-from roi_accel.suggest import no_such
+from roi_accel.scorers.options import DEFAULT_MODEL, parse_models
 from roi_accel.video.scaling import KERNELS
-from roi_accel.vmaf.options import DEFAULT_MODEL, parse_models
 
 if TYPE_CHECKING:
     from fractions import Fraction

@@ -14,7 +14,7 @@ from roi_accel.batch.outcome import Failure
 from roi_accel.batch.process import Refused as ProcessRefused
 from roi_accel.batch.process import WorkerDied, WorkerProcess
 from roi_accel.batch.worker import Slot
-from roi_accel.dispatch import AUTO, backend_names, check_backends, probe_all
+from roi_accel.devices.dispatch import AUTO, backend_names, check_backends, probe_all
 from roi_accel.errors import BackendUnavailable, InputError
 
 if TYPE_CHECKING:

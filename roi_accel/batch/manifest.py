@@ -15,6 +15,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from roi_accel._util.suggest import excerpt, no_such
 from roi_accel.batch.rows import (
     OWN_KEYS,
     WHERE,
@@ -29,7 +30,6 @@ from roi_accel.batch.rows import (
     options_of,
 )
 from roi_accel.errors import InputError, RoiAccelError, unreadable
-from roi_accel.suggest import excerpt, no_such
 
 if TYPE_CHECKING:
     from _csv import Reader as CsvReader

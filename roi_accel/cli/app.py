@@ -12,12 +12,12 @@ from typing import Annotated, NoReturn
 import typer
 from typer.exceptions import TyperException
 
+from roi_accel._util.error_translation import foreseen
 from roi_accel._version import __version__
 from roi_accel.cli.console import print_error
 from roi_accel.cli.group import Group
 from roi_accel.cli.interrupt import Interrupted, interruptible
 from roi_accel.cli.usage import NAME, usage_error
-from roi_accel.unforeseen import foreseen
 
 _COMPLETE_VARIABLE = "_ROI_ACCEL_COMPLETE"
 """What the shell sets where it asks for completions; Typer's name for it."""

@@ -7,8 +7,8 @@ import stat
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, BinaryIO
 
+from roi_accel._util.files import sha256_of
 from roi_accel.errors import InputError, unreadable
-from roi_accel.files import sha256_of
 
 if TYPE_CHECKING:
     from pathlib import Path
