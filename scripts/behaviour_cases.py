@@ -19,7 +19,8 @@ def fails(call):
         call()
     except Exception as error:
         bases = [each.__name__ for each in type(error).__mro__]
-        show({"bases": bases, "exit_code": getattr(error, "exit_code", None), "message": str(error)})
+        code = getattr(error, "exit_code", None)
+        show({"bases": bases, "exit_code": code, "message": str(error)})
     else:
         show("no error")
 """
@@ -260,7 +261,8 @@ BATCHES = [
         "batch pairs.csv -o part-0.ndjson --shard 0/2 --no-records --no-frames",
         "batch merge pairs.csv part-0.ndjson -o some.ndjson",
         "batch pairs.csv -o part-1.ndjson --shard 1/2 --no-records --no-frames",
-        "batch merge pairs.csv part-0.ndjson part-1.ndjson -o all.ndjson --csv all.csv --parquet all.parquet",
+        "batch merge pairs.csv part-0.ndjson part-1.ndjson -o all.ndjson --csv all.csv "
+        "--parquet all.parquet",
         "batch merge pairs.csv part-0.ndjson part-1.ndjson -o all.ndjson",
         "batch merge pairs.csv part-1.ndjson absent.ndjson",
     ),
@@ -277,7 +279,8 @@ BATCHES = [
         "batch/ladder-of-unlike-runs",
         "batch ladders.csv -o out.ndjson --no-records --frame-count 2 --threshold 0.4",
         "batch pairs.csv -o more.ndjson --no-records",
-        "python: a, b = open('out.ndjson').read(), open('more.ndjson').read(); open('both.ndjson', 'w').write(a + b)",
+        "python: text = open('out.ndjson').read() + open('more.ndjson').read(); "
+        "open('both.ndjson', 'w').write(text)",
         "batch ladder both.ndjson",
     ),
     case("batch/ladder-broken", "batch ladder broken.ndjson", "batch ladder absent.ndjson"),
@@ -448,7 +451,8 @@ FAULTS = [
     case("fault/mask-distorted-for-nothing", f"mask {PAIR} -o own.npz"),
 ]
 
-RESULT = "r = roi_accel.score('ref.y4m', 'dist.y4m', frame_count=3, roi=['face=8,8,32,32', '50,8,20,20'])"
+BOXES = "roi=['face=8,8,32,32', '50,8,20,20']"
+RESULT = f"r = roi_accel.score('ref.y4m', 'dist.y4m', frame_count=3, {BOXES})"
 API = [
     case(
         "python/names",
@@ -463,34 +467,41 @@ API = [
     case(
         "python/attributes",
         f"python: {RESULT}; names = sorted(n for n in dir(r) if n[0] != '_'); show(names); "
-        "show([r.vmaf_full, r.vmaf_masked, r.vmaf_roi, r.weight, r.model, r.saliency_model, r.reference, "
-        "r.distorted, repr(r)]); show([r.regions, r.pooled_metrics, list(r.warnings)]); "
+        "show([r.vmaf_full, r.vmaf_masked, r.vmaf_roi, r.weight, r.model, r.saliency_model]); "
+        "show([r.reference, r.distorted, repr(r)]); "
+        "show([r.regions, r.pooled_metrics, list(r.warnings)]); "
         "show([r.frames[1].frame_number, r.frames[1].saliency_mean, r.frames[1].alpha_mean, "
         "r.frames[1].metrics, r.frames[1].regions, r.frames[1].to_dict()])",
     ),
     case(
         "python/several",
-        "python: rs = roi_accel.score('ref.mp4', ['dist.mp4', 'encodes/x264-36.mp4'], threshold=0.2, fade=0.3, "
-        "weight=0.7, subsample=2, backend='numpy', gate='first', feature='psnr', threads=1); "
+        "python: both = ['dist.mp4', 'encodes/x264-36.mp4']; "
+        "rs = roi_accel.score('ref.mp4', both, threshold=0.2, "
+        "fade=0.3, weight=0.7, subsample=2, backend='numpy', gate='first', "
+        "feature='psnr', threads=1); "
         "show([r.to_dict() for r in rs])",
     ),
     case(
         "python/raw",
-        "python: show(roi_accel.score('ref.yuv', 'dist.yuv', width=96, height=64, pix_fmt='yuv420p', fps=25, "
-        "start='0.04', duration=0.2, mask_smooth=0.1, saliency_size='native', saliency_stride=2).to_dict())",
+        "python: show(roi_accel.score('ref.yuv', 'dist.yuv', width=96, height=64, "
+        "pix_fmt='yuv420p', fps=25, start='0.04', duration=0.2, mask_smooth=0.1, "
+        "saliency_size='native', saliency_stride=2).to_dict())",
     ),
     case(
         "python/inputs",
         "python: show(roi_accel.score('ref.mp4', 'small.mp4', scale='bicubic', crop='64:48:16:8', "
-        "frame_skip_ref=1, frame_skip_dist=1, mask='masks.npz', model='version=vmaf_v0.6.1neg').to_dict())",
+        "frame_skip_ref=1, frame_skip_dist=1, mask='masks.npz', "
+        "model='version=vmaf_v0.6.1neg').to_dict())",
     ),
     case(
         "python/none-is-default",
-        "python: show(roi_accel.score('ref.y4m', 'dist.y4m', roi=None, weight=None).to_dict())",
+        "python: r = roi_accel.score('ref.y4m', 'dist.y4m', roi=None, weight=None); "
+        "show(r.to_dict())",
     ),
     case(
         "python/progress",
-        "python: seen = []; roi_accel.score('ref.y4m', 'dist.y4m', progress=lambda *a: seen.append(a)); show(seen)",
+        "python: seen = []; add = lambda *numbers: seen.append(numbers); "
+        "roi_accel.score('ref.y4m', 'dist.y4m', progress=add); show(seen)",
     ),
     case(
         "python/html",
@@ -500,8 +511,8 @@ API = [
         "python/mask",
         "python: m = roi_accel.mask('ref.mp4', 'own.npz', mask_smooth=0.1); "
         "show([str(m.path), m.frames, m.height, m.width, m.saliency_model, list(m.warnings)])",
-        "python: m = roi_accel.mask('ref.mp4', 'own.png', sheet='2x2', roi_track='track.csv', threshold=0.1); "
-        "show([str(m.path), m.frames, m.height, m.width, m.saliency_model])",
+        "python: m = roi_accel.mask('ref.mp4', 'own.png', sheet='2x2', roi_track='track.csv', "
+        "threshold=0.1); show([str(m.path), m.frames, m.height, m.width, m.saliency_model])",
         "python: fails(lambda: roi_accel.mask('ref.mp4', 'own.npz'))",
     ),
     case(

@@ -14,7 +14,7 @@ import re
 from dataclasses import dataclass
 from html.parser import HTMLParser
 from typing import TYPE_CHECKING, Any
-from xml.etree import ElementTree
+from xml.etree import ElementTree as ET
 
 import av
 import numpy as np
@@ -89,9 +89,9 @@ def differences(old: object, new: object, where: str = "") -> Iterator[Differenc
         before, after = one.get(path, ABSENT), other.get(path, ABSENT)
         if repr(before) == repr(after):  # So 1 is not 1.0, and NaN is NaN.
             continue
-        words = isinstance(before, Words) and isinstance(after, Words)
         # A message that comes or goes is more than wording.
-        yield Difference(path, before, after, words and bool(before.text) == bool(after.text))
+        words = [bool(each.text) for each in (before, after) if isinstance(each, Words)]
+        yield Difference(path, before, after, words in ([True, True], [False, False]))
 
 
 def shape(value: object) -> object:
@@ -120,11 +120,11 @@ def parse_text(text: str) -> object:
 
 
 def read_file(path: Path) -> object:
-    """Return a file's content as values, by its suffix; bytes of no known suffix by their digest."""
+    """Return a file's content as values, by its suffix; of no known suffix, as a digest."""
     reader = READERS.get(path.suffix)
     try:
         return reader(path) if reader else _digest(path.read_bytes())
-    except (ValueError, OSError, ElementTree.ParseError) as error:
+    except (ValueError, OSError, ET.ParseError) as error:
         return {"unreadable": type(error).__name__, "bytes": _digest(path.read_bytes())}
 
 
@@ -190,7 +190,7 @@ def _read_npz(path: Path) -> object:
 def _read_video(path: Path) -> object:
     with av.open(str(path)) as container:
         stream = container.streams.video[0]
-        about = {
+        return {
             "codec": stream.codec_context.name,
             "rate": str(stream.average_rate),
             "tags": {name: parse_text(text) for name, text in container.metadata.items()},
@@ -199,7 +199,6 @@ def _read_video(path: Path) -> object:
                 for frame in container.decode(stream)
             ],
         }
-    return about
 
 
 def _read_picture(path: Path) -> object:
@@ -211,7 +210,7 @@ def _read_picture(path: Path) -> object:
 def _read_xml(path: Path) -> object:
     """Return tags, attributes and texts in order; a failure's message is wording."""
     found: list[object] = []
-    for element in ElementTree.parse(path).iter():  # noqa: S314 - written a moment ago by our command
+    for element in ET.parse(path).iter():  # noqa: S314 - written a moment ago by our command
         attributes = {f"{element.tag}@.{name}": text for name, text in element.attrib.items()}
         found.append(
             {"tag": element.tag, **attributes, "text": Words((element.text or "").strip())}

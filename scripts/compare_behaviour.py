@@ -1,14 +1,14 @@
 """Runs the same commands with two versions of roi-accel and prints every difference.
 
     python scripts/compare_behaviour.py v1.0 .
-    python scripts/compare_behaviour.py /path/to/old/bin/python /path/to/new/bin/python --only 'mask/*'
+    python scripts/compare_behaviour.py old/bin/python new/bin/python --only mask/
 
 OLD and NEW are each a Python interpreter that has roi-accel installed, a folder with a checkout, or
 a git revision of this repository; for the latter two an environment is made, which takes a minute.
 Every command of `behaviour_cases.py` runs in a fresh folder with the same input files. Compared are
 exit codes, what is printed as JSON, and the files that were written. Messages may differ in their
-words, which is shown but is not a failure. What differs between two runs of one version is listed in
-`behaviour_values.py`. The exit code is 1 if anything but wording differs.
+words, which is shown but is not a failure. `behaviour_values.py` lists what differs between two
+runs of one version. The exit code is 1 if anything but wording differs.
 """
 
 from __future__ import annotations
@@ -140,7 +140,7 @@ def parse_options(arguments: list[str] | None) -> argparse.Namespace:
 
 
 def is_wanted(case: Case, patterns: Iterable[str] | None) -> bool:
-    """Return whether a case's name has a part that matches one of the patterns, or none is given."""
+    """Return whether a part of the case's name matches a pattern, or no pattern is given."""
     return not patterns or any(fnmatch(case.name, f"*{pattern}*") for pattern in patterns)
 
 
