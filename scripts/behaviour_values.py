@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 # Leaves, by the end of their path, that differ between two runs of one version.
 VOLATILE = {
-    r"\btiming\.": "seconds",
+    r"\btiming\.|\]\.seconds$": "seconds; those of a table's rows too",
     r"\.(roi_accel|date|timestamp)$": "version and date of the run",
     # A digest over the version among others; which rows share one is compared.
     r"\bbatch\.id$": "identity of a pair",

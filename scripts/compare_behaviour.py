@@ -21,6 +21,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from fnmatch import fnmatch
@@ -86,11 +87,14 @@ class Tally:
     run: int = 0
     differing: int = 0
     wording: int = 0
+    codes: Counter[str] = field(default_factory=Counter)
 
     def __str__(self) -> str:
-        """Return the summary line."""
+        """Return the summary: OLD's exit codes with how often each was seen, and the counts."""
         equal = self.run - self.differing
+        seen = ", ".join(f"{code} ({count})" for code, count in sorted(self.codes.items()))
         return (
+            f"exit codes of OLD: {seen}\n"
             f"{self.run} commands run, {equal} equal, {self.differing} differing, "
             f"{self.wording} with changes in wording"
         )
@@ -197,6 +201,7 @@ def compare_all(
     with ThreadPoolExecutor(options.jobs) as pool:
         for case, (old, new) in zip(cases, pool.map(run_both, cases), strict=True):
             for command, one, other in zip(case.commands, old, new, strict=True):
+                tally.codes[str(one.code)] += 1
                 found = list(differences(one.value(), other.value()))
                 add(tally, case, command, found, show_wording=not options.no_wording)
     return tally
