@@ -20,13 +20,14 @@ import av
 import numpy as np
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
 # Leaves, by the end of their path, that differ between two runs of one version.
 VOLATILE = {
     r"\btiming\.|\]\.seconds$": "seconds; those of a table's rows too",
     r"\.(roi_accel|date|timestamp)$": "version and date of the run",
+    r"\.seal$": "a record's digest of itself, its date included",
     # A digest over the version among others; which rows share one is compared.
     r"\bbatch\.id$": "identity of a pair",
     r"\b(load_before|load_after)$": "the machine's load",
@@ -37,6 +38,7 @@ VOLATILE = {
 WORDING = {
     r"(^|\.)(message|remedy|reason|explanation|absent_because|summary)$": "sentences",
     r"(^|\.)\w+_reason$": "sentences",
+    r"\]\.error$": "sentences, in the tables of a batch",
     r"(^|\.)(warnings|notes|errors)\[\d+\]$": "sentences",
     r"\bparity\.frames$": "which frames the gate checks, in words",
     r"(^|\.)(unit|tolerance_source|source)$": "words beside a number",
@@ -47,7 +49,7 @@ WORDING = {
 
 # Words in text that differ between two runs of one version.
 VOLATILE_TEXT = {
-    r"\b\d+(\.\d+)?( ?ms| s\b| seconds)": "<time>",
+    r"\b\d+(\.\d+)?( ?ms| s\b| seconds| frames/s *)": "<time>",
     r"\b\d{4}-\d\d-\d\d([T ]\d\d:\d\d(:\d\d)?(\+00:00|Z)?)?\b": "<date>",
     r"\b(0x)[0-9a-f]{6,}\b": "<address>",
 }
@@ -104,6 +106,17 @@ def shape(value: object) -> object:
             merged |= item if isinstance(item, dict) else {}
         return merged or None
     return None
+
+
+def with_texts(value: object, change: Callable[[str], str]) -> object:
+    """Return a value with every text in it changed, keys aside."""
+    if isinstance(value, dict):
+        return {key: with_texts(item, change) for key, item in value.items()}
+    if isinstance(value, list):
+        return [with_texts(item, change) for item in value]
+    if isinstance(value, Words):
+        return Words(change(value.text))
+    return change(value) if isinstance(value, str) else value
 
 
 def parse_text(text: str) -> object:

@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import argparse
 import os
-import re
 import shlex
 import shutil
 import subprocess
@@ -38,6 +37,7 @@ from behaviour_values import (
     parse_text,
     read_file,
     shape,
+    with_texts,
 )
 
 if TYPE_CHECKING:
@@ -66,7 +66,7 @@ class Outcome:
     code: int | str
     stdout: object
     stderr: str
-    files: dict[str, object] = field(default_factory=dict)
+    files: dict[str, object]
 
     def value(self) -> dict[str, object]:
         """Return all of it as one value, for `differences`."""
@@ -274,16 +274,21 @@ def run_command(command: str, case: Case, side: Side, place: Path) -> Outcome:
     after = snapshot(folder)
     changed = [name for name in sorted({*before, *after}) if before.get(name) != after.get(name)]
     files = {name: read_file(folder / name) if name in after else "removed" for name in changed}
+
+    def without_paths(text: str) -> str:
+        return with_words_for_paths(text, side, place)
+
+    files = {name: with_texts(content, without_paths) for name, content in files.items()}
     if left := len(list((place / "temporary").iterdir())):
         files["(left in the temporary folder)"] = left
     if case.keys_only:
         files = {name: shape(content) for name, content in files.items()}
-    output = parse_text(without_paths(stdout, side, place))
+    output = with_texts(parse_text(text_of(stdout)), without_paths)
     if isinstance(output, Words):
         output = Words(clean_text(output.text))
     elif case.keys_only:
         output = shape(output)
-    return Outcome(code, output, clean_text(without_paths(stderr, side, place)), files)
+    return Outcome(code, output, clean_text(without_paths(text_of(stderr))), files)
 
 
 def snapshot(folder: Path) -> dict[str, bytes]:
@@ -305,9 +310,13 @@ def environment_of(case: Case, side: Side, place: Path) -> dict[str, str]:
     return kept | fixed | case.environment
 
 
-def without_paths(output: bytes, side: Side, place: Path) -> str:
-    """Return output as text, without the names of this side's own folders."""
-    text = output.decode("utf-8", "backslashreplace")
+def text_of(output: bytes) -> str:
+    """Return what a command printed as text, whatever its bytes."""
+    return output.decode("utf-8", "backslashreplace")
+
+
+def with_words_for_paths(text: str, side: Side, place: Path) -> str:
+    """Return text without the names of this side's own folders."""
     for path, word in (
         (place / "files", "<folder>"),
         (place / "temporary", "<temporary>"),
@@ -315,7 +324,7 @@ def without_paths(output: bytes, side: Side, place: Path) -> str:
         (side.package, "<package>"),
         (side.python.parent.parent, "<environment>"),
     ):
-        text = re.sub(re.escape(str(path)), word, text)
+        text = text.replace(str(path), word)
     return text
 
 

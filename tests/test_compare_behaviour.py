@@ -24,6 +24,8 @@ BODY = """
 result = {"vmaf_roi": 51.123456, "warnings": ["it is dark"], "timing": {"seconds": 1.5}}
 print(json.dumps(result))
 print("done at last", file=sys.stderr)
+where = str(pathlib.Path.cwd() / "ref.y4m")  # Each side has a folder of its own.
+pathlib.Path("where.json").write_text(json.dumps({"reference": where}))
 pathlib.Path("out.csv").write_text("frame,vmaf_roi\\n0,51.123456\\n")
 sys.exit(0)
 """
