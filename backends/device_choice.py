@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
+from roi_accel._util.suggest import did_you_mean
 from roi_accel.errors import BackendUnavailable
-from roi_accel.suggest import did_you_mean
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

@@ -22,6 +22,7 @@ from roi_accel.backends.frame import Frame
 from roi_accel.backends.geometry import check_frame, check_mask, model_boxes, plane_grids
 from roi_accel.backends.host import HOST_DEVICE, host_device, host_threads, processor_name
 from roi_accel.backends.protocol import Alpha, DeviceStatus, Mask, ModelInput
+from roi_accel.backends.row_pool import Band, Team
 from roi_accel.backends.tables import (
     FIXED_BITS,
     FIXED_HALF,
@@ -30,7 +31,6 @@ from roi_accel.backends.tables import (
     fade_table,
     normalisation_table,
 )
-from roi_accel.backends.team import Band, Team
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

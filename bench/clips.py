@@ -13,7 +13,7 @@ from roi_accel.errors import InputError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from roi_accel.vmaf import Scorer
+    from roi_accel.scorers import Scorer
 
 _QUALITIES = (36, 40, 32, 44, 30, 46, 34, 42)
 """x264's CRF of each distorted video, which all differ."""

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from roi_accel.bench.clips import Pair
-    from roi_accel.vmaf import Scorer
+    from roi_accel.scorers import Scorer
 
 RESULT = "result.json"
 """Where `ours` leaves its result, in the folder that it runs in."""

@@ -39,10 +39,10 @@ from roi_accel.bench.memory import peak_mib
 from roi_accel.bench.run_goals import judge_runs
 from roi_accel.bench.sizes import SIZES
 from roi_accel.bench.timing import Spread
-from roi_accel.dispatch import backend_names, probe
+from roi_accel.devices.dispatch import backend_names, probe
 from roi_accel.errors import InputError, RoiAccelError
-from roi_accel.models import resolve
-from roi_accel.vmaf import Scorer, find_scorer
+from roi_accel.inference.models import resolve
+from roi_accel.scorers import Scorer, find_scorer
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -24,7 +24,7 @@ from roi_accel.backends.host import available_cores
 from roi_accel.bench.clips import make_pair
 from roi_accel.errors import InputError, RoiAccelError
 from roi_accel.parity.gate import DEFAULT_GATE, GATE_MODES
-from roi_accel.vmaf import find_scorer
+from roi_accel.scorers import find_scorer
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

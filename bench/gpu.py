@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from roi_accel.backends.cuda_devices import choose_device
+from roi_accel.backends.cuda.devices import choose_device
 from roi_accel.backends.frame import Frame
 from roi_accel.backends.plan import MASK_MAX
 from roi_accel.bench.contender import Absent, Contender
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from roi_accel.backends.cuda_devices import CudaDevice, Untyped
+    from roi_accel.backends.cuda.devices import CudaDevice, Untyped
     from roi_accel.bench.inputs import Inputs
 
 CUPY = "CuPy zoom + elementwise"

@@ -11,7 +11,7 @@ import numpy as np
 from roi_accel.backends.protocol import CountsSeconds, slots_of
 from roi_accel.bench.contender import Absent, Contender
 from roi_accel.bench.inputs import ON_DEVICE, last_level_cache_bytes
-from roi_accel.dispatch import choose_backend
+from roi_accel.devices.dispatch import choose_backend
 from roi_accel.errors import BackendUnavailable
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from roi_accel.backends.protocol import Session
     from roi_accel.bench.inputs import Inputs, Kernel
-    from roi_accel.dispatch import Choice
+    from roi_accel.devices.dispatch import Choice
 
 REFERENCE_BACKEND = "numpy"
 
@@ -116,7 +116,7 @@ def device_copy(name: str, threads: int, size: int, stack: ExitStack) -> Contend
 def _opencl_copy(device: str, size: int, stack: ExitStack) -> Callable[[int], list[np.ndarray]]:
     import pyopencl as cl  # noqa: PLC0415 - only where a device is measured
 
-    from roi_accel.backends.opencl_devices import choose_device  # noqa: PLC0415 - as above
+    from roi_accel.backends.opencl.devices import choose_device  # noqa: PLC0415 - as above
 
     context = cl.Context([choose_device(device).handle])
     queue = cl.CommandQueue(context)

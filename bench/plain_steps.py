@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from roi_accel.backends.frame import PixelFormat
-from roi_accel.runtime import import_onnxruntime
+from roi_accel.inference.ort import import_onnxruntime
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

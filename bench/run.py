@@ -36,7 +36,7 @@ from roi_accel.bench.ours import (
 from roi_accel.bench.peers import PEERS
 from roi_accel.bench.sizes import SIZES
 from roi_accel.bench.timing import FULL, QUICK, Effort, Spread, alternate, ratios
-from roi_accel.dispatch import probe
+from roi_accel.devices.dispatch import probe
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence

@@ -14,9 +14,9 @@ from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any, cast
 
+from roi_accel._util.suggest import did_you_mean
 from roi_accel.errors import InputError, unreadable
 from roi_accel.parity.tolerance import INTEGER_STAGES, STAGES, Stage, table_tolerance
-from roi_accel.suggest import did_you_mean
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

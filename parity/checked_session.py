@@ -6,7 +6,7 @@ import threading
 from collections import Counter
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -16,9 +16,9 @@ from roi_accel.backends.geometry import check_frame
 from roi_accel.backends.numpy_backend import NumpyBackend
 from roi_accel.backends.protocol import slots_of
 from roi_accel.errors import BackendUnavailable, ParityError, RoiAccelError
-from roi_accel.parity.answers import Answers
+from roi_accel.parity.buffer_reuse import Answers
+from roi_accel.parity.check_log import REMEDY, Check
 from roi_accel.parity.compare import frame_planes, input_channels
-from roi_accel.parity.ledger import REMEDY, Check
 from roi_accel.parity.selftest import frames_and_mask
 from roi_accel.parity.tolerance import table_tolerance
 
@@ -30,19 +30,16 @@ if TYPE_CHECKING:
     from roi_accel.backends.plan import Plan
     from roi_accel.backends.protocol import (
         Alpha,
-        InfersOnDevice,
+        InferringSession,
         Mask,
         ModelInput,
         RunNetwork,
         Session,
     )
+    from roi_accel.parity.check_log import Ledger
     from roi_accel.parity.compare import Named
-    from roi_accel.parity.ledger import Ledger
 
     Timed = Callable[[], AbstractContextManager[None]]
-
-    class InferringSession(Session, InfersOnDevice, Protocol):
-        """A session beside whose kernels the network runs."""
 
 
 @dataclass
@@ -261,6 +258,7 @@ class CheckedSession(Closing):
         except Exception as error:
             reason = " ".join(f"{type(error).__name__}: {error}".split())
             msg = f"frame {self._current.index}: {self._device} fails in {what}: {reason}"
+            # guard: backend-failure
             raise BackendUnavailable(msg, remedy="choose another --device or --backend") from error
 
     def _fault(self, what: str, fault: str) -> ParityError:

@@ -16,9 +16,9 @@ import numpy as np
 from roi_accel.backends.numpy_backend import NumpyBackend
 from roi_accel.backends.plan import MASK_MAX
 from roi_accel.backends.protocol import InfersOnDevice
+from roi_accel.parity.check_log import Check, Ledger
 from roi_accel.parity.checked_session import CheckedInferringSession, CheckedSession
 from roi_accel.parity.compare import input_channels
-from roi_accel.parity.ledger import Check, Ledger
 from roi_accel.parity.selftest import run_self_test
 
 if TYPE_CHECKING:
@@ -29,8 +29,8 @@ if TYPE_CHECKING:
     from roi_accel.backends.frame import Frame
     from roi_accel.backends.plan import Plan
     from roi_accel.backends.protocol import Backend, Mask, ModelInput, Session
+    from roi_accel.parity.check_log import Save
     from roi_accel.parity.checked_session import Timed
-    from roi_accel.parity.ledger import Save
     from roi_accel.parity.selftest import SelfTest
     from roi_accel.parity.tolerance import Tolerance
 
@@ -123,7 +123,7 @@ class Gate:
             return session
         try:
             with self._timed():
-                self._self_test = run_self_test(
+                self._self_test = run_self_test(  # guard: self-test
                     self._backend, plan.pixel_format, save=self._ledger.save
                 )
             if self._is_reference:

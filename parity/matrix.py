@@ -16,10 +16,10 @@ import numpy as np
 
 from roi_accel.backends.frame import Frame
 from roi_accel.backends.numpy_backend import NumpyBackend
-from roi_accel.parity.answers import Answers
+from roi_accel.parity.accumulator import compare_all, one_line
+from roi_accel.parity.buffer_reuse import Answers
 from roi_accel.parity.compare import Comparison, alpha_planes, frame_planes, input_channels
 from roi_accel.parity.scores import SCORE, Scores
-from roi_accel.parity.tally import compare_all, one_line
 from roi_accel.parity.tolerance import INTEGER_STAGES
 
 if TYPE_CHECKING:
@@ -30,10 +30,10 @@ if TYPE_CHECKING:
     from roi_accel.backends.frame import PixelFormat
     from roi_accel.backends.plan import Plan
     from roi_accel.backends.protocol import ModelInput, Session
+    from roi_accel.parity.accumulator import Tally
     from roi_accel.parity.cases import Case, Sample
     from roi_accel.parity.compare import Named
     from roi_accel.parity.scores import OpenRuler
-    from roi_accel.parity.tally import Tally
     from roi_accel.parity.tolerance import Stage
 
 RUNS = 2

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 
 from roi_accel.backends.geometry import check_frame
-from roi_accel.parity.tally import compare_all, one_line
+from roi_accel.parity.accumulator import compare_all, one_line
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 
     from roi_accel.backends.frame import Frame
     from roi_accel.backends.plan import Plan
+    from roi_accel.parity.accumulator import Tally
     from roi_accel.parity.cases import Case, Sample
-    from roi_accel.parity.tally import Tally
     from roi_accel.parity.tolerance import Stage
 
 SCORE: Stage = "score"

@@ -12,17 +12,17 @@ from numpy.typing import NDArray
 from roi_accel.backends.numpy_backend import NumpyBackend
 from roi_accel.errors import BackendUnavailable, RoiAccelError
 from roi_accel.parity.cases import cases, digest, frame_key
+from roi_accel.parity.check_log import save_arrays
 from roi_accel.parity.compare import compare, frame_planes, input_channels
 from roi_accel.parity.golden import golden_digests
-from roi_accel.parity.ledger import save_arrays
 from roi_accel.parity.tolerance import INTEGER_STAGES
 
 if TYPE_CHECKING:
     from roi_accel.backends.frame import Frame, PixelFormat
     from roi_accel.backends.protocol import Backend, Mask, ModelInput, Session
     from roi_accel.parity.cases import Sample, SeededCase
+    from roi_accel.parity.check_log import Save
     from roi_accel.parity.compare import Named
-    from roi_accel.parity.ledger import Save
     from roi_accel.parity.tolerance import Stage
 
 FRAME_KINDS = ("noise", "waves")

@@ -27,10 +27,10 @@ if not (Path(__file__).parent / "backends").is_dir():
     __path__.append(str(Path(__file__).parent.parent))
 
 if TYPE_CHECKING:
-    from roi_accel.api import score
-    from roi_accel.dispatch import get_backend
-    from roi_accel.mask_api import MaskFile, mask
-    from roi_accel.result import FrameScore, Result
+    from roi_accel.api.mask import MaskFile, mask
+    from roi_accel.api.score import score
+    from roi_accel.devices.dispatch import get_backend
+    from roi_accel.results.result import FrameScore, Result
 
 __all__ = [
     "BackendUnavailable",
@@ -50,12 +50,12 @@ __all__ = [
 ]
 
 _LAZY = {
-    "FrameScore": "roi_accel.result",
-    "MaskFile": "roi_accel.mask_api",
-    "Result": "roi_accel.result",
-    "get_backend": "roi_accel.dispatch",
-    "mask": "roi_accel.mask_api",
-    "score": "roi_accel.api",
+    "FrameScore": "roi_accel.results.result",
+    "MaskFile": "roi_accel.api.mask",
+    "Result": "roi_accel.results.result",
+    "get_backend": "roi_accel.devices.dispatch",
+    "mask": "roi_accel.api.mask",
+    "score": "roi_accel.api.score",
 }
 
 

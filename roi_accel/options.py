@@ -8,15 +8,15 @@ from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+from roi_accel._util.suggest import no_such
 from roi_accel.backends.host import available_cores
-from roi_accel.batching import parse_batch
 from roi_accel.errors import InputError
+from roi_accel.inference.batch_size import parse_batch
+from roi_accel.inference.network import DEFAULT_SIZE, SaliencySize
 from roi_accel.masks.over_time import check_smooth, parse_stride
 from roi_accel.parity.gate import DEFAULT_GATE, GATE_MODES
-from roi_accel.saliency import DEFAULT_SIZE, SaliencySize
-from roi_accel.suggest import no_such
+from roi_accel.scorers.options import DEFAULT_MODEL, parse_models
 from roi_accel.video.scaling import KERNELS
-from roi_accel.vmaf.options import DEFAULT_MODEL, parse_models
 
 if TYPE_CHECKING:
     from fractions import Fraction
@@ -92,9 +92,9 @@ class ScoreOptions:
 
     def __post_init__(self) -> None:
         self._check_inputs()
-        for name in ("threshold", "fade", "weight"):
+        for name in ("threshold", "fade", "weight"):  # guard: option-range-fade
             value = getattr(self, name)
-            if not (math.isfinite(value) and 0.0 <= value <= 1.0):
+            if not (math.isfinite(value) and 0.0 <= value <= 1.0):  # guard: option-range
                 msg = f"{name} must be a number from 0 to 1, not {value}"
                 raise InputError(msg, remedy=f"for example --{name} 0.3")
         if self.saliency_batch is not None:

@@ -8,10 +8,10 @@ import roi_accel
 from roi_accel.backends.arithmetic import quantise
 from roi_accel.backends.frame import Frame
 from roi_accel.backends.plan import Plan
-from roi_accel.models import resolve
+from roi_accel.inference.models import resolve
+from roi_accel.inference.network import DEFAULT_SIZE, SaliencyNetwork, SaliencySize
+from roi_accel.inference.providers import plan_provider
 from roi_accel.options import DEFAULT_NETWORK
-from roi_accel.providers import plan_provider
-from roi_accel.saliency import DEFAULT_SIZE, SaliencyNetwork, SaliencySize
 from roi_accel.video import open_video
 
 if TYPE_CHECKING:

@@ -17,7 +17,7 @@ import roi_accel
 from roi_accel.backends.tables import ONE
 from roi_accel.demo import make_pair
 from roi_accel.options import DEFAULT_FADE, DEFAULT_THRESHOLD
-from roi_accel.overview import percent
+from roi_accel.results.summary import percent
 
 if TYPE_CHECKING:
     import numpy as np

@@ -16,12 +16,12 @@ from make_screenshots import IMAGES, write_picture
 from playwright.sync_api import sync_playwright
 
 import roi_accel
-from roi_accel.batch.bd_rate import compare
-from roi_accel.batch.bitrate import bitrate_of
-from roi_accel.batch.ladder import METRICS, Encode, Ladder, ReferenceLadders, Results
-from roi_accel.batch.ladder_plot import make_page
 from roi_accel.demo import make_pair
-from roi_accel.vmaf.find import bundled_ffmpeg
+from roi_accel.ladder.bd_rate import compare
+from roi_accel.ladder.ladder import METRICS, Encode, Ladder, ReferenceLadders, Results
+from roi_accel.ladder.plot import make_page
+from roi_accel.scorers.find import bundled_ffmpeg
+from roi_accel.video.bitrate import bitrate_of
 
 PRESETS = ("ultrafast", "slow")
 QUALITIES = (40, 36, 32, 28, 24)

@@ -26,9 +26,9 @@ from build_center_surround import WEIGHTS, Weights, build
 import roi_accel
 from roi_accel.backends.frame import PixelFormat
 from roi_accel.backends.plan import Plan
-from roi_accel.models import resolve
-from roi_accel.providers import plan_provider
-from roi_accel.saliency import SaliencyNetwork, SaliencySize
+from roi_accel.inference.models import resolve
+from roi_accel.inference.network import SaliencyNetwork, SaliencySize
+from roi_accel.inference.providers import plan_provider
 from roi_accel.video import RawGeometry, open_video
 
 DATA = Path(os.environ.get("ROI_ACCEL_TEST_DATA", Path(__file__).resolve().parents[2] / "shared"))

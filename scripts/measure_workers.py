@@ -18,7 +18,7 @@ from roi_accel.backends.host import available_cores
 from roi_accel.bench.alternate import alternate, ratios
 from roi_accel.bench.clips import make_pair
 from roi_accel.bench.sizes import SIZES
-from roi_accel.vmaf import find_scorer
+from roi_accel.scorers import find_scorer
 
 
 def main() -> None:

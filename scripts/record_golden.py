@@ -14,11 +14,11 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import roi_accel
-from roi_accel.models import resolve
+from roi_accel.checks.participants import CPU, find_providers
+from roi_accel.inference.models import resolve
 from roi_accel.options import DEFAULT_NETWORK
 from roi_accel.parity.cases import cases
 from roi_accel.parity.golden import GOLDEN_FILE, GOLDEN_MAPS_FILE, pack_map
-from roi_accel.participants import CPU, find_providers
 
 FOLDER = Path(__file__).resolve().parent.parent / "parity"
 PATH = FOLDER / GOLDEN_FILE

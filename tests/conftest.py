@@ -13,7 +13,7 @@ from clips import P8, damaged, smooth_frames, write_y4m
 from refusals import Refusals
 from support import DATA_VARIABLE, data_folder
 
-from roi_accel.dispatch import BACKENDS, get_backend
+from roi_accel.devices.dispatch import BACKENDS, get_backend
 from roi_accel.errors import BackendUnavailable
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from results import make_result
 
-from roi_accel.batch.ladder import Encode, Ladder, ReferenceLadders
+from roi_accel.ladder.ladder import Encode, Ladder, ReferenceLadders
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from roi_accel.combine import blend, pool
-from roi_accel.result import FrameScore, Result
+from roi_accel.results.pooling import blend, pool
+from roi_accel.results.result import FrameScore, Result
 
 
 def make_result(*, frames: int = 3, regions: tuple[str, ...] = (), **changes: Any) -> Result:

@@ -12,15 +12,15 @@ import pytest
 from clips import P8, damaged, smooth_frames, write_y4m
 
 import roi_accel
+from roi_accel._util.timing import Stopwatch
 from roi_accel.backends.frame import Frame
 from roi_accel.errors import InputError, ModelError, RoiAccelError
+from roi_accel.inference.models import ResolvedModel
+from roi_accel.inference.network import SaliencyNetwork
+from roi_accel.inference.providers import plan_provider
 from roi_accel.masks.network import NetworkSource
-from roi_accel.models import ResolvedModel
 from roi_accel.options import ScoreOptions
-from roi_accel.pipeline import score_all
-from roi_accel.providers import plan_provider
-from roi_accel.saliency import SaliencyNetwork
-from roi_accel.timing import Stopwatch
+from roi_accel.run.score import score_all
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from conftest import Pair
 
-    from roi_accel.result import Result
+    from roi_accel.results.result import Result
 
 networks = pytest.importorskip("networks", reason="writing a network needs onnx")
 
@@ -119,7 +119,7 @@ def test_scores_depend_neither_on_batches_nor_on_threads_nor_on_queues(
     depth: int,
 ) -> None:
     wanted = scores(score(threads=1))
-    monkeypatch.setattr("roi_accel.stages.QUEUE_DEPTH", depth)
+    monkeypatch.setattr("roi_accel.run.frame_pipeline.QUEUE_DEPTH", depth)
     assert scores(score(threads=threads, saliency_batch=batch)) == wanted
 
 

@@ -8,12 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from roi_accel.assemble import MaskMeans
 from roi_accel.backends.frame import ColourMatrix, ColourRange, PixelFormat
-from roi_accel.cautions import cautions
 from roi_accel.options import ScoreOptions
+from roi_accel.results.build import MaskMeans
+from roi_accel.results.warnings import cautions
+from roi_accel.scorers import Scorer
 from roi_accel.video import VideoInfo
-from roi_accel.vmaf import Scorer
 
 FFMPEG = Scorer("ffmpeg", Path("ffmpeg"), "9", "PATH")
 TOOL = Scorer("vmaf", Path("vmaf"), "3.2.0", "--vmaf")

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from roi_accel.conveyor import ahead, batched, ordered_map
+from roi_accel._util.prefetch import ahead, batched, ordered_map
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""Claims about `roi_accel.files`: an output is whole or untouched, with nothing left beside it."""
+"""Claims about `_util.files`: an output is whole or untouched, with nothing left beside it."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from roi_accel._util.files import check_output, sha256_of, write_atomically, write_together
 from roi_accel.errors import OutputError
-from roi_accel.files import check_output, sha256_of, write_atomically, write_together
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -187,7 +187,7 @@ FULL_DISK = """
 import resource, sys
 from pathlib import Path
 from roi_accel.errors import OutputError
-from roi_accel.files import write_atomically
+from roi_accel._util.files import write_atomically
 resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))
 try:
     write_atomically(Path(sys.argv[1]), b"x" * int(sys.argv[2]), overwrite=True)

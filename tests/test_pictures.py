@@ -10,7 +10,7 @@ from support import ALL_FORMATS
 from roi_accel.backends.frame import ColourMatrix, ColourRange, Frame, PixelFormat
 from roi_accel.backends.numpy_backend import NumpyBackend
 from roi_accel.backends.plan import MASK_MAX, Plan
-from roi_accel.pictures import colour_map, enlarge, mask_over, to_rgb
+from roi_accel.video.rgb import colour_map, enlarge, mask_over, to_rgb
 
 LIMITED, FULL = ColourRange.LIMITED, ColourRange.FULL
 # Y, U, V of ITU-R BT.709 in limited range at 75 %: EBU Tech 3325's colour bars.

@@ -12,7 +12,7 @@ import pytest
 from support import Enough, Stopping
 
 import roi_accel
-from roi_accel.api import ScoreKeywords
+from roi_accel.api.score import ScoreKeywords
 from roi_accel.errors import InputError
 from roi_accel.options import ScoreOptions
 

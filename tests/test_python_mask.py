@@ -10,10 +10,10 @@ import pytest
 from support import Enough, Stopping
 
 import roi_accel
-from roi_accel.api import ScoreKeywords
+from roi_accel.api.mask import MaskKeywords
+from roi_accel.api.score import ScoreKeywords
 from roi_accel.cli import app
 from roi_accel.errors import InputError, OutputError
-from roi_accel.mask_api import MaskKeywords
 
 if TYPE_CHECKING:
     from pathlib import Path

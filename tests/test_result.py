@@ -1,4 +1,4 @@
-"""Claims about `roi_accel.result`: strict JSON and CSV that say what the result says."""
+"""Claims about `roi_accel.results.result`: strict JSON and CSV that say what the result says."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from results import make_result
 
-from roi_accel.result import to_csv, to_json
+from roi_accel.results.result import to_csv, to_json
 
 NINE_KEYS = [
     "schema_version",

@@ -1,4 +1,4 @@
-"""Claims about `roi_accel.saliency`: sizes, and networks that do not keep the contract."""
+"""Claims about `roi_accel.inference.network`: sizes, and networks that do not keep the contract."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ from hypothesis import strategies as st
 from networks import Contract, external_data_network, write_network, write_network_of_nan
 from onnx import TensorProto
 
+from roi_accel._util.timing import Stopwatch
 from roi_accel.backends.plan import ModelSize, Plan
-from roi_accel.dispatch import get_backend
+from roi_accel.devices.dispatch import get_backend
 from roi_accel.errors import InputError, ModelError
+from roi_accel.inference.models import ResolvedModel
+from roi_accel.inference.network import SaliencyNetwork, SaliencySize
+from roi_accel.inference.providers import plan_provider
 from roi_accel.masks.network import NetworkSource
-from roi_accel.models import ResolvedModel
-from roi_accel.providers import plan_provider
-from roi_accel.saliency import SaliencyNetwork, SaliencySize
-from roi_accel.timing import Stopwatch
 
 SIDES = st.integers(32, 16384)
 

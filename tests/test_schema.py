@@ -10,7 +10,7 @@ import jsonschema
 import pytest
 from results import make_result
 
-from roi_accel.result import result_schema
+from roi_accel.results.result import result_schema
 
 Damage = Callable[[dict[str, Any]], object]
 

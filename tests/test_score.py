@@ -18,9 +18,9 @@ from clips import P8, damaged, run_ffmpeg, smooth_frames, write_raw, write_y4m
 
 import roi_accel
 from roi_accel.errors import BackendUnavailable, InputError, ModelError, ScorerError
-from roi_accel.result import result_schema
-from roi_accel.saliency import SaliencyNetwork
-from roi_accel.vmaf.find import bundled_ffmpeg
+from roi_accel.inference.network import SaliencyNetwork
+from roi_accel.results.result import result_schema
+from roi_accel.scorers.find import bundled_ffmpeg
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -224,7 +224,7 @@ def test_unequal_raw_lengths_are_an_error_before_anything_is_scored(
 ) -> None:
     frames = smooth_frames(P8, 96, 64, 8)
     one, other = (write_raw(tmp_path / f"{n}.yuv", frames[:n]) for n in (8, 5))
-    monkeypatch.setattr("roi_accel.pipeline.Scoring", None)
+    monkeypatch.setattr("roi_accel.run.score.Scoring", None)
     with pytest.raises(InputError, match=r"has 8 frames, the distorted .* has 5"):
         roi_accel.score(one, other, synthetic_mask=1, width=96, height=64, pix_fmt="yuv420p")
 
@@ -375,7 +375,7 @@ def test_backend_that_cannot_be_used_leaves_no_vmaf(
         msg = "nothing computes"
         raise BackendUnavailable(msg)
 
-    monkeypatch.setattr("roi_accel.preparing.choose_backend", refuse)
+    monkeypatch.setattr("roi_accel.run.setup.choose_backend", refuse)
     with pytest.raises(BackendUnavailable, match="nothing computes"):
         roi_accel.score(tiny_pair.reference, tiny_pair.distorted, synthetic_mask=1)
     assert started, "VMAF was to start while the backend loads"

@@ -11,18 +11,18 @@ import pytest
 from support import console_script
 
 import roi_accel
+from roi_accel._util.timing import Stopwatch
+from roi_accel._util.trace import trace_json
 from roi_accel.errors import RoiAccelError
 from roi_accel.options import ScoreOptions
-from roi_accel.pipeline import score_all
-from roi_accel.timing import Stopwatch
-from roi_accel.trace import trace_json
+from roi_accel.run.score import score_all
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from conftest import Pair
 
-    from roi_accel.result import Result
+    from roi_accel.results.result import Result
 
 
 def scores(result: Result) -> dict[str, Any]:
@@ -47,7 +47,7 @@ def test_scores_depend_neither_on_threads_nor_on_queues(
     monkeypatch: pytest.MonkeyPatch, score: Any, depth: int, threads: int, backend: str
 ) -> None:
     wanted = scores(score(threads=1, backend=backend))
-    monkeypatch.setattr("roi_accel.stages.QUEUE_DEPTH", depth)
+    monkeypatch.setattr("roi_accel.run.frame_pipeline.QUEUE_DEPTH", depth)
     assert scores(score(threads=threads, backend=backend)) == wanted
 
 

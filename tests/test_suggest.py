@@ -1,4 +1,4 @@
-"""Claims about `roi_accel.suggest`: one rule that guesses what a misspelt name was meant to be."""
+"""Claims about `_util.suggest`: one rule that guesses what a misspelt name was meant to be."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from support import ROOT
 
+from roi_accel._util.suggest import did_you_mean, no_such
 from roi_accel.errors import BackendUnavailable, InputError
-from roi_accel.suggest import did_you_mean, no_such
 
 NAMES = ("numpy", "numba", "opencl", "cuda", "CoreML")
 

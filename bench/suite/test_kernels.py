@@ -19,7 +19,7 @@ from roi_accel.bench.inputs import KERNELS, ON_DEVICE, BenchCase, bytes_to_move,
 from roi_accel.bench.ours import our_contender
 from roi_accel.bench.peers import PEERS
 from roi_accel.bench.run import default_cases, differences, digest_of, exact_outputs
-from roi_accel.dispatch import backend_names
+from roi_accel.devices.dispatch import backend_names
 
 if TYPE_CHECKING:
     from collections.abc import Callable

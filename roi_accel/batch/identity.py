@@ -17,8 +17,8 @@ from roi_accel._version import __version__
 from roi_accel.batch.remote import files_of, opened_url, stamp_of
 from roi_accel.batch.rows import FILE_OPTIONS, digest, is_url, options_of
 from roi_accel.errors import InputError, ScorerError, unreadable
-from roi_accel.models import resolve
-from roi_accel.vmaf import find_scorer, parse_models
+from roi_accel.inference.models import resolve
+from roi_accel.scorers import find_scorer, parse_models
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

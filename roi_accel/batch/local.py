@@ -14,7 +14,7 @@ from roi_accel.batch.outcome import Failure
 from roi_accel.batch.process import Refused as ProcessRefused
 from roi_accel.batch.process import WorkerDied, WorkerProcess
 from roi_accel.batch.worker import Slot
-from roi_accel.dispatch import AUTO, backend_names, check_backends, probe_all
+from roi_accel.devices.dispatch import AUTO, backend_names, check_backends, probe_all
 from roi_accel.errors import BackendUnavailable, InputError
 
 if TYPE_CHECKING:
@@ -186,10 +186,10 @@ class LocalEngine:
             return []
         again = replace(job, deaths=job.deaths + 1)
         self._events.put(Died(worker.name, job, str(death)))
-        if len(job.tasks) > 1:
+        if len(job.tasks) > 1:  # guard: batch-one-by-one
             return again.alone()
         if again.deaths < _MAX_DEATHS:
-            return [again]
+            return [again]  # guard: batch-retry
         died = f"{again.deaths} workers died over it, the last one {death}"
         failure = Failure.of(BackendUnavailable(died, remedy="memory may be short; --workers 1"))
         self._finish(worker, job, failure)

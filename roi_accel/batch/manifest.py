@@ -15,6 +15,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from roi_accel._util.suggest import excerpt, no_such
 from roi_accel.batch.rows import (
     OWN_KEYS,
     WHERE,
@@ -29,7 +30,6 @@ from roi_accel.batch.rows import (
     options_of,
 )
 from roi_accel.errors import InputError, RoiAccelError, unreadable
-from roi_accel.suggest import excerpt, no_such
 
 if TYPE_CHECKING:
     from _csv import Reader as CsvReader
@@ -239,7 +239,7 @@ def _row(
         videos = {_path("distorted", each): at(each, folder) for each in distorted}
         return _pairs(line, reference, videos, merged, said=said, is_whole=is_whole)
     except RoiAccelError as error:
-        return [BadRow(line=line, **named, error=error)]
+        return [BadRow(line=line, **named, error=error)]  # guard: manifest-bad-row
 
 
 def _pairs(

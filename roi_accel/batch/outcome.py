@@ -6,8 +6,8 @@ from collections.abc import Mapping  # noqa: TC003 - dataclasses read their anno
 from dataclasses import dataclass
 from typing import Any
 
+from roi_accel._util.error_translation import foreseen
 from roi_accel.errors import BackendUnavailable, OutputError, ParityError
-from roi_accel.unforeseen import foreseen
 
 _OF_DEVICE = (BackendUnavailable.__name__, ParityError.__name__)
 

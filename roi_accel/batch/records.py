@@ -17,9 +17,9 @@ import json
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, get_type_hints
 
+from roi_accel._util.text import in_json
 from roi_accel.batch.outcome import Failure
-from roi_accel.result import SCHEMA_VERSION
-from roi_accel.surrogates import in_json
+from roi_accel.results.result import SCHEMA_VERSION
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

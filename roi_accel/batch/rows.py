@@ -11,12 +11,12 @@ from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
-from roi_accel.api import ScoreKeywords, options_from
+from roi_accel._util.suggest import excerpt, with_point
+from roi_accel.api.keywords import check_keywords, hints_of
+from roi_accel.api.score import ScoreKeywords, options_from
 from roi_accel.errors import InputError, RoiAccelError
-from roi_accel.keywords import check_keywords, hints_of
-from roi_accel.models import KNOWN_MODELS
+from roi_accel.inference.models import KNOWN_MODELS
 from roi_accel.options import NETWORK_OPTIONS, OWN_MASKS
-from roi_accel.suggest import excerpt, with_point
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -7,9 +7,9 @@ import io
 from dataclasses import asdict
 from typing import TYPE_CHECKING, get_args
 
+from roi_accel._util.text import in_table
 from roi_accel.batch.records import SUMMARY_TYPES
 from roi_accel.errors import InputError
-from roi_accel.surrogates import in_table
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -11,29 +11,29 @@ from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from roi_accel._util.files import naming_output, write_atomically
 from roi_accel._version import __version__
 from roi_accel.backends.frame import PixelFormat
-from roi_accel.batch.bitrate import bitrate_of
 from roi_accel.batch.outcome import Failure, Scored
 from roi_accel.batch.remote import brought
 from roi_accel.batch.rows import digest, names_no_device, options_of
-from roi_accel.dispatch import AUTO, choose_backend
+from roi_accel.checks.matrix_run import ParityOptions
+from roi_accel.checks.record_run import make_record
+from roi_accel.devices.dispatch import AUTO, choose_backend
 from roi_accel.errors import BackendUnavailable
-from roi_accel.files import naming_output, write_atomically
+from roi_accel.inference.providers import plan_provider
 from roi_accel.parity.record import write_record
 from roi_accel.parity.selftest import run_self_test
-from roi_accel.parity_record import make_record
-from roi_accel.parity_run import ParityOptions
-from roi_accel.pipeline import score_all
-from roi_accel.providers import plan_provider
+from roi_accel.run.score import score_all
+from roi_accel.video.bitrate import bitrate_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from roi_accel.batch.outcome import Outcome
     from roi_accel.batch.rows import Pair
-    from roi_accel.dispatch import Choice
-    from roi_accel.result import Result
+    from roi_accel.devices.dispatch import Choice
+    from roi_accel.results.result import Result
 
     Progress = Callable[[int, int | None], None]
 

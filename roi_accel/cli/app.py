@@ -12,12 +12,12 @@ from typing import Annotated, NoReturn
 import typer
 from typer.exceptions import TyperException
 
+from roi_accel._util.error_translation import foreseen
 from roi_accel._version import __version__
 from roi_accel.cli.console import print_error
 from roi_accel.cli.group import Group
 from roi_accel.cli.interrupt import Interrupted, interruptible
 from roi_accel.cli.usage import NAME, usage_error
-from roi_accel.unforeseen import foreseen
 
 _COMPLETE_VARIABLE = "_ROI_ACCEL_COMPLETE"
 """What the shell sets where it asks for completions; Typer's name for it."""
@@ -115,7 +115,7 @@ def main(arguments: list[str] | None = None, *, ends_process: bool = False) -> i
     arguments = sys.argv[1:] if arguments is None else arguments
     debug = "--debug" in arguments
     try:
-        with interruptible(ends_process=ends_process):
+        with interruptible(ends_process=ends_process):  # guard: signal-handler
             is_completing = bool(os.environ.get(_COMPLETE_VARIABLE))
             needed = _words_typed() if is_completing else arguments
             outcome = application(needed)(arguments, prog_name=NAME, standalone_mode=False)

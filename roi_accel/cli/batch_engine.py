@@ -8,7 +8,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from roi_accel.batch.local import LocalEngine, make_slots
-from roi_accel.dispatch import AUTO, check_backends
+from roi_accel.devices.dispatch import AUTO, check_backends
 from roi_accel.errors import InputError
 
 if TYPE_CHECKING:
@@ -58,8 +58,8 @@ def make_engine(
         slots = make_slots(devices, workers, reproducible=reproducible)
         return LocalEngine(slots, records=records)
     # Ray is large, and so is what only it needs.
-    from roi_accel.batch.ray_cluster import Cluster  # noqa: PLC0415 - see above
-    from roi_accel.batch.ray_engine import RayEngine  # noqa: PLC0415 - see above
+    from roi_accel.batch.ray.cluster import Cluster  # noqa: PLC0415 - see above
+    from roi_accel.batch.ray.engine import RayEngine  # noqa: PLC0415 - see above
 
     named = (each.partition(":")[0] for each in devices)
     check_backends((name for name in named if name != AUTO), said_by="--worker")

@@ -8,9 +8,14 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.table import Table
 
-from roi_accel.batch.bd_rate import DEFAULT_MIN_OVERLAP, compare, mean_over_references
-from roi_accel.batch.ladder import METRICS, read_results
-from roi_accel.batch.ladder_output import (
+from roi_accel._util.files import write_together
+from roi_accel.cli import common
+from roi_accel.cli.console import is_terminal, one_line, print_tables, print_warning, write_stdout
+from roi_accel.cli.interrupt import writing
+from roi_accel.cli.outputs import check_outputs
+from roi_accel.ladder.bd_rate import DEFAULT_MIN_OVERLAP, compare, mean_over_references
+from roi_accel.ladder.ladder import METRICS, read_results
+from roi_accel.ladder.output import (
     ALL,
     OWN,
     note_of,
@@ -20,19 +25,14 @@ from roi_accel.batch.ladder_output import (
     to_csv,
     to_json,
 )
-from roi_accel.cli import common
-from roi_accel.cli.console import is_terminal, one_line, print_tables, print_warning, write_stdout
-from roi_accel.cli.interrupt import writing
-from roi_accel.cli.outputs import check_outputs
-from roi_accel.files import write_together
-from roi_accel.overview import TITLES
 from roi_accel.report.need import require_report
+from roi_accel.results.summary import TITLES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from roi_accel.batch.bd_rate import BdRate, MeanBdRate
-    from roi_accel.batch.ladder import ReferenceLadders, Results
+    from roi_accel.ladder.bd_rate import BdRate, MeanBdRate
+    from roi_accel.ladder.ladder import ReferenceLadders, Results
 
 _COMPARISON = "Comparison"
 
@@ -116,7 +116,7 @@ def ladder(
     text = to_json(found, rates, min_overlap=min_overlap)
     contents: dict[Path, bytes] = {}
     if html is not None:
-        from roi_accel.batch.ladder_plot import make_page  # noqa: PLC0415 (an extra)
+        from roi_accel.ladder.plot import make_page  # noqa: PLC0415 (an extra)
 
         contents[html] = make_page(found, rates)
     if csv is not None:

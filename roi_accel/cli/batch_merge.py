@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from roi_accel._util.files import write_together
 from roi_accel.batch.manifest import read_defaults, read_manifest
 from roi_accel.batch.merge import merge_pieces
 from roi_accel.batch.summary import require_parquet, to_csv, to_parquet
@@ -15,7 +16,6 @@ from roi_accel.cli.console import print_error, print_note, print_warning, write_
 from roi_accel.cli.interrupt import writing
 from roi_accel.cli.outputs import check_outputs
 from roi_accel.errors import InputError
-from roi_accel.files import write_together
 
 if TYPE_CHECKING:
     from roi_accel.batch.merge import Merged

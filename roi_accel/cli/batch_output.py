@@ -9,7 +9,7 @@ from rich.table import Table
 from roi_accel.batch.outcome import Failure
 from roi_accel.batch.summary import in_order
 from roi_accel.cli.console import one_line, print_note, print_tables
-from roi_accel.overview import HEADINGS
+from roi_accel.results.summary import HEADINGS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence

@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Annotated, Any, BinaryIO
 
 import typer
 
+from roi_accel._util.files import check_output, write_together
 from roi_accel.batch.jobs import DEFAULT_TOGETHER, Shard
-from roi_accel.batch.ledger import Ledger, Places
 from roi_accel.batch.manifest import read_defaults, read_manifest
 from roi_accel.batch.records import to_line
+from roi_accel.batch.results_file import Ledger, Places
 from roi_accel.batch.rows import BadRow, Pair, filled_in, is_url, options_of
 from roi_accel.batch.run import Batch
 from roi_accel.batch.summary import require_parquet, to_csv, to_parquet
@@ -25,7 +26,6 @@ from roi_accel.cli.interrupt import Interrupted, writing
 from roi_accel.cli.outputs import distinct_outputs
 from roi_accel.cli.row_options import with_row_options
 from roi_accel.errors import InputError, OutputError
-from roi_accel.files import check_output, write_together
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence

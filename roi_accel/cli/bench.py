@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from roi_accel._util.files import check_output, write_atomically
+from roi_accel._util.suggest import did_you_mean, no_such
 from roi_accel.backends.frame import PixelFormat
 from roi_accel.backends.host import available_cores
 from roi_accel.bench.inputs import KERNELS
@@ -17,10 +19,8 @@ from roi_accel.cli import common
 from roi_accel.cli.bench_output import report_text
 from roi_accel.cli.console import frame_progress, print_error, print_note, write_stdout
 from roi_accel.cli.lists import split_names
-from roi_accel.dispatch import backend_names, check_backends
+from roi_accel.devices.dispatch import backend_names, check_backends
 from roi_accel.errors import InputError, SlowerError
-from roi_accel.files import check_output, write_atomically
-from roi_accel.suggest import did_you_mean, no_such
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -19,7 +19,7 @@ from rich.progress import (
 from rich.table import Table
 
 from roi_accel.errors import OutputError
-from roi_accel.overview import HEADINGS, facts, score_rows
+from roi_accel.results.summary import HEADINGS, facts, score_rows
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from rich.progress import Task
     from rich.text import Text
 
-    from roi_accel.result import Result
+    from roi_accel.results.result import Result
 
 
 def _console() -> Console:
@@ -45,6 +45,7 @@ def _print(content: RenderableType) -> None:
 
 def one_line(message: str) -> str:
     """Return `message` with its control characters shown, so that no file name draws or moves."""
+    # guard: path-printable
     shown = (char if char.isprintable() else ascii(char)[1:-1] for char in message)
     return escape("".join(shown))
 

@@ -10,14 +10,14 @@ from typing import Annotated
 
 import typer
 
+from roi_accel._util.files import check_output
 from roi_accel.cli import common
 from roi_accel.cli.console import frame_progress, print_note, print_summary, write_stdout
 from roi_accel.demo import PAIR, make_pair
 from roi_accel.errors import OutputError
-from roi_accel.files import check_output
 from roi_accel.options import ScoreOptions
-from roi_accel.pipeline import score_all
-from roi_accel.result import to_json
+from roi_accel.results.result import to_json
+from roi_accel.run.score import score_all
 
 
 def demo(

@@ -12,8 +12,8 @@ from rich.table import Table
 
 from roi_accel.cli import common
 from roi_accel.cli.console import write_stdout
+from roi_accel.devices.inventory import Inventory, take_inventory
 from roi_accel.errors import InputError
-from roi_accel.inventory import Inventory, take_inventory
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -62,7 +62,7 @@ def devices(
         if as_json:
             msg = "--ray and --json are two forms of output"
             raise InputError(msg, remedy="leave one of them out; --ray is JSON too")
-        from roi_accel.batch.offers import offered  # noqa: PLC0415 - all that scores comes with it
+        from roi_accel.batch.ray.resources import offered  # noqa: PLC0415 - all that scores comes with it
 
         write_stdout(json.dumps(offered(workers)) + "\n")
         return

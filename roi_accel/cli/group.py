@@ -6,7 +6,7 @@ from typing import Any
 
 from typer.core import TyperGroup
 
-from roi_accel.suggest import no_such
+from roi_accel._util.suggest import no_such
 
 
 class Group(TyperGroup):

@@ -8,14 +8,15 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from roi_accel.batching import AUTO_BATCH
+from roi_accel._util.files import StagedFiles
 from roi_accel.cli import common, parameters
 from roi_accel.cli.console import frame_progress, print_note, print_warning
 from roi_accel.cli.interrupt import writing
 from roi_accel.cli.outputs import check_outputs
 from roi_accel.errors import InputError
-from roi_accel.files import StagedFiles
-from roi_accel.mask_files import (
+from roi_accel.inference.batch_size import AUTO_BATCH
+from roi_accel.inference.network import DEFAULT_SIZE
+from roi_accel.mask_export.outputs import (
     PICTURE_SUFFIX,
     SUFFIXES,
     MaskedVideo,
@@ -25,21 +26,20 @@ from roi_accel.mask_files import (
     is_picture,
     taker_of,
 )
-from roi_accel.mask_run import open_mask_run
+from roi_accel.mask_export.run import open_mask_run
 from roi_accel.masks.archive import SUFFIX as ARCHIVE_SUFFIX
 from roi_accel.masks.writing import CLIP_SUFFIX
 from roi_accel.options import DEFAULT_FADE, DEFAULT_NETWORK, DEFAULT_THRESHOLD
-from roi_accel.overview import counted
 from roi_accel.parity.gate import DEFAULT_GATE
+from roi_accel.report.contact_sheet import Sheet
 from roi_accel.report.need import require_pillow
-from roi_accel.saliency import DEFAULT_SIZE
-from roi_accel.sheet import Sheet
+from roi_accel.results.summary import counted
 from roi_accel.video import writing as videos
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from roi_accel.mask_files import Taker
+    from roi_accel.mask_export.outputs import Taker
 
 _PICTURE = "The picture"
 
@@ -201,7 +201,7 @@ def mask(
         said, alphas = fill(run, takers, advance)
         for warning in dict.fromkeys(run.warnings):
             print_warning(warning)
-        with writing():
+        with writing():  # guard: signal-while-masks-move
             staged.commit()
     if not quiet:
         for path, text in zip(paths, said, strict=True):

@@ -14,7 +14,7 @@ from rich.table import Table
 
 from roi_accel.cli.completions import networks
 from roi_accel.cli.group import Group
-from roi_accel.models import (
+from roi_accel.inference.models import (
     URL_VARIABLE,
     ModelStatus,
     cache_dir,

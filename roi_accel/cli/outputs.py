@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from roi_accel._util.files import check_output
 from roi_accel.errors import InputError
-from roi_accel.files import check_output
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -22,7 +22,7 @@ def check_outputs(
     named : mapping of str to Path or None
         By the option that names it; None where it was left out.
     overwrite, inputs
-        As `roi_accel.files.write_atomically` takes them.
+        As `roi_accel._util.files.write_atomically` takes them.
 
     Raises
     ------

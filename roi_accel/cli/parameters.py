@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
 
-from roi_accel import saliency
-from roi_accel.api import input_choices, raw_geometry
+from roi_accel.api.score import input_choices, raw_geometry
 from roi_accel.backends.host import available_cores
-from roi_accel.batching import AUTO_BATCH, MAX_BATCH, parse_batch
 from roi_accel.cli import completions
-from roi_accel.dispatch import AUTO, BACKENDS
+from roi_accel.devices.dispatch import AUTO, BACKENDS
 from roi_accel.errors import InputError
+from roi_accel.inference import network as saliency
+from roi_accel.inference.batch_size import AUTO_BATCH, MAX_BATCH, parse_batch
 from roi_accel.masks.over_time import MAX_STRIDE
 from roi_accel.options import ScoreOptions
 from roi_accel.parity.gate import GATE_MODES

@@ -7,20 +7,20 @@ from typing import Annotated
 
 import typer
 
-from roi_accel.api import raw_geometry
+from roi_accel._util.files import check_output, write_atomically
+from roi_accel.api.score import raw_geometry
+from roi_accel.checks.clip_case import DEFAULT_FRAMES
+from roi_accel.checks.matrix_run import FORMAT_NAMES, ParityOptions, run_parity
+from roi_accel.checks.record_run import compare_files, make_record
 from roi_accel.cli import common
 from roi_accel.cli.console import frame_progress, print_note, print_warning
 from roi_accel.cli.group import Group
 from roi_accel.cli.lists import split_names
 from roi_accel.cli.parity_output import ReportOutput
-from roi_accel.clip_case import DEFAULT_FRAMES
 from roi_accel.errors import InputError
-from roi_accel.files import check_output, write_atomically
 from roi_accel.options import DEFAULT_NETWORK
 from roi_accel.parity.record import write_record
 from roi_accel.parity.tolerance import STAGES
-from roi_accel.parity_record import compare_files, make_record
-from roi_accel.parity_run import FORMAT_NAMES, ParityOptions, run_parity
 
 _WHO = "Who is compared"
 _WHAT = "What is compared"

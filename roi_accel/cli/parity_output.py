@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 from rich.table import Table
 
+from roi_accel._util.files import check_output, write_atomically
 from roi_accel.cli.console import one_line, print_error, print_note, print_warning, write_stdout
 from roi_accel.errors import InputError
-from roi_accel.files import check_output, write_atomically
 from roi_accel.parity import render
 
 if TYPE_CHECKING:

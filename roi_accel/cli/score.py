@@ -7,7 +7,9 @@ from typing import Annotated
 
 import typer
 
-from roi_accel.batching import AUTO_BATCH
+from roi_accel._util.files import write_together
+from roi_accel._util.timing import Stopwatch
+from roi_accel._util.trace import trace_json
 from roi_accel.cli import common, parameters
 from roi_accel.cli.console import (
     frame_progress,
@@ -18,7 +20,8 @@ from roi_accel.cli.console import (
 )
 from roi_accel.cli.interrupt import writing
 from roi_accel.cli.outputs import check_outputs
-from roi_accel.files import write_together
+from roi_accel.inference.batch_size import AUTO_BATCH
+from roi_accel.inference.network import DEFAULT_SIZE
 from roi_accel.options import (
     DEFAULT_FADE,
     DEFAULT_NETWORK,
@@ -26,13 +29,10 @@ from roi_accel.options import (
     DEFAULT_WEIGHT,
 )
 from roi_accel.parity.gate import DEFAULT_GATE
-from roi_accel.pipeline import score_all
 from roi_accel.report.run import Report
-from roi_accel.result import to_csv, to_json
-from roi_accel.saliency import DEFAULT_SIZE
-from roi_accel.timing import Stopwatch
-from roi_accel.trace import trace_json
-from roi_accel.vmaf import DEFAULT_MODEL
+from roi_accel.results.result import to_csv, to_json
+from roi_accel.run.score import score_all
+from roi_accel.scorers import DEFAULT_MODEL
 
 
 def score(
@@ -236,12 +236,12 @@ def score(
     if report is not None:
         contents[report.path] = report.page(results)
     if csv is not None:
-        contents[csv] = to_csv(results).encode()
+        contents[csv] = to_csv(results).encode()  # guard: csv-utf-8
     if output is not None:
         contents[output] = text.encode()
     else:
         write_stdout(text)
-    with writing():
+    with writing():  # guard: signal-while-writing
         write_together(contents, overwrite=overwrite, inputs=inputs)
     if not quiet and (is_terminal() if summary is None else summary):
         print_summary(results, written=written)

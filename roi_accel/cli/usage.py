@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
-from roi_accel.suggest import did_you_mean, excerpt, nearest, no_such, with_point
+from roi_accel._util.suggest import did_you_mean, excerpt, nearest, no_such, with_point
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -7,8 +7,8 @@ import stat
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, BinaryIO
 
+from roi_accel._util.files import sha256_of
 from roi_accel.errors import InputError, unreadable
-from roi_accel.files import sha256_of
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 def path_text(path: Path) -> str:
     """Return `path` as one line of text that any encoder takes, whatever bytes it is made of."""
     text = str(path)
-    return text if text.isprintable() else ascii(text)[1:-1]
+    return text if text.isprintable() else ascii(text)[1:-1]  # guard: path-not-text
 
 
 @dataclass(frozen=True)

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from roi_accel.backends.arithmetic import NotSaliencyError, quantise
-from roi_accel.backends.blame import blaming_kernels
+from roi_accel.backends.kernel_errors import blaming_kernels
 from roi_accel.backends.protocol import InfersOnDevice
-from roi_accel.batching import AUTO_BATCH, Batch, decide_batch
 from roi_accel.errors import ModelError, ParityError, RoiAccelError
+from roi_accel.inference.batch_size import AUTO_BATCH, Batch, decide_batch
 from roi_accel.masks.source import MaskSource
 
 if TYPE_CHECKING:
@@ -19,11 +19,11 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from roi_accel._util.timing import Stopwatch
     from roi_accel.backends.frame import Frame
     from roi_accel.backends.plan import ModelSize
     from roi_accel.backends.protocol import Mask, ModelInput, Session
-    from roi_accel.saliency import SaliencyNetwork, SaliencySize
-    from roi_accel.timing import Stopwatch
+    from roi_accel.inference.network import SaliencyNetwork, SaliencySize
 
 
 class NetworkSource(MaskSource):
@@ -190,7 +190,7 @@ class NetworkSource(MaskSource):
         except ParityError:
             raise  # It names its frame.
         except RoiAccelError as error:
-            error.message = f"frame {index}: {error.message}"
+            error.message = f"frame {index}: {error.message}"  # guard: provider-failure-frame
             raise
         except NotSaliencyError as error:
             msg = f"frame {index}: network {self.label} gave a map that is no mask: {error}"

@@ -8,8 +8,8 @@ import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from roi_accel._util.files import sha256_of
 from roi_accel.errors import InputError, unreadable
-from roi_accel.files import sha256_of
 from roi_accel.masks.files import path_text
 
 if TYPE_CHECKING:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Protocol, TypeVar
 
 import numpy as np
 
+from roi_accel._util.prefetch import batched
 from roi_accel.backends.temporal import (
     MAX_FRAMES_APART,
     WEIGHT_BITS,
@@ -21,7 +22,6 @@ from roi_accel.backends.temporal import (
     smoothing_weight,
     state_of,
 )
-from roi_accel.conveyor import batched
 from roi_accel.errors import InputError
 
 if TYPE_CHECKING:
@@ -30,10 +30,10 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from roi_accel._util.timing import Stopwatch
     from roi_accel.backends.frame import Frame
     from roi_accel.backends.protocol import Mask, Session
     from roi_accel.masks.source import MaskSource
-    from roi_accel.timing import Stopwatch
 
     Masks = tuple[Mask, ...]
 

@@ -16,7 +16,6 @@ from bokeh.models import BoxZoomTool, ColumnDataSource, Range1d, Span
 from bokeh.plotting import figure
 from bokeh.resources import Resources
 
-from roi_accel.overview import TITLES
 from roi_accel.report.curves import (
     column,
     histogram,
@@ -24,6 +23,7 @@ from roi_accel.report.curves import (
     series,
     worst_frames,
 )
+from roi_accel.results.summary import TITLES
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from roi_accel.report.curves import Curves
-    from roi_accel.result import Result
+    from roi_accel.results.result import Result
 
 SERIES_COLOURS = 5
 """How many colours the page has for curves that are compared; beyond, lines are dashed as well."""

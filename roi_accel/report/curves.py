@@ -11,14 +11,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from roi_accel.overview import TITLES
+from roi_accel.results.summary import TITLES
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from numpy.typing import NDArray
 
-    from roi_accel.result import Result
+    from roi_accel.results.result import Result
 
 MAX_FRAMES = 8_000
 """Frames that a page draws: several per pixel of a wide screen, and about 0.4 MB for one video."""

@@ -17,16 +17,15 @@ from roi_accel.backends.plan import MASK_MAX
 from roi_accel.backends.tables import fade_table
 from roi_accel.masks.files import path_text
 from roi_accel.masks.media import PICTURE_FOR_PEOPLE
-from roi_accel.pictures import enlarge, mask_over, to_rgb
+from roi_accel.video.rgb import enlarge, mask_over, to_rgb
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from roi_accel.backends.frame import Frame
     from roi_accel.backends.protocol import Mask
-    from roi_accel.mask_run import Legend
-    from roi_accel.pictures import Rgb
-    from roi_accel.sheet import Sheet
+    from roi_accel.report.contact_sheet import Legend, Sheet
+    from roi_accel.video.rgb import Rgb
 
 LEAST_WIDTH, MOST_WIDTH = 640, 1920
 """Of the picture, in pixels: as wide as the scale's words need, and no wider than a screen."""

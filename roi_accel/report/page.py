@@ -5,8 +5,6 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-from roi_accel.overview import TITLES, facts
-from roi_accel.pictures import VIRIDIS
 from roi_accel.report.charts import compared_colour, draw
 from roi_accel.report.curves import (
     column,
@@ -17,13 +15,15 @@ from roi_accel.report.curves import (
     worst_frames,
 )
 from roi_accel.report.shell import render, short_names
+from roi_accel.results.summary import TITLES, facts
+from roi_accel.video.rgb import VIRIDIS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from roi_accel.report.curves import Curves
     from roi_accel.report.thumbnails import Thumbnails
-    from roi_accel.result import Result
+    from roi_accel.results.result import Result
 
 _FEW = 10
 """Frames of which a tenth is none."""

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from roi_accel.report.thumbnails import Thumbnails
-    from roi_accel.result import Result
+    from roi_accel.results.result import Result
 
 
 class Report:

@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING
 
 from PIL import Image
 
-from roi_accel.pictures import enlarge, mask_over, to_rgb
 from roi_accel.report.curves import example_frames
+from roi_accel.video.rgb import enlarge, mask_over, to_rgb
 
 if TYPE_CHECKING:
     from collections.abc import Collection
 
-    from roi_accel.result import Result
-    from roi_accel.revisit import SeenFrame
+    from roi_accel.results.result import Result
+    from roi_accel.run.replay import SeenFrame
 
 MOST_BYTES = 1_800_000
 """Of all pictures of a page together, so that it stays below 5 MB however many videos there are."""

@@ -21,11 +21,11 @@ from support import ALL_FORMATS, random_frame
 
 import roi_accel
 from roi_accel.backends import kernel_source
-from roi_accel.backends.cuda_backend import CudaBackend
-from roi_accel.backends.cuda_session import SLOTS
+from roi_accel.backends.cuda.backend import CudaBackend
+from roi_accel.backends.cuda.session import SLOTS
 from roi_accel.backends.frame import Frame, PixelFormat
 from roi_accel.backends.plan import ModelSize, Plan
-from roi_accel.dispatch import choose_backend, probe
+from roi_accel.devices.dispatch import choose_backend, probe
 from roi_accel.errors import BackendUnavailable, ModelError
 from roi_accel.parity.cases import SeededCase, cases
 from roi_accel.parity.golden import golden_digests
@@ -483,7 +483,7 @@ class TestScoring:
 
     @pytest.fixture
     def on_processor(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr("roi_accel.backends.cuda_slot.DEVICE_TYPE", "cpu")
+        monkeypatch.setattr("roi_accel.backends.cuda.slot.DEVICE_TYPE", "cpu")
 
     @pytest.mark.usefixtures("on_processor")
     def test_scores_are_those_of_the_reference_backend(
@@ -754,7 +754,7 @@ class TestFaults:
     def test_without_a_folder_for_its_cache_the_real_cupy_still_loads(self, tmp_path: Path) -> None:
         pytest.importorskip("cupy", reason="needs CuPy")
         (tmp_path / "a file").write_text("")
-        code = "from roi_accel.dispatch import probe; print(probe('cuda')[0].description)"
+        code = "from roi_accel.devices.dispatch import probe; print(probe('cuda')[0].description)"
         done = subprocess.run(
             [sys.executable, "-c", code],
             env=os.environ | {"CUPY_CACHE_DIR": str(tmp_path / "a file" / "cache")},

@@ -16,14 +16,15 @@ import numpy as np
 import pytest
 from support import ROOT, console_script, random_frame
 
-from roi_accel import BackendUnavailable, dispatch, get_backend
+from roi_accel import BackendUnavailable, get_backend
 from roi_accel.backends.frame import PixelFormat
 from roi_accel.backends.plan import ModelSize, Plan
 from roi_accel.backends.protocol import DeviceStatus
 from roi_accel.cli import main
-from roi_accel.dispatch import choose_backend, probe, probe_all
-from roi_accel.inventory import take_inventory
-from roi_accel.vmaf import Scorer
+from roi_accel.devices import dispatch
+from roi_accel.devices.dispatch import choose_backend, probe, probe_all
+from roi_accel.devices.inventory import take_inventory
+from roi_accel.scorers import Scorer
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -290,7 +291,7 @@ def test_what_is_there_to_copy_stands_whole_on_a_line(
 ) -> None:
     path = Path("/opt") / "/".join(["a-folder-with-a-name"] * 8) / "vmaf"
     scorer = Scorer("vmaf", path, "3.2.0", "PATH")
-    monkeypatch.setattr("roi_accel.inventory.find_all_scorers", lambda: [scorer])
+    monkeypatch.setattr("roi_accel.devices.inventory.find_all_scorers", lambda: [scorer])
     fake(monkeypatch, {"numpy": [CPU], "cuda": [MISSING]})
     monkeypatch.setenv("COLUMNS", "60")
     assert main(["devices"]) == 0
@@ -302,7 +303,7 @@ def test_what_is_there_to_copy_stands_whole_on_a_line(
 def test_without_a_vmaf_the_table_has_the_whole_command_that_brings_one(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("roi_accel.inventory.find_all_scorers", list)
+    monkeypatch.setattr("roi_accel.devices.inventory.find_all_scorers", list)
     monkeypatch.setenv("COLUMNS", "200")
     assert main(["devices"]) == 0
     assert 'pip install "roi-accel[cpu]" brings one' in capsys.readouterr().out

@@ -12,8 +12,8 @@ from support import ALL_FORMATS, random_frame
 from roi_accel.backends import kernel_source
 from roi_accel.backends.frame import Frame, PixelFormat
 from roi_accel.backends.numpy_backend import NumpyBackend
-from roi_accel.backends.opencl_backend import OpenclBackend
-from roi_accel.backends.opencl_devices import OpenclDevice
+from roi_accel.backends.opencl.backend import OpenclBackend
+from roi_accel.backends.opencl.devices import OpenclDevice
 from roi_accel.backends.plan import ModelSize, Plan
 
 if TYPE_CHECKING:
@@ -105,7 +105,7 @@ def test_the_way_to_the_device_changes_nothing(
     backend: Backend, pixel_format: PixelFormat, is_shared: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # The same device, taken for one that shares the host's memory and for one that does not.
-    monkeypatch.setattr("roi_accel.backends.opencl_memory._shares_memory", lambda _: is_shared)
+    monkeypatch.setattr("roi_accel.backends.opencl.memory._shares_memory", lambda _: is_shared)
     plan = plan_of(pixel_format, (97, 61), (24, 16), 0.1)
     assert digests(backend, plan, 8) == digests(NumpyBackend(), plan, 8)
 

@@ -15,7 +15,7 @@ import pytest
 from support import random_frame
 
 from roi_accel.backends.frame import Frame, PixelFormat
-from roi_accel.backends.numba_backend import NumbaBackend
+from roi_accel.backends.numba.backend import NumbaBackend
 from roi_accel.backends.numpy_backend import NumpyBackend
 from roi_accel.backends.plan import ModelSize, Plan
 from roi_accel.errors import BackendUnavailable
@@ -188,7 +188,7 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def fresh(name: str, *args: object) -> Any:
     """Return a kernel as a new process would get it."""
-    kernels = pytest.importorskip("roi_accel.backends.numba_kernels")
+    kernels = pytest.importorskip("roi_accel.backends.numba.kernels")
     return getattr(kernels, name).__wrapped__(*args)
 
 
@@ -223,12 +223,12 @@ def test_a_second_start_compiles_nothing_and_says_nothing(
 def test_a_new_process_computes_with_what_the_cache_holds(tmp_path: Path) -> None:
     # In this process numba has been made ready for compiling, which no kernel may need.
     program = (
-        "from roi_accel.backends import numba_kernels, numba_preprocess\n"
+        "from roi_accel.backends.numba import kernels, preprocess\n"
         "from roi_accel.backends.frame import PixelFormat\n"
-        "from roi_accel.backends.numba_backend import NumbaBackend\n"
+        "from roi_accel.backends.numba.backend import NumbaBackend\n"
         "from roi_accel.parity.selftest import run_self_test\n"
         "run_self_test(NumbaBackend(), PixelFormat('420', 8), save=None)\n"
-        "kernels = numba_kernels.substitute_kernel, numba_preprocess.preprocess_kernel\n"
+        "kernels = kernels.substitute_kernel, preprocess.preprocess_kernel\n"
         "print([sum(kernel(PixelFormat('420', 8).dtype).stats.cache_hits.values())"
         " for kernel in kernels])"
     )
@@ -279,7 +279,7 @@ def test_without_a_place_to_write_it_goes_on_uncached_with_a_warning(
 
 def test_neither_roi_accel_nor_the_backends_module_loads_numba() -> None:
     program = (
-        "import sys, roi_accel, roi_accel.backends.numba_backend; assert 'numba' not in sys.modules"
+        "import sys, roi_accel, roi_accel.backends.numba.backend; assert 'numba' not in sys.modules"
     )
     subprocess.run([sys.executable, "-c", program], check=True)
 

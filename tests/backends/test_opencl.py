@@ -13,10 +13,10 @@ import numpy as np
 import pytest
 from support import random_frame
 
-from roi_accel.backends import opencl_devices
 from roi_accel.backends.frame import PixelFormat
-from roi_accel.backends.opencl_backend import OpenclBackend
-from roi_accel.backends.opencl_devices import OpenclDevice, choose_device
+from roi_accel.backends.opencl import devices as opencl_devices
+from roi_accel.backends.opencl.backend import OpenclBackend
+from roi_accel.backends.opencl.devices import OpenclDevice, choose_device
 from roi_accel.backends.plan import Plan
 from roi_accel.backends.protocol import DeviceStatus
 from roi_accel.errors import BackendUnavailable
@@ -31,7 +31,7 @@ PLAN = Plan(pixel_format=PixelFormat("420", 8), width=64, height=48, mask_width=
 on_a_device = pytest.mark.parametrize("backend", ["opencl"], indirect=True)
 
 PRINT_STATUSES = """
-from roi_accel.backends.opencl_backend import OpenclBackend
+from roi_accel.backends.opencl.backend import OpenclBackend
 from roi_accel.errors import BackendUnavailable
 for status in OpenclBackend.probe():
     print(status.state, "|", status.description, "|", status.remedy)
@@ -200,7 +200,7 @@ def test_every_device_says_what_it_is(backend: Backend) -> None:
 
 @on_a_device
 def test_the_package_and_the_probe_table_load_no_pyopencl(backend: Backend) -> None:
-    code = "import sys, roi_accel, roi_accel.dispatch, roi_accel.backends.opencl_backend\n"
+    code = "import sys, roi_accel, roi_accel.devices.dispatch, roi_accel.backends.opencl.backend\n"
     code += "import roi_accel.backends.kernel_source\nprint('pyopencl' in sys.modules)"
     assert python(code).stdout.strip() == "False"
     assert backend.device.startswith("opencl:")

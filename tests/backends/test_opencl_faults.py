@@ -15,7 +15,7 @@ from support import random_frame
 from roi_accel.backends import kernel_source
 from roi_accel.backends.frame import PixelFormat
 from roi_accel.backends.kernel_cache import cache_folder
-from roi_accel.backends.opencl_backend import OpenclBackend
+from roi_accel.backends.opencl.backend import OpenclBackend
 from roi_accel.backends.plan import Plan
 from roi_accel.errors import BackendUnavailable
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.parametrize("backend", ["opencl"], indirect=True)
 
-PROGRAM = "roi_accel.backends.opencl_program"
+PROGRAM = "roi_accel.backends.opencl.program"
 PLAN = Plan(pixel_format=PixelFormat("420", 8), width=64, height=48, mask_width=8, mask_height=6)
 FRAME = random_frame(np.random.default_rng(0), PLAN.pixel_format, PLAN.width, PLAN.height)
 MASK = np.full((6, 8), 30000, np.uint16)

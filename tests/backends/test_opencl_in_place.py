@@ -10,7 +10,7 @@ from support import random_frame
 
 from roi_accel.backends.frame import Frame, PixelFormat
 from roi_accel.backends.numpy_backend import NumpyBackend
-from roi_accel.backends.opencl_backend import OpenclBackend
+from roi_accel.backends.opencl.backend import OpenclBackend
 from roi_accel.backends.plan import ModelSize, Plan
 
 if TYPE_CHECKING:
@@ -66,7 +66,7 @@ def same(found: Frame, wanted: Frame) -> bool:
 @pytest.fixture
 def copied(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Return a list that grows with every plane group of a distorted frame that is copied."""
-    from roi_accel.backends.opencl_grid import OpenclGrid  # noqa: PLC0415 - needs pyopencl
+    from roi_accel.backends.opencl.grid import OpenclGrid  # noqa: PLC0415 - needs pyopencl
 
     seen: list[str] = []
     upload = OpenclGrid.upload_distorted

@@ -10,7 +10,7 @@ from support import ALL_FORMATS
 from test_kernels import digests, plan_of
 
 from roi_accel.backends.numpy_backend import NumpyBackend
-from roi_accel.dispatch import BACKENDS
+from roi_accel.devices.dispatch import BACKENDS
 
 if TYPE_CHECKING:
     from roi_accel.backends.frame import PixelFormat

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from roi_accel.backends.team import Band, Team
+from roi_accel.backends.row_pool import Band, Team
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

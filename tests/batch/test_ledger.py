@@ -12,9 +12,9 @@ import pytest
 from manifests import records
 from results import make_result
 
-from roi_accel.batch.ledger import Ledger
 from roi_accel.batch.outcome import Failure, Scored
 from roi_accel.batch.records import scored_record, to_line
+from roi_accel.batch.results_file import Ledger
 from roi_accel.batch.rows import Pair
 from roi_accel.errors import InputError, OutputError
 

@@ -16,9 +16,9 @@ from manifests import records, result_in, single, write_csv, write_pairs
 from ray_nodes import Nodes
 from support import console_script
 
-from roi_accel.batch.ray_cluster import Cluster
+from roi_accel.batch.ray.cluster import Cluster
 from roi_accel.parity.record import read_record
-from roi_accel.vmaf.find import bundled_ffmpeg
+from roi_accel.scorers.find import bundled_ffmpeg
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -96,7 +96,7 @@ def poison(folder: Path, name: str) -> dict[str, str]:
 
 
 IMPATIENT = """
-from roi_accel.batch.ray_engine import RayEngine
+from roi_accel.batch.ray.engine import RayEngine
 RayEngine.__init__.__kwdefaults__["patience"] = 1.0
 """
 
@@ -315,7 +315,7 @@ def test_every_device_files_one_record_here(nodes: Nodes, bench: Bench, tmp_path
 def test_a_node_with_another_version_gets_nothing(
     nodes: Nodes, bench: Bench, tmp_path: Path
 ) -> None:
-    patch = "import roi_accel.batch.ray_engine as engine\nengine.__version__ = '9.9'\n"
+    patch = "import roi_accel.batch.ray.engine as engine\nengine.__version__ = '9.9'\n"
     code, said = run(nodes, bench.folder, bench.manifest, "-o", tmp_path / "o", *MASK, patch=patch)
     assert code == 4
     assert "every device on" in said

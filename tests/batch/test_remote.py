@@ -13,8 +13,8 @@ from manifests import batch, records, result_in, single, write_csv
 
 from roi_accel.batch.identity import Identifier
 from roi_accel.batch.outcome import Failure, Scored
+from roi_accel.batch.ray.scratch import scratch_folder
 from roi_accel.batch.rows import Pair
-from roi_accel.batch.scratch import scratch_folder
 from roi_accel.batch.worker import Slot, score_pairs
 from roi_accel.errors import InputError
 

@@ -9,8 +9,8 @@ from clips import run_ffmpeg
 from ladders import write_results
 
 import roi_accel
-from roi_accel.batch.bitrate import bitrate_of
 from roi_accel.demo import make_pair
+from roi_accel.video.bitrate import bitrate_of
 
 if TYPE_CHECKING:
     from pathlib import Path

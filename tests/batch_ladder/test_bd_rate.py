@@ -12,9 +12,9 @@ import numpy as np
 import pytest
 from ladders import ANCHOR, group, ladder
 
-from roi_accel.batch.bd_rate import bd_rate, compare
-from roi_accel.batch.ladder import METRICS, read_results
 from roi_accel.errors import InputError
+from roi_accel.ladder.bd_rate import bd_rate, compare
+from roi_accel.ladder.ladder import METRICS, read_results
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -231,7 +231,7 @@ def run_python(code: str, **environment: str) -> subprocess.CompletedProcess[str
 
 def test_the_library_is_loaded_only_where_two_ladders_are_compared() -> None:
     code = (
-        "import sys, roi_accel.batch.bd_rate as b, roi_accel.batch.ladder as l\n"
+        "import sys, roi_accel.ladder.bd_rate as b, roi_accel.ladder.ladder as l\n"
         "b.compare([l.ReferenceLadders('r', (l.Ladder('a', ()),))])\n"
         "print({'bjontegaard', 'scipy', 'matplotlib'} & set(sys.modules))"
     )
@@ -239,6 +239,6 @@ def test_the_library_is_loaded_only_where_two_ladders_are_compared() -> None:
 
 
 def test_the_library_s_own_libraries_are_silent_where_home_cannot_be_written() -> None:
-    code = "import roi_accel.batch.bd_rate as b; print(b._library().__name__)"
+    code = "import roi_accel.ladder.bd_rate as b; print(b._library().__name__)"
     done = run_python(code, HOME="/proc/none", XDG_CONFIG_HOME="", XDG_CACHE_HOME="")
     assert (done.stdout, done.stderr) == ("bjontegaard\n", "")

@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 from ladders import ANCHOR, encode, failure, record, write_results
 from results import make_result
 
-from roi_accel.batch.ladder import METRICS, UNNAMED, hull, on_hull, read_results
 from roi_accel.errors import InputError
-from roi_accel.result import to_json
+from roi_accel.ladder.ladder import METRICS, UNNAMED, hull, on_hull, read_results
+from roi_accel.results.result import to_json
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -12,9 +12,9 @@ import typer
 from ladders import ANCHOR, record, write_results
 from typer.testing import CliRunner
 
-from roi_accel.batch.ladder import METRICS
 from roi_accel.cli.batch_ladder import ladder
 from roi_accel.errors import InputError, OutputError, RoiAccelError
+from roi_accel.ladder.ladder import METRICS
 
 if TYPE_CHECKING:
     from pathlib import Path

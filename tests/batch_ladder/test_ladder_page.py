@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING
 import pytest
 from ladders import ANCHOR, failure, record, write_results
 
-from roi_accel.batch.bd_rate import compare
-from roi_accel.batch.ladder import read_results
+from roi_accel.ladder.bd_rate import compare
+from roi_accel.ladder.ladder import read_results
 
 pytest.importorskip("bokeh", reason="it draws the charts")
 
-from roi_accel.batch.ladder_plot import MOST_CURVES, make_page
+from roi_accel.ladder.plot import MOST_CURVES, make_page
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -31,7 +31,7 @@ from roi_accel.bench.regression import compare_reports, parse_share
 from roi_accel.bench.run import BenchOptions, differences, digest_of, measure_case
 from roi_accel.bench.timing import Effort, alternate
 from roi_accel.cli import main
-from roi_accel.dispatch import BACKENDS
+from roi_accel.devices.dispatch import BACKENDS
 from roi_accel.errors import InputError
 
 if TYPE_CHECKING:

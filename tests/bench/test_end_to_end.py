@@ -16,7 +16,7 @@ from roi_accel.bench.commands import Setting
 from roi_accel.bench.memory import peak_mib
 from roi_accel.bench.run_goals import judge_runs
 from roi_accel.errors import InputError
-from roi_accel.vmaf import find_scorer
+from roi_accel.scorers import find_scorer
 
 if TYPE_CHECKING:
     from pathlib import Path

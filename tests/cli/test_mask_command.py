@@ -15,11 +15,11 @@ import pytest
 from clips import P8, damaged, smooth_frames, write_raw, write_y4m
 from commands import assert_one_line, command, environment, run
 
+from roi_accel._util.files import sha256_of
 from roi_accel.backends.frame import Frame, PixelFormat
-from roi_accel.backends.numba_backend import NumbaSession
+from roi_accel.backends.numba.backend import NumbaSession
 from roi_accel.cli import app
-from roi_accel.files import sha256_of
-from roi_accel.overview import counted
+from roi_accel.results.summary import counted
 from roi_accel.video import open_video
 
 if TYPE_CHECKING:
@@ -274,7 +274,7 @@ def test_a_frame_looks_the_same_alone_as_among_all(main: Main, tiny_pair: Pair) 
 def test_one_picture_lets_the_network_look_at_one_frame(
     main: Main, tiny_pair: Pair, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from roi_accel.saliency import SaliencyNetwork  # noqa: PLC0415 (beside the claim)
+    from roi_accel.inference.network import SaliencyNetwork  # noqa: PLC0415 (beside the claim)
 
     looked = []
     infer = SaliencyNetwork.infer

@@ -12,7 +12,7 @@ import pytest
 from commands import assert_one_line, run, run_json
 from terminal import on_terminal
 
-from roi_accel.result import result_schema
+from roi_accel.results.result import result_schema
 
 if TYPE_CHECKING:
     from pathlib import Path

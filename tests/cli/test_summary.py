@@ -12,7 +12,7 @@ from results import make_result
 from terminal import on_terminal
 
 from roi_accel.cli import console
-from roi_accel.overview import counted
+from roi_accel.results.summary import counted
 
 if TYPE_CHECKING:
     from pathlib import Path

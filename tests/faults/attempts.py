@@ -25,7 +25,7 @@ the_command.run()
 """
 
 SHORT_STALL = """
-from roi_accel.vmaf.scoring import Scoring
+from roi_accel.scorers.scoring import Scoring
 Scoring.__init__.__kwdefaults__["stall_seconds"] = 1.0
 """
 """A patch that takes a scorer for hung after a second, where five minutes are allowed."""

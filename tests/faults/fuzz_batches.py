@@ -10,14 +10,14 @@ from fuzz_mutation import HOSTILE_TEXTS, json_mutants, mutants
 from hypothesis import strategies as st
 from results import make_result
 
-from roi_accel.batch.ladder import read_results
-from roi_accel.batch.ledger import Ledger
 from roi_accel.batch.manifest import read_defaults, read_manifest
 from roi_accel.batch.merge import merge_pieces
 from roi_accel.batch.outcome import Failure, Scored
 from roi_accel.batch.records import scored_record
+from roi_accel.batch.results_file import Ledger
 from roi_accel.batch.rows import BadRow, Pair, options_of
 from roi_accel.errors import InputError, OutputError
+from roi_accel.ladder.ladder import read_results
 
 if TYPE_CHECKING:
     from pathlib import Path

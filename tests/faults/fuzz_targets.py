@@ -20,20 +20,20 @@ import numpy as np
 from fuzz_mutation import HOSTILE_TEXTS, json_mutants, mutants
 from hypothesis import strategies as st
 
-from roi_accel.api import raw_geometry
+from roi_accel.api.score import raw_geometry
 from roi_accel.bench.regression import check_settings, compare_reports, parse_share, read_report
+from roi_accel.checks.record_run import compare_files
 from roi_accel.errors import InputError, ModelError, RoiAccelError, ScorerError
+from roi_accel.inference.models import resolve
+from roi_accel.inference.network import SaliencyNetwork, SaliencySize
+from roi_accel.inference.providers import plan_provider
 from roi_accel.masks import open_mask_source
 from roi_accel.masks.boxes import parse_box
-from roi_accel.models import resolve
 from roi_accel.parity.calibration import read_calibration
 from roi_accel.parity.tolerance import STAGES
-from roi_accel.parity_record import compare_files
-from roi_accel.providers import plan_provider
-from roi_accel.saliency import SaliencyNetwork, SaliencySize
+from roi_accel.scorers.log import read_log
+from roi_accel.scorers.options import parse_features, parse_models
 from roi_accel.video import open_video
-from roi_accel.vmaf.log import read_log
-from roi_accel.vmaf.options import parse_features, parse_models
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

@@ -13,7 +13,7 @@ import pytest
 from clips import P8, run_ffmpeg, write_y4m
 
 from roi_accel.backends.frame import Frame
-from roi_accel.vmaf import Scoring
+from roi_accel.scorers import Scoring
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -72,7 +72,7 @@ def test_a_map_may_miss_its_range_by_a_millionth_and_no_more(
     code: int,
 ) -> None:
     from roi_accel.cli import app  # noqa: PLC0415 - the only run here that may succeed
-    from roi_accel.saliency import SaliencyNetwork  # noqa: PLC0415
+    from roi_accel.inference.network import SaliencyNetwork  # noqa: PLC0415
 
     def infer(_: SaliencyNetwork, model_input: np.ndarray) -> np.ndarray:
         return np.full(model_input.shape[2:], 1 + beyond, np.float32)

@@ -8,7 +8,7 @@ import planted
 import pytest
 from attempts import Attempt
 
-from roi_accel.saliency import CPU_PROVIDER
+from roi_accel.inference.network import CPU_PROVIDER
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -43,7 +43,7 @@ def failing(function: Callable[..., Any], error: Exception, calls: int) -> Calla
 def test_memory_that_runs_out_beside_a_pipe_is_told_and_leaves_nothing(
     refused: Refusals, monkeypatch: pytest.MonkeyPatch, pair_arguments: list[object]
 ) -> None:
-    from roi_accel.vmaf.streams import StreamWriter  # noqa: PLC0415 - of this test alone
+    from roi_accel.scorers.streams import StreamWriter  # noqa: PLC0415 - of this test alone
 
     write = failing(StreamWriter._write, MemoryError("Unable to allocate 9.9 GiB"), 20)  # noqa: SLF001
     monkeypatch.setattr(StreamWriter, "_write", write)
@@ -65,7 +65,7 @@ def test_a_provider_that_fails_midway_is_not_replaced(
 ) -> None:
     run_failing_at(monkeypatch, AT)
     # What runs on the processor is taken here for another device's, since there is none.
-    monkeypatch.setattr("roi_accel.saliency.CPU_PROVIDER", "AnotherProvider")
+    monkeypatch.setattr("roi_accel.inference.network.CPU_PROVIDER", "AnotherProvider")
     words = f"frame {AT}: network center-surround failed on {CPU_PROVIDER}: "
     assert "--ep cpu" in refused(4, words, *pair_arguments, *NUMPY)
 

@@ -35,11 +35,13 @@ setattr(target, {name!r}, failing)
 """
 
 
-_RUNTIME = "from roi_accel.runtime import import_onnxruntime\nonnxruntime = import_onnxruntime()\n"
+_RUNTIME = (
+    "from roi_accel.inference.ort import import_onnxruntime\nonnxruntime = import_onnxruntime()\n"
+)
 
 # The self-test has sessions of its own, so kernels fail from the moment when the run's is open.
 _ONCE_OPEN = """
-import roi_accel.pipeline as pipeline
+import roi_accel.run.score as pipeline
 from roi_accel.backends.numpy_backend import NumpySession
 whole, calls = NumpySession.{name}, []
 def failing(self, *arguments):
@@ -72,11 +74,11 @@ STAGES = {
     "decode": ("roi_accel.video.y4m:read_planar", 3),
     "check a frame": ("roi_accel.video.reader:check_depth", 3),
     "quantise": ("roi_accel.masks.network:quantise", 3),
-    "mean of a mask": ("roi_accel.stages:mean_saliency", 3),
-    "feed": ("roi_accel.vmaf.scoring:Scoring.feed", 3),
+    "mean of a mask": ("roi_accel.run.frame_pipeline:mean_saliency", 3),
+    "feed": ("roi_accel.scorers.scoring:Scoring.feed", 3),
     "open the session": ("roi_accel.parity.gate:Gate.open", 1),
-    "read the log": ("roi_accel.vmaf.scoring:read_log", 1),
-    "assemble": ("roi_accel.pipeline:assemble", 1),
+    "read the log": ("roi_accel.scorers.scoring:read_log", 1),
+    "assemble": ("roi_accel.run.score:assemble", 1),
     "write as JSON": ("roi_accel.cli.score:to_json", 1),
 }
 
@@ -153,7 +155,7 @@ def test_kernel_without_memory_ends_the_run_with_4(
 
 _CHANGE = """
 import os
-from roi_accel.vmaf.scoring import Scoring
+from roi_accel.scorers.scoring import Scoring
 feed = Scoring.feed
 def change_and_feed(self, streams):
     {change}

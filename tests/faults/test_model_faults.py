@@ -112,7 +112,7 @@ def test_a_network_that_is_replaced_while_it_is_opened_is_refused(
     refused: Refusals, tmp_path: Path, tiny_pair: Pair, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = networks.write_network(tmp_path / "network.onnx")
-    from roi_accel import saliency  # noqa: PLC0415 - after the skips
+    from roi_accel.inference import network as saliency  # noqa: PLC0415 - after the skips
 
     read = saliency._read_model  # noqa: SLF001 - the moment between hashing and reading
 

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 import pytest
 from attempts import Attempt, assert_failed
 
+from roi_accel._util.files import write_together
 from roi_accel.errors import OutputError
-from roi_accel.files import write_together
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -51,7 +51,7 @@ def test_a_second_ctrl_c_is_at_once(attempt: Prepare, endless: list[object]) -> 
     # A clean-up that takes for ever is what the second one is for.
     stuck = (
         "import time\n"
-        "from roi_accel.vmaf.scoring import Scoring\n"
+        "from roi_accel.scorers.scoring import Scoring\n"
         "close = Scoring.close\n"
         "def never(self):\n"
         "    close(self)\n"
@@ -107,7 +107,7 @@ def test_a_signal_while_the_result_takes_its_place_comes_too_late(
 
 _SIGNAL_WHILE_MASKS_ARE_PLACED = """
 import os, signal
-from roi_accel.files import StagedFiles
+from roi_accel._util.files import StagedFiles
 commit = StagedFiles.commit
 def interrupted(self):
     {before}
@@ -158,7 +158,7 @@ def test_a_signal_that_compiled_code_turns_into_an_error_is_still_an_interruptio
     patch = (
         "import os, signal\n"
         "from roi_accel.errors import ModelError\n"
-        "import roi_accel.pipeline as pipeline\n"
+        "import roi_accel.run.score as pipeline\n"
         "def wrapped(*_, **__):\n"
         "    try:\n"
         f"        {_SEND}\n"

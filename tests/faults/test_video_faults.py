@@ -12,8 +12,8 @@ import pytest
 from clips import P8, run_ffmpeg, smooth_frames, write_raw, write_y4m
 
 from roi_accel.backends.frame import PixelFormat
+from roi_accel.scorers import Scoring
 from roi_accel.video.y4m import parse_header
-from roi_accel.vmaf import Scoring
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -100,7 +100,7 @@ def unstarted(monkeypatch: pytest.MonkeyPatch) -> None:
         msg = "VMAF was started"
         raise AssertionError(msg)
 
-    monkeypatch.setattr("roi_accel.pipeline.Scoring", start)
+    monkeypatch.setattr("roi_accel.run.score.Scoring", start)
 
 
 @pytest.fixture

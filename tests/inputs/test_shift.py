@@ -10,7 +10,7 @@ from clips import damaged, run_ffmpeg, write_y4m
 from scored import metrics, score
 
 from roi_accel.backends.frame import Frame, PixelFormat
-from roi_accel.shift import Shift, ShiftFinder
+from roi_accel.diagnostics.temporal_offset import Shift, ShiftFinder
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -173,7 +173,8 @@ def test_too_few_frames_have_none() -> None:
 def test_few_frames_are_looked_at(monkeypatch: pytest.MonkeyPatch) -> None:
     looked: list[Frame] = []
     monkeypatch.setattr(
-        "roi_accel.shift._samples", lambda frame: looked.append(frame) or np.zeros((2, 2))
+        "roi_accel.diagnostics.temporal_offset._samples",
+        lambda frame: looked.append(frame) or np.zeros((2, 2)),
     )
     finder = ShiftFinder()
     frame = gray(np.zeros((H, W)))
@@ -223,7 +224,7 @@ def test_the_look_changes_no_score(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     moving = write_y4m(tmp_path / "ref.y4m", pan_frames(12))
     other = write_y4m(tmp_path / "dist.y4m", damaged(pan_frames(12)))
     with_look = metrics(score(moving, other))
-    monkeypatch.setattr("roi_accel.inspection.Inspection.look", lambda *_: None)
+    monkeypatch.setattr("roi_accel.diagnostics.inspector.Inspection.look", lambda *_: None)
     assert metrics(score(moving, other)) == with_look
 
 

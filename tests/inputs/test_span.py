@@ -11,7 +11,7 @@ from clips import P8, damaged, run_ffmpeg, smooth_frames, write_raw, write_y4m
 from scored import metrics, score
 
 from roi_accel.errors import InputError
-from roi_accel.span import frames_before, frames_within, parse_rate, parse_seconds
+from roi_accel.video.time_range import frames_before, frames_within, parse_rate, parse_seconds
 
 if TYPE_CHECKING:
     from pathlib import Path

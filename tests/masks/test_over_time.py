@@ -15,17 +15,17 @@ import pytest
 from clips import P8, damaged, smooth_frames, write_raw, write_y4m
 
 import roi_accel
+from roi_accel._util.timing import Stopwatch
 from roi_accel.backends.frame import Frame
 from roi_accel.backends.numpy_backend import NumpySession
 from roi_accel.backends.temporal import smoothing_weight
 from roi_accel.errors import InputError, ModelError
+from roi_accel.inference.network import SaliencyNetwork
 from roi_accel.masks.over_time import OverTime, Smoother, Smoothing, masks_over_time
 from roi_accel.masks.source import MaskSource
 from roi_accel.options import ScoreOptions
-from roi_accel.pipeline import score_all
-from roi_accel.result import result_schema
-from roi_accel.saliency import SaliencyNetwork
-from roi_accel.timing import Stopwatch
+from roi_accel.results.result import result_schema
+from roi_accel.run.score import score_all
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from refusals import Refusals
 
     from roi_accel.backends.protocol import Session
-    from roi_accel.result import Result
+    from roi_accel.results.result import Result
 
 RAW = {"width": 96, "height": 64, "pix_fmt": "yuv420p"}
 HALF_SECOND = smoothing_weight(Fraction(25, 2))
@@ -228,7 +228,7 @@ def test_threads_and_queues_change_nothing(
 ) -> None:
     options = {"saliency_stride": 3, "mask_smooth": 0.1, "backend": "numba"}
     wanted = scores(score(**options, threads=1))
-    monkeypatch.setattr("roi_accel.stages.QUEUE_DEPTH", depth)
+    monkeypatch.setattr("roi_accel.run.frame_pipeline.QUEUE_DEPTH", depth)
     assert scores(score(**options, threads=threads)) == wanted
 
 

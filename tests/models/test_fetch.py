@@ -20,9 +20,9 @@ import pytest
 from typer.testing import CliRunner
 
 import roi_accel.cli.models as cli
-from roi_accel.download import Limits
 from roi_accel.errors import ModelError
-from roi_accel.models import KnownModel, cache_dir, fetch, survey
+from roi_accel.inference.download import Limits
+from roi_accel.inference.models import KnownModel, cache_dir, fetch, survey
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -414,7 +414,7 @@ def test_folder_in_the_place_of_the_file_is_named(server: Server) -> None:
 FETCH = f"""
 import resource, sys
 from roi_accel.errors import ModelError
-from roi_accel.models import KnownModel, fetch
+from roi_accel.inference.models import KnownModel, fetch
 resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[2]), -1))
 toy = KnownModel("toy", "A toy.", "MIT", "{DIGEST}", "https://home.invalid/toy.onnx", ())
 try:

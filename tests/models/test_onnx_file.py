@@ -11,12 +11,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from networks import external_data_network, write_network
 
-import roi_accel.onnx_file
+import roi_accel.inference.onnx_file
 from roi_accel.errors import ModelError
-from roi_accel.models import resolve
-from roi_accel.onnx_file import MAX_BYTES, NotSelfContainedError, check_self_contained
-from roi_accel.providers import plan_provider
-from roi_accel.saliency import SaliencyNetwork
+from roi_accel.inference.models import resolve
+from roi_accel.inference.network import SaliencyNetwork
+from roi_accel.inference.onnx_file import MAX_BYTES, NotSelfContainedError, check_self_contained
+from roi_accel.inference.providers import plan_provider
 
 onnx = pytest.importorskip("onnx")
 from onnx import TensorProto, helper, numpy_helper  # noqa: E402 - after the skip
@@ -153,13 +153,13 @@ def test_oversized_file_is_refused_unread(tmp_path: Path, monkeypatch: pytest.Mo
     path = tmp_path / "huge.onnx"
     with path.open("wb") as file:
         file.truncate(MAX_BYTES + 1)  # a hole: no byte of it is on the disk
-    monkeypatch.setattr("roi_accel.models.sha256_of", unexpected)
+    monkeypatch.setattr("roi_accel.inference.models.sha256_of", unexpected)
     with pytest.raises(ModelError, match="at most 512 MiB"):
         resolve(path)
 
 
 def test_file_of_very_many_fields_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(roi_accel.onnx_file, "MAX_FIELDS", 1000)
+    monkeypatch.setattr(roi_accel.inference.onnx_file, "MAX_FIELDS", 1000)
     with pytest.raises(NotSelfContainedError, match="more than 1000 fields"):
         check_self_contained(b"\x08\x08" * 1001)
 

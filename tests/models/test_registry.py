@@ -16,7 +16,7 @@ from typer.testing import CliRunner
 
 import roi_accel.cli.models as cli
 from roi_accel.errors import ModelError
-from roi_accel.models import KNOWN_MODELS, KnownModel, cache_dir, resolve, survey
+from roi_accel.inference.models import KNOWN_MODELS, KnownModel, cache_dir, resolve, survey
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -236,7 +236,7 @@ def test_unreadable_file_says_why(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
         def refuse(*_arguments: object) -> None:
             raise PermissionError(13, "Permission denied")
 
-        monkeypatch.setattr("roi_accel.models.sha256_of", refuse)
+        monkeypatch.setattr("roi_accel.inference.models.sha256_of", refuse)
     assert stat.S_IMODE(path.stat().st_mode) == 0
     with pytest.raises(ModelError, match="cannot be read: Permission denied; check the path and"):
         resolve(path)

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from clips import P8, damaged, smooth_frames, write_y4m
 
-from roi_accel.clip_case import ClipCase
+from roi_accel.checks.clip_case import ClipCase
+from roi_accel.checks.matrix_run import ParityOptions, run_parity
 from roi_accel.errors import InputError
-from roi_accel.parity_run import ParityOptions, run_parity
 
 if TYPE_CHECKING:
     from pathlib import Path

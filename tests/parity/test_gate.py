@@ -19,6 +19,7 @@ from faulty_backend import REAL, REAL_WIDTH, CudaLookalike, InferringBackend
 from support import console_script
 
 import roi_accel
+from roi_accel._util.timing import Stopwatch
 from roi_accel.backends.frame import PixelFormat
 from roi_accel.backends.numpy_backend import NumpyBackend, NumpySession
 from roi_accel.backends.plan import ModelSize, Plan
@@ -29,9 +30,8 @@ from roi_accel.parity import selftest
 from roi_accel.parity.gate import GATE_MODES, Gate, is_checked
 from roi_accel.parity.selftest import run_self_test
 from roi_accel.parity.tolerance import table_tolerance
-from roi_accel.result import result_schema
-from roi_accel.timing import Stopwatch
-from roi_accel.vmaf import Scoring
+from roi_accel.results.result import result_schema
+from roi_accel.scorers import Scoring
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -428,8 +428,8 @@ def shift(monkeypatch: pytest.MonkeyPatch) -> Callable[[float], None]:
             on_cpu = plan.provider == "CPUExecutionProvider"
             return session if on_cpu else ShiftedSession(session, offset)
 
-        monkeypatch.setattr("roi_accel.attach.NetworkSession._create", create)
-        monkeypatch.setattr("roi_accel.attach._not_in_this_build", lambda *_: "")
+        monkeypatch.setattr("roi_accel.inference.ort_session.NetworkSession._create", create)
+        monkeypatch.setattr("roi_accel.inference.ort_session._not_in_this_build", lambda *_: "")
 
     return shift
 

@@ -10,21 +10,21 @@ from clips import P8
 from faulty_backend import CudaLookalike, InferringBackend
 
 import roi_accel
-from roi_accel.backends.numba_backend import NumbaSession
+from roi_accel._util.timing import Stopwatch
+from roi_accel.backends.numba.backend import NumbaSession
 from roi_accel.backends.plan import ModelSize, Plan
 from roi_accel.errors import ParityError
+from roi_accel.inference.models import resolve
+from roi_accel.inference.network import SaliencyNetwork, SaliencySize
+from roi_accel.inference.providers import plan_provider
 from roi_accel.masks.network import NetworkSource
-from roi_accel.models import resolve
-from roi_accel.providers import plan_provider
-from roi_accel.saliency import SaliencyNetwork, SaliencySize
-from roi_accel.timing import Stopwatch
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from conftest import Pair
 
-    from roi_accel.result import Result
+    from roi_accel.results.result import Result
 
 
 class DriftingSession(CudaLookalike):
@@ -64,8 +64,8 @@ def drift(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
             on_cpu = plan.provider == "CPUExecutionProvider"
             return session if on_cpu else DriftingSession(session, batch, place, offset)
 
-        monkeypatch.setattr("roi_accel.attach.NetworkSession._create", create)
-        monkeypatch.setattr("roi_accel.attach._not_in_this_build", lambda *_: "")
+        monkeypatch.setattr("roi_accel.inference.ort_session.NetworkSession._create", create)
+        monkeypatch.setattr("roi_accel.inference.ort_session._not_in_this_build", lambda *_: "")
 
     return drift
 

@@ -12,19 +12,19 @@ from clips import P8, smooth_frames
 from faulty_backend import CudaLookalike, InferringBackend
 
 import roi_accel
-from roi_accel.backends.numba_backend import NumbaSession
+from roi_accel._util.timing import Stopwatch
+from roi_accel.backends.numba.backend import NumbaSession
 from roi_accel.backends.numpy_backend import NumpyBackend
 from roi_accel.backends.plan import ModelSize, Plan
 from roi_accel.backends.protocol import InfersOnDevice
 from roi_accel.errors import ParityError
+from roi_accel.inference.models import resolve
+from roi_accel.inference.network import SaliencyNetwork, SaliencySize
+from roi_accel.inference.providers import plan_provider
 from roi_accel.masks.network import NetworkSource
 from roi_accel.masks.over_time import OverTime, Smoothing, masks_over_time
-from roi_accel.models import resolve
 from roi_accel.parity.gate import Gate
 from roi_accel.parity.tolerance import table_tolerance
-from roi_accel.providers import plan_provider
-from roi_accel.saliency import SaliencyNetwork, SaliencySize
-from roi_accel.timing import Stopwatch
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from conftest import Pair
 
     from roi_accel.backends.frame import Frame
-    from roi_accel.result import Result
+    from roi_accel.results.result import Result
 
 MAP = 40 * 64
 SAMPLES = 96 * 64 * 3 // 2
@@ -92,8 +92,8 @@ def on_cuda(monkeypatch: pytest.MonkeyPatch) -> None:
         session = self._create_on_cpu(content, threads)
         return session if plan.provider == "CPUExecutionProvider" else CudaLookalike(session)
 
-    monkeypatch.setattr("roi_accel.attach.NetworkSession._create", create)
-    monkeypatch.setattr("roi_accel.attach._not_in_this_build", lambda *_: "")
+    monkeypatch.setattr("roi_accel.inference.ort_session.NetworkSession._create", create)
+    monkeypatch.setattr("roi_accel.inference.ort_session._not_in_this_build", lambda *_: "")
 
 
 @pytest.mark.usefixtures("on_cuda")

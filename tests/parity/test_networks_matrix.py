@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
-from roi_accel import parity_run, participants
+from roi_accel.checks import matrix_run, participants
+from roi_accel.checks.matrix_run import ParityOptions, run_parity
+from roi_accel.checks.participants import Providers, find_providers
 from roi_accel.cli import main
 from roi_accel.errors import BackendUnavailable, ModelError, ScorerError
-from roi_accel.models import resolve
+from roi_accel.inference.models import resolve
+from roi_accel.inference.providers import plan_provider
 from roi_accel.parity.cells import Participant
 from roi_accel.parity.matrix import Looking
-from roi_accel.parity_run import ParityOptions, run_parity
-from roi_accel.participants import Providers, find_providers
-from roi_accel.providers import plan_provider
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -49,7 +49,7 @@ def with_second(
         second = Participant(name=name, kind="provider", half=half)
         return Providers((*real.participants, second), (*real.looking, Looking(second.name, infer)))
 
-    monkeypatch.setattr(parity_run, "find_providers", find)
+    monkeypatch.setattr(matrix_run, "find_providers", find)
 
 
 def off(by: float) -> Fault:
@@ -278,7 +278,7 @@ def test_without_a_vmaf_the_score_is_skipped_and_the_rest_compared(
         msg = "there is no VMAF"
         raise ScorerError(msg, remedy="bring one")
 
-    monkeypatch.setattr(parity_run, "vmaf_ruler", missing)
+    monkeypatch.setattr(matrix_run, "vmaf_ruler", missing)
     report = run(backends=("numpy", "numba"), stages=("upsample", "score"))
     skipped = report.with_status("SKIP")
     assert report.exit_code == 0

@@ -7,8 +7,8 @@ import pytest
 
 from roi_accel.backends.frame import Frame
 from roi_accel.backends.numpy_backend import NumpyBackend
+from roi_accel.checks.vmaf_metric import vmaf_ruler
 from roi_accel.parity.cases import SeededCase, cases
-from roi_accel.ruler import vmaf_ruler
 
 PICTURES = [case for case in cases() if case.has_pictures]
 

@@ -8,11 +8,11 @@ import numpy as np
 import onnxruntime
 import pytest
 
+from roi_accel.checks.matrix_run import ParityOptions, run_parity
 from roi_accel.errors import BackendUnavailable
-from roi_accel.models import ResolvedModel, resolve
-from roi_accel.parity_run import ParityOptions, run_parity
-from roi_accel.providers import plan_provider
-from roi_accel.saliency import SaliencyNetwork
+from roi_accel.inference.models import ResolvedModel, resolve
+from roi_accel.inference.network import SaliencyNetwork
+from roi_accel.inference.providers import plan_provider
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""Claims about `roi_accel.attach`: another provider than the one asked for is never a secret."""
+"""Claims about `inference.ort_session`: a provider other than the one asked for is reported."""
 
 from __future__ import annotations
 
@@ -16,21 +16,21 @@ from standin import CPU, StandIn
 from support import console_script
 
 import roi_accel
-from roi_accel.attach import NetworkSession
+from roi_accel._util.timing import Stopwatch
 from roi_accel.backends.numpy_backend import NumpyBackend
 from roi_accel.backends.protocol import DeviceStatus, DeviceTensor
 from roi_accel.errors import BackendUnavailable, ModelError
+from roi_accel.inference.models import resolve
+from roi_accel.inference.network import SaliencyNetwork, SaliencySize
+from roi_accel.inference.ort import import_onnxruntime
+from roi_accel.inference.ort_session import NetworkSession
+from roi_accel.inference.providers import plan_provider
 from roi_accel.masks.network import NetworkSource
-from roi_accel.models import resolve
-from roi_accel.providers import plan_provider
-from roi_accel.runtime import import_onnxruntime
-from roi_accel.saliency import SaliencyNetwork, SaliencySize
-from roi_accel.timing import Stopwatch
 
 if TYPE_CHECKING:
     from conftest import Pair
 
-    from roi_accel.providers import ProviderPlan
+    from roi_accel.inference.providers import ProviderPlan
 
 CUDA = "CUDAExecutionProvider"
 FOREIGN = pytest.mark.skipif(

@@ -1,4 +1,4 @@
-"""Claims about `roi_accel.providers`: which provider, with which options, for which device."""
+"""Claims about `inference.providers`: which provider, with which options, for which device."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 
 from roi_accel.backends.protocol import DeviceStatus
 from roi_accel.errors import BackendUnavailable
-from roi_accel.providers import SHORT_NAMES, plan_provider
+from roi_accel.inference.providers import SHORT_NAMES, plan_provider
 
 Kind = Literal["cpu", "gpu", "accelerator"]
 

@@ -1,4 +1,4 @@
-"""Claims about `roi_accel.plugins`, with ONNX Runtime's real interface wherever it can be had."""
+"""Claims about `inference.ep_plugins`, with ONNX Runtime's real interface where available."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from support import console_script
 
 from roi_accel.backends.protocol import DeviceStatus
 from roi_accel.errors import BackendUnavailable
-from roi_accel.models import resolve
-from roi_accel.plugins import Plugin
-from roi_accel.providers import plan_provider
-from roi_accel.saliency import SaliencyNetwork
+from roi_accel.inference.ep_plugins import Plugin
+from roi_accel.inference.models import resolve
+from roi_accel.inference.network import SaliencyNetwork
+from roi_accel.inference.providers import plan_provider
 
 if TYPE_CHECKING:
     from conftest import Pair
@@ -86,9 +86,9 @@ def test_openvinos_plugin_runs_the_network_or_says_that_it_has_no_device() -> No
     package = pytest.importorskip("onnxruntime_ep_openvino", reason="its package is not installed")
     code = (
         "import sys, json\n"
-        "from roi_accel.models import resolve\n"
-        "from roi_accel.providers import plan_provider\n"
-        "from roi_accel.saliency import SaliencyNetwork\n"
+        "from roi_accel.inference.models import resolve\n"
+        "from roi_accel.inference.providers import plan_provider\n"
+        "from roi_accel.inference.network import SaliencyNetwork\n"
         "plan = plan_provider('numpy', requested=sys.argv[1])\n"
         "network = SaliencyNetwork(resolve('center-surround'), plan, threads=1, strict_ep=True)\n"
         "print(json.dumps(network.providers.nodes))\n"

@@ -11,17 +11,17 @@ from clips import P8, damaged, smooth_frames
 from results import make_result
 
 from roi_accel.backends.frame import ColourMatrix, ColourRange
-from roi_accel.combine import blend, pool
 from roi_accel.report.page import make_page
 from roi_accel.report.thumbnails import Thumbnails
-from roi_accel.result import FrameScore
-from roi_accel.revisit import SeenFrame
+from roi_accel.results.pooling import blend, pool
+from roi_accel.results.result import FrameScore
+from roi_accel.run.replay import SeenFrame
 from roi_accel.video import VideoInfo
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from roi_accel.result import Result
+    from roi_accel.results.result import Result
 
 
 def wavy_result(frames: int, *, seed: int = 0, **changes: Any) -> Result:

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from pages import wavy_result, write_report
 
-from roi_accel.overview import TITLES
+from roi_accel.results.summary import TITLES
 
 Image = pytest.importorskip("PIL.Image", reason="screenshots are read with Pillow")
 pdfium = pytest.importorskip("pypdfium2", reason="printed pages are read with it")
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from conftest import Opened
     from playwright.sync_api import Browser, Page
 
-    from roi_accel.result import Result
+    from roi_accel.results.result import Result
 
 HOSTILE = "</script><img src=x onerror=\"window.hit='yes'\">' {{ 7*7 }} @frame $x & <b>"
 COLOURS = {

@@ -18,10 +18,10 @@ from roi_accel.report.curves import (
     thinned,
     worst_frames,
 )
-from roi_accel.result import FrameScore
+from roi_accel.results.result import FrameScore
 
 if TYPE_CHECKING:
-    from roi_accel.result import Result
+    from roi_accel.results.result import Result
 
 
 def result_of(roi: list[float]) -> Result:

@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 from ladders import ANCHOR, failure, record, write_results
 
-from roi_accel.batch.bd_rate import compare
-from roi_accel.batch.ladder import read_results
-from roi_accel.batch.ladder_plot import make_page
+from roi_accel.ladder.bd_rate import compare
+from roi_accel.ladder.ladder import read_results
+from roi_accel.ladder.plot import make_page
 
 Image = pytest.importorskip("PIL.Image", reason="screenshots are read with Pillow")
 

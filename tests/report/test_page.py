@@ -158,7 +158,7 @@ def test_a_missing_library_is_named_before_anything_runs(monkeypatch: pytest.Mon
 
 def test_scoring_without_a_report_imports_none_of_its_libraries() -> None:
     code = (
-        "import sys, roi_accel, roi_accel.pipeline, roi_accel.cli.score;"
+        "import sys, roi_accel, roi_accel.run.score, roi_accel.cli.score;"
         "print({'bokeh', 'jinja2', 'PIL', 'roi_accel.report.page'} & set(sys.modules))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -13,10 +13,9 @@ import pytest
 from roi_accel.backends.frame import ColourMatrix, ColourRange, Frame, PixelFormat
 from roi_accel.backends.plan import Plan
 from roi_accel.errors import InputError
-from roi_accel.mask_run import Legend
-from roi_accel.pictures import colour_map, mask_over
-from roi_accel.sheet import Sheet
+from roi_accel.report.contact_sheet import Legend, Sheet
 from roi_accel.video.info import VideoInfo
+from roi_accel.video.rgb import colour_map, mask_over
 
 Image = pytest.importorskip("PIL.Image")
 ImageDraw = pytest.importorskip("PIL.ImageDraw")

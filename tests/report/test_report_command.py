@@ -15,11 +15,11 @@ import pytest
 from clips import P8, run_ffmpeg, smooth_frames, write_raw
 from support import console_script
 
-import roi_accel.pipeline
+import roi_accel.run.score
 from roi_accel.backends.frame import Frame
 from roi_accel.options import ScoreOptions
-from roi_accel.pipeline import score_all
-from roi_accel.vmaf.find import bundled_ffmpeg
+from roi_accel.run.score import score_all
+from roi_accel.scorers.find import bundled_ffmpeg
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -27,8 +27,8 @@ if TYPE_CHECKING:
 
     from conftest import Pair
 
-    from roi_accel.result import Result
-    from roi_accel.revisit import SeenFrame
+    from roi_accel.results.result import Result
+    from roi_accel.run.replay import SeenFrame
 
 Image = pytest.importorskip("PIL.Image")
 
@@ -118,14 +118,14 @@ class Recorded:
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.fed: list[list[Frame]] = []
-        feed = roi_accel.pipeline.Scoring.feed
+        feed = roi_accel.run.score.Scoring.feed
         fed = self.fed
 
         def noting(scoring: object, frames: list[Frame]) -> None:
             fed.append(list(frames))
             feed(scoring, frames)  # type: ignore[arg-type]
 
-        monkeypatch.setattr(roi_accel.pipeline.Scoring, "feed", noting)
+        monkeypatch.setattr(roi_accel.run.score.Scoring, "feed", noting)
 
 
 def sources(tmp_path: Path, network: Path) -> dict[str, dict[str, object]]:
@@ -201,7 +201,7 @@ def test_a_file_that_changes_before_it_is_seen_again_is_an_error_and_leaves_noth
             reference.write_bytes(reference.read_bytes()[::-1])
             return super().choose(result)
 
-    from roi_accel.api import raw_geometry  # noqa: PLC0415
+    from roi_accel.api.score import raw_geometry  # noqa: PLC0415
     from roi_accel.errors import InputError  # noqa: PLC0415
 
     raw = raw_geometry(width=96, height=64, pix_fmt="yuv420p")

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Protocol
 
 import pytest
 
-from roi_accel.vmaf import Scorer
-from roi_accel.vmaf.find import bundled_ffmpeg, identify
+from roi_accel.scorers import Scorer
+from roi_accel.scorers.find import bundled_ffmpeg, identify
 
 if TYPE_CHECKING:
     from collections.abc import Callable

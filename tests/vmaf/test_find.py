@@ -1,4 +1,4 @@
-"""Claims about `roi_accel.vmaf.find`: who is asked first, and what is named is what is used."""
+"""Claims about `roi_accel.scorers.find`: who is asked first, and what is named is what is used."""
 
 from __future__ import annotations
 
@@ -10,8 +10,14 @@ import pytest
 
 from roi_accel.backends.frame import PixelFormat
 from roi_accel.errors import ScorerError
-from roi_accel.vmaf import find, find_all_scorers, find_scorer, has_odd_chroma, is_unsafe_for_tool
-from roi_accel.vmaf.find import bundled_ffmpeg
+from roi_accel.scorers import (
+    find,
+    find_all_scorers,
+    find_scorer,
+    has_odd_chroma,
+    is_unsafe_for_tool,
+)
+from roi_accel.scorers.find import bundled_ffmpeg
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""Claims about `roi_accel.vmaf.log`: a log that is not whole is never believed."""
+"""Claims about `roi_accel.scorers.log`: a log that is not whole is never believed."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from roi_accel.errors import ScorerError
-from roi_accel.vmaf.log import VmafLog, read_log
+from roi_accel.scorers.log import VmafLog, read_log
 
 if TYPE_CHECKING:
     from pathlib import Path

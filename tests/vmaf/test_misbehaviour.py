@@ -1,4 +1,4 @@
-"""Claims about `roi_accel.vmaf.scoring` with scorers that fail: one error, and nothing is left."""
+"""Claims about `scorers.scoring` with scorers that fail: one error, and nothing is left."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ import pytest
 from clips import P8, smooth_frames
 
 from roi_accel.errors import OutputError, ScorerError
-from roi_accel.vmaf import Scoring, ScoringRequest, parse_models, scoring
-from roi_accel.vmaf.scoring import QUEUE_DEPTH
+from roi_accel.scorers import Scoring, ScoringRequest, parse_models, scoring
+from roi_accel.scorers.scoring import QUEUE_DEPTH
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from conftest import WriteFake
 
-    from roi_accel.vmaf import Scorer, VmafLog
+    from roi_accel.scorers import Scorer, VmafLog
 
 WIDTH, HEIGHT = 1280, 1088
 """A frame of 2 MB is twice as large as the largest pipe."""

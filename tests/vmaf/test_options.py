@@ -1,4 +1,4 @@
-"""Claims about `roi_accel.vmaf.options`: libvmaf's syntax in, nothing that needs quoting out."""
+"""Claims about `roi_accel.scorers.options`: libvmaf's syntax in, nothing that needs quoting out."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ import pytest
 from clips import P8, damaged, smooth_frames
 
 from roi_accel.errors import InputError
-from roi_accel.vmaf import Scoring, ScoringRequest, parse_features, parse_models
-from roi_accel.vmaf.commands import plan_launches
-from roi_accel.vmaf.options import filter_features, filter_models, tool_feature, tool_model
+from roi_accel.scorers import Scoring, ScoringRequest, parse_features, parse_models
+from roi_accel.scorers.commands import plan_launches
+from roi_accel.scorers.options import filter_features, filter_models, tool_feature, tool_model
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from roi_accel.vmaf import Scorer
+    from roi_accel.scorers import Scorer
 
 # A model with one feature and one support vector: its score is 50 times VIF at the first scale.
 TINY_MODEL = {

@@ -1,4 +1,4 @@
-"""Claims about `roi_accel.vmaf.scoring` with real scorers: the scores are VMAF's own."""
+"""Claims about `roi_accel.scorers.scoring` with real scorers: the scores are VMAF's own."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from support import ALL_FORMATS
 
 from roi_accel.backends.frame import Frame, PixelFormat
 from roi_accel.errors import InputError, ScorerError
-from roi_accel.vmaf import Scoring, ScoringRequest, parse_features, parse_models
-from roi_accel.vmaf.find import identify
+from roi_accel.scorers import Scoring, ScoringRequest, parse_features, parse_models
+from roi_accel.scorers.find import identify
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from roi_accel.vmaf import Scorer, VmafLog
+    from roi_accel.scorers import Scorer, VmafLog
 
 V061 = ("version=vmaf_v0.6.1",)
 BOOTSTRAP = ("version=vmaf_b_v0.6.3",)

@@ -1,0 +1,143 @@
+"""One sample grid in a slot: its planes on the device, and the kernel calls that work on them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from roi_accel.backends import kernel_calls
+from roi_accel.backends.cuda.memory import StagedArray
+from roi_accel.backends.kernel_calls import MAX_INDEX, GridLayout
+from roi_accel.backends.kernel_source import VECTOR_SAMPLES
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from roi_accel.backends.cuda.devices import CudaDevice, Untyped
+    from roi_accel.backends.frame import Frame
+    from roi_accel.backends.geometry import PlaneGrid
+    from roi_accel.backends.kernel_calls import KernelCall
+    from roi_accel.backends.plan import Plan
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where the kernels read a frame's planes of one grid.
+
+    Attributes
+    ----------
+    planes : tuple of cupy.ndarray
+    pitches : tuple of int
+        Samples from one row to the next, per plane.
+    whole : cupy.ndarray or None
+        The grid's own buffer, where the planes lie in it one behind the other.
+    """
+
+    planes: tuple[Untyped, ...]
+    pitches: tuple[int, ...]
+    whole: Untyped | None = None
+
+
+class CudaGrid:
+    """Reference, distorted and masked samples of every plane of one grid, rows padded.
+
+    Parameters
+    ----------
+    device : CudaDevice
+        The current one.
+    plan : Plan
+    grid : PlaneGrid
+    mask : cupy.ndarray
+        The mask that all grids are upsampled from.
+    columns, rows : cupy.ndarray
+        The grid's packed tables.
+
+    Attributes
+    ----------
+    current : Source
+        Of the reference in use.
+
+    Raises
+    ------
+    BackendUnavailable
+        The planes are too large for 32-bit indices.
+    """
+
+    def __init__(
+        self,
+        device: CudaDevice,
+        plan: Plan,
+        grid: PlaneGrid,
+        mask: Untyped,
+        columns: Untyped,
+        rows: Untyped,
+    ) -> None:
+        self.layout = GridLayout.of(grid)
+        self.width = grid.shape[1]
+        dtype = plan.pixel_format.dtype
+        self.reference = StagedArray(device, self.layout.shape, dtype)
+        self.distorted = StagedArray(device, self.layout.shape, dtype)
+        self.masked = StagedArray(device, self.layout.shape, dtype)
+        self.current = Source((), ())
+        self._plan = plan
+        self._rows = rows
+        self._wide = device.cupy.empty((plan.mask_height, self.layout.pitch), np.uint16)
+        self.widen = kernel_calls.widen(plan, self.layout, mask, columns, self._wide)
+
+    def load(self, staged: StagedArray, frame: Frame, stream: Untyped, *, in_place: bool) -> Source:
+        """Bring this grid's planes of `frame` to where the kernels can read them.
+
+        Planes in the host's memory are sent to `staged`. Planes on the device stay where they are
+        if `in_place` and their rows begin where a vector may; else they are copied on the device.
+        """
+        planes = [frame.planes[index] for index in self.layout.grid.planes]
+        if isinstance(planes[0], np.ndarray):
+            for row, plane in enumerate(planes):
+                np.copyto(staged.host[row, :, : self.width], plane)
+            staged.send(stream)
+        elif in_place and all(map(_has_aligned_rows, planes)):
+            pitches = tuple(plane.strides[0] // plane.itemsize for plane in planes)
+            return Source(tuple(planes), pitches)
+        else:
+            for row, plane in enumerate(planes):
+                staged.copy_rows(row, plane, stream)
+        return Source(tuple(staged.device), (self.layout.pitch,) * len(planes), staged.device)
+
+    def substitute(self, distorted: Source, masked: Untyped) -> Iterator[KernelCall]:
+        """Yield the calls that blend into `masked`: one, or one per plane of scattered frames."""
+        reference = self.current
+        tables = (self._wide, self._rows)
+        if reference.whole is not None and distorted.whole is not None:
+            yield kernel_calls.substitute(
+                self._plan, self.layout, reference.whole, distorted.whole, masked, *tables
+            )
+            return
+        for row, target in enumerate(masked):
+            yield kernel_calls.substitute(
+                self._plan,
+                self.layout,
+                reference.planes[row],
+                distorted.planes[row],
+                target,
+                *tables,
+                planes=1,
+                pitches=(reference.pitches[row], distorted.pitches[row]),
+            )
+
+    def upsample(self, alpha: Untyped) -> KernelCall:
+        """Return the call that writes alpha, uint32[height, pitch]."""
+        return kernel_calls.upsample_mask(self._plan, self.layout, self._wide, self._rows, alpha)
+
+
+def _has_aligned_rows(plane: Untyped) -> bool:
+    """Whether each row of `plane` begins where a vector may be read, with an index of 32 bits.
+
+    A last vector may then reach beyond the row, but not beyond the aligned bytes that the row's own
+    last sample is in, which are always mapped.
+    """
+    vector = VECTOR_SAMPLES * plane.itemsize
+    pitch, _ = plane.strides
+    is_indexable = plane.shape[0] * (pitch // plane.itemsize) <= MAX_INDEX
+    return bool(is_indexable and pitch % vector == 0 and plane.data.ptr % vector == 0)

@@ -1,0 +1,251 @@
+"""One clip on one CUDA device: slots, so that a frame's transfers run beside another's kernels."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import threading
+from collections import Counter
+from typing import TYPE_CHECKING, Any
+
+from roi_accel.backends.closing import Closing
+from roi_accel.backends.cuda import slot as cuda_slot
+from roi_accel.backends.cuda.errors import driver_errors, is_no_room, translate
+from roi_accel.backends.cuda.memory import adopt, is_on_device
+from roi_accel.backends.cuda.slot import Slot, Tables
+from roi_accel.backends.frame import Frame
+from roi_accel.backends.geometry import check_frame, check_mask, plane_grids
+from roi_accel.errors import BackendUnavailable
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from roi_accel.backends.cuda.devices import CudaDevice, Untyped
+    from roi_accel.backends.plan import Plan
+    from roi_accel.backends.protocol import Alpha, Mask, ModelInput, RunNetwork
+
+_LOGGER = logging.getLogger("roi_accel")
+
+SLOTS = 3
+"""One frame goes up while another is computed and a third comes down."""
+
+
+class CudaSession(Closing):
+    """Tables, streams, buffers and kernels for one plan; any number of threads may use it.
+
+    A reference whose planes are read-only is sent once: the same `Frame` object is taken from the
+    device when it comes again, as for the network and then for each distorted video; so is a
+    read-only mask.
+
+    Frames may be on the device already, as CuPy's arrays or any that have
+    ``__cuda_array_interface__`` or DLPack: they are read where they lie, and masked frames of a
+    distorted frame on the device are CuPy arrays. Of a frame, all planes must be in one place.
+
+    Raises
+    ------
+    BackendUnavailable
+        There is no room on the device, or the driver fails.
+    """
+
+    def __init__(self, device: CudaDevice, kernels: Mapping[str, Untyped], plan: Plan) -> None:
+        self._plan = plan
+        self._device = device
+        self._kernels = kernels
+        self._failure: tuple[str, str] | None = None
+        self._is_closed = False
+        self._seconds: Mapping[str, float] = {}
+        self._change = threading.Condition()
+        with self._running():
+            # A pool of its own, so that closing gives back what is ours and only that.
+            self._pool = device.cupy.cuda.MemoryPool()
+        self._slots = self._open_slots()
+        self._free = list(self._slots)
+
+    @property
+    def plan(self) -> Plan:
+        """What this session was opened for."""
+        return self._plan
+
+    @property
+    def slots(self) -> int:
+        """How many threads can be served at once."""
+        return len(self._slots)
+
+    @property
+    def tensor_device(self) -> tuple[str, int]:
+        """Where `infer` has its tensors, as ONNX Runtime names it."""
+        return cuda_slot.DEVICE_TYPE, self._device.number
+
+    @property
+    def event_seconds(self) -> dict[str, float]:
+        """Seconds on the device per kind of work, from the driver's own events.
+
+        ``upload``, ``preprocess``, ``quantise``, ``upsample``, ``substitute``, ``download``; those
+        of frames that were under way at the same time are added up.
+        """
+        total: Counter[str] = Counter(self._seconds)
+        for slot in self._slots:
+            total.update(slot.seconds)
+        return dict(total)
+
+    def preprocess(self, reference: Frame) -> ModelInput:
+        """Return float32[1, 3, padded_height, padded_width], the network's input for `reference`.
+
+        Raises
+        ------
+        ValueError
+            The plan has no model size, or the frame is not the plan's.
+        BackendUnavailable
+            The device fails.
+        """
+        with self._slot("preprocess", reference) as slot:
+            return slot.preprocess(self._checked(reference))
+
+    def infer(self, reference: Frame, run: RunNetwork) -> Mask:
+        """Return the mask that a network makes of `reference`, without a detour over the host.
+
+        Parameters
+        ----------
+        reference : Frame
+        run : callable
+            Called with the network's input and its output on the device, both DeviceTensor; returns
+            when the output is there.
+
+        Returns
+        -------
+        uint16[mask_height, mask_width]
+            Read-only; `substitute` takes it from the device when it comes back.
+
+        Raises
+        ------
+        ValueError
+            The plan has no model size, or the frame is not the plan's.
+        NotSaliencyError
+            The network's output is not finite or not in [0, 1].
+        BackendUnavailable
+            The device fails.
+        """
+        with self._slot("infer", reference) as slot:
+            return slot.infer(self._checked(reference), run)
+
+    def upsample(self, mask: Mask) -> Alpha:
+        """Return uint32 alpha in 0..65536 on the grids of Y, U and V."""
+        check_mask(self._plan, mask)
+        with self._slot("upsample") as slot:
+            planes = {alpha.shape: alpha for alpha in slot.upsample(mask)}
+        luma, chroma_u, chroma_v = (planes[shape] for shape in self._plan.plane_shapes)
+        return luma, chroma_u, chroma_v
+
+    def substitute(self, reference: Frame, distorted: Frame, mask: Mask) -> Frame:
+        """Return a new frame: `distorted` where the mask is high, `reference` where it is low."""
+        check_mask(self._plan, mask)
+        with self._slot("substitute", reference) as slot:
+            reference, distorted = self._checked(reference), self._checked(distorted)
+            planes = slot.substitute(
+                reference, distorted, mask, to_device=is_on_device(distorted.planes[0])
+            )
+        luma, chroma_u, chroma_v = planes
+        return Frame((luma, chroma_u, chroma_v), self._plan.pixel_format)
+
+    def close(self) -> None:
+        """Wait for frames under way, and release the device's memory; twice does nothing."""
+        with self._change:
+            if self._is_closed:
+                return
+            self._is_closed = True
+            self._change.wait_for(lambda: len(self._free) == len(self._slots))
+            self._seconds = self.event_seconds
+            self._free.clear()
+            self._slots = []
+        with (
+            contextlib.suppress(*driver_errors(self._device)),
+            self._device.cupy.cuda.Device(self._device.number),
+        ):
+            self._pool.free_all_blocks()
+
+    def _open_slots(self) -> list[Slot]:
+        """Return as many slots as are wanted, or one where there is no room for so many."""
+        try:
+            with self._running():
+                return self._make_slots(SLOTS)
+        except BackendUnavailable as error:
+            if self._failure is not None:  # guard: cuda-no-room-retry
+                raise
+            _LOGGER.warning("%s; trying one frame at a time", error.message)
+        with self._running():
+            self._pool.free_all_blocks()
+            return self._make_slots(1)
+
+    def _make_slots(self, count: int) -> list[Slot]:
+        device, plan = self._device, self._plan
+        grids = plane_grids(plan)
+        with device.cupy.cuda.using_allocator(self._pool.malloc):
+            tables = Tables(device, plan, grids)
+            return [Slot(device, plan, grids, tables, self._kernels) for _ in range(count)]
+
+    def _checked(self, frame: Frame) -> Frame:
+        """Return `frame`, with CuPy's arrays if it is on the device, once it is the plan's."""
+        on_device = [is_on_device(plane) for plane in frame.planes]
+        if any(on_device):
+            if not all(on_device):
+                msg = "some planes of the frame are on the device and some in the host's memory"
+                raise ValueError(msg)
+            y, u, v = (adopt(plane, self._device) for plane in frame.planes)
+            frame = Frame((y, u, v), frame.pixel_format)
+        check_frame(self._plan, frame)
+        return frame
+
+    @contextlib.contextmanager
+    def _slot(self, what: str, reference: Frame | None = None) -> Iterator[Slot]:
+        """Lend a slot, one that holds `reference` if there is one; wait for one if need be."""
+        with self._change:
+            self._change.wait_for(lambda: self._free or self._is_closed or self._failure)
+            self._check_usable()
+            slot = next((each for each in self._free if reference and each.holds(reference)), None)
+            slot = slot or self._free[0]
+            self._free.remove(slot)
+        try:
+            with self._running(), self._named(what):
+                try:
+                    yield slot
+                except BaseException:
+                    slot.settle()
+                    raise
+        finally:
+            with self._change:
+                self._free.append(slot)
+                self._change.notify_all()
+
+    @contextlib.contextmanager
+    def _running(self) -> Iterator[None]:
+        """Work on the device; after one of the driver's errors the session refuses all work."""
+        try:
+            with self._device.cupy.cuda.Device(self._device.number):
+                yield
+        except driver_errors(self._device) as error:
+            failure = translate(error, self._device)
+            # A kernel's error stays with the process; where there was no room there may be again.
+            if not is_no_room(error):  # guard: cuda-sticky-error
+                self._failure = failure.message, failure.remedy
+            raise failure from error
+
+    @contextlib.contextmanager
+    def _named(self, what: str) -> Iterator[None]:
+        """Name this stretch for NVIDIA's profilers, which show it above what the device does."""
+        nvtx: Any = self._device.cupy.cuda.nvtx
+        if not nvtx.available:
+            yield
+            return
+        nvtx.RangePush(f"roi-accel: {what}")
+        try:
+            yield
+        finally:
+            nvtx.RangePop()
+
+    def _check_usable(self) -> None:
+        if self._is_closed:
+            msg = "this session is closed"
+            raise ValueError(msg)
+        if self._failure is not None:
+            message, remedy = self._failure
+            raise BackendUnavailable(message, remedy=remedy)

@@ -1,0 +1,1 @@
+"""The numba backend: the kernels compiled for the processor."""

@@ -1,0 +1,202 @@
+"""One sample grid on an OpenCL device: its planes, its tables, and the kernels that work on it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pyopencl as cl
+
+from roi_accel.backends import kernel_calls
+from roi_accel.backends.kernel_calls import GridLayout, packed_axis
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from numpy.typing import NDArray
+
+    from roi_accel.backends.frame import Frame
+    from roi_accel.backends.geometry import PlaneGrid
+    from roi_accel.backends.kernel_calls import KernelCall
+    from roi_accel.backends.opencl.devices import OpenclDevice
+    from roi_accel.backends.opencl.memory import DeviceArray, Download, Memory
+    from roi_accel.backends.plan import Plan
+
+_GROUP = {"gpu": (32, 4), "accelerator": (32, 4), "cpu": (256, 8)}
+"""Work-items per group, x and y: a GPU's wavefront wide; a processor, which begins each
+group anew at a cost, gets large ones."""
+
+
+class Launcher:
+    """Makes launches of one program's kernels on one device: arguments are set once."""
+
+    def __init__(self, program: cl.Program, device: OpenclDevice) -> None:
+        self._program = program
+        self._device = device
+
+    @property
+    def on_processor(self) -> bool:
+        """Whether the program is the one for processors."""
+        return self._device.is_processor
+
+    def prepare(self, call: KernelCall) -> Launch:
+        """Return `call` as a launch, its arguments set."""
+        kernel = cl.Kernel(self._program, call.name)
+        for index, argument in enumerate(call.arguments):
+            kernel.set_arg(index, argument)
+        group = self._group(kernel, call.size[0])
+        whole = tuple(-(-n // g) * g for n, g in zip(call.size, group, strict=True))
+        return Launch(kernel, whole, group)
+
+    def _group(self, kernel: cl.Kernel, wanted: int) -> tuple[int, int]:
+        handle = self._device.handle
+        limit = kernel.get_work_group_info(cl.kernel_work_group_info.WORK_GROUP_SIZE, handle)
+        width, height = _GROUP[self._device.kind]
+        most_wide, most_high = handle.max_work_item_sizes[:2]
+        width = min(width, most_wide, limit)
+        # A segment is many samples, so a row has few; halving keeps the compiled variants few, too.
+        while width // 2 >= wanted:
+            width //= 2
+        return width, max(1, min(height, most_high, limit // width))
+
+
+class Launch:
+    """One kernel with its arguments and its range."""
+
+    def __init__(self, kernel: cl.Kernel, size: tuple[int, ...], group: tuple[int, int]) -> None:
+        self._kernel = kernel
+        self._size = size
+        self._group = group
+
+    def start(
+        self,
+        queue: cl.CommandQueue,
+        after: Sequence[cl.Event] = (),
+        *,
+        buffers: Sequence[cl.Buffer] = (),
+    ) -> cl.Event:
+        """Enqueue it behind `after`, with its first arguments replaced, and return its event."""
+        for index, buffer in enumerate(buffers):
+            self._kernel.set_arg(index, buffer)
+        return cl.enqueue_nd_range_kernel(
+            queue, self._kernel, self._size, self._group, wait_for=list(after)
+        )
+
+
+class OpenclGrid:
+    """Reference, distorted and masked samples of every plane of one grid, rows padded.
+
+    Parameters
+    ----------
+    grid : PlaneGrid
+    plan : Plan
+    mask : DeviceArray
+        The mask that all grids are upsampled from.
+    memory : Memory
+    launcher : Launcher
+
+    Raises
+    ------
+    BackendUnavailable
+        There is no room, or the planes are too large for 32-bit indices.
+    """
+
+    def __init__(
+        self,
+        grid: PlaneGrid,
+        plan: Plan,
+        mask: DeviceArray,
+        memory: Memory,
+        launcher: Launcher,
+    ) -> None:
+        self.layout = GridLayout.of(grid, on_processor=launcher.on_processor)
+        self.shape = grid.shape
+        dtype = plan.pixel_format.dtype
+        self.reference = memory.array(self.layout.shape, dtype)
+        self._distorted = memory.array(self.layout.shape, dtype)
+        self._masked = memory.array(self.layout.shape, dtype)
+        self._alpha: DeviceArray | None = None
+        self._plan = plan
+        self._memory = memory
+        self._launcher = launcher
+        wide = memory.scratch(plan.mask_height * self.layout.pitch * 2)
+        columns = memory.table(packed_axis(grid.columns))
+        self._upsampling = (wide, memory.table(packed_axis(grid.rows)))
+        self._widen = launcher.prepare(
+            kernel_calls.widen(plan, self.layout, mask.buffer, columns, wide)
+        )
+        planes = (self.reference.buffer, self._distorted.buffer, self._masked.buffer)
+        self._substitute = launcher.prepare(
+            kernel_calls.substitute(plan, self.layout, *planes, *self._upsampling)
+        )
+        # A segment beyond a row's end would be read and written in the next row of a frame.
+        self._substitute_plane = (
+            launcher.prepare(
+                kernel_calls.substitute(plan, self.layout, *planes, *self._upsampling, planes=1)
+            )
+            if launcher.on_processor and self.layout.pitch == self.shape[1]
+            else None
+        )
+
+    def upload_reference(self, queue: cl.CommandQueue, frame: Frame) -> cl.Event:
+        """Send this grid's planes of `frame`."""
+        return self.reference.upload(queue, lambda host: self._fill(host, frame))
+
+    def upload_distorted(self, queue: cl.CommandQueue, frame: Frame) -> cl.Event:
+        """Send this grid's planes of `frame`."""
+        return self._distorted.upload(queue, lambda host: self._fill(host, frame))
+
+    def widen(self, queue: cl.CommandQueue, after: Sequence[cl.Event]) -> cl.Event:
+        """Interpolate the mask horizontally."""
+        return self._widen.start(queue, after)
+
+    def substitute(
+        self, queue: cl.CommandQueue, after: Sequence[cl.Event]
+    ) -> tuple[cl.Event, Download]:
+        """Blend, and start bringing the masked planes to the host."""
+        return self._substitute.start(queue, after), self._masked.download(queue)
+
+    @property
+    def works_in_place(self) -> bool:
+        """Whether planes can be masked where they lie in the host's memory, without a copy."""
+        return self._substitute_plane is not None
+
+    def substitute_in_place(
+        self,
+        queue: cl.CommandQueue,
+        reference: Frame,
+        distorted: Frame,
+        planes: Sequence[NDArray[Any]],
+    ) -> Iterator[tuple[cl.Event, Download]]:
+        """Blend this grid's planes of two frames into those of `planes`; widened before on `queue`.
+
+        A plane is there once its download is over, from which there is nothing to copy.
+        """
+        if self._substitute_plane is None:
+            msg = "a row of this grid is not a whole number of segments"
+            raise ValueError(msg)
+        for number in self.layout.grid.planes:
+            masked = self._memory.lend(planes[number], is_written=True)
+            inputs = (self._memory.lend(frame.planes[number]) for frame in (reference, distorted))
+            buffers = [*(each.buffer for each in inputs), masked.buffer]
+            yield self._substitute_plane.start(queue, buffers=buffers), masked.download(queue)
+
+    def upsample(self, queue: cl.CommandQueue) -> tuple[cl.Event, Download]:
+        """Make alpha, and start bringing it to the host."""
+        if self._alpha is None:
+            # Four bytes a sample that scoring never asks for.
+            shape = self.layout.shape[1:]
+            self._alpha = self._memory.array(shape, np.dtype(np.uint32))
+        call = kernel_calls.upsample_mask(
+            self._plan, self.layout, *self._upsampling, self._alpha.buffer
+        )
+        return self._launcher.prepare(call).start(queue), self._alpha.download(queue)
+
+    def copy_planes(self, planes: Sequence[NDArray[Any]], host: NDArray[Any]) -> None:
+        """Copy this grid's masked planes from `host` into a frame's."""
+        for row, plane in enumerate(self.layout.grid.planes):
+            np.copyto(planes[plane], host[row, :, : self.shape[1]])
+
+    def _fill(self, host: NDArray[Any], frame: Frame) -> None:
+        for row, plane in enumerate(self.layout.grid.planes):
+            np.copyto(host[row, :, : self.shape[1]], frame.planes[plane])

@@ -1,0 +1,1 @@
+"""Files, text, threads and timing: what any other package may use."""

@@ -1,0 +1,1 @@
+"""What Python callers call: `score` and `mask`, with the keywords they take."""

@@ -1,0 +1,1 @@
+"""Parity runs that need files, networks or VMAF, and records of them."""

@@ -1,0 +1,307 @@
+"""Who takes part in a parity run on this machine: every backend's devices and every provider."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from roi_accel._util.suggest import did_you_mean
+from roi_accel.backends.host import HOST_DEVICE, available_cores
+from roi_accel.backends.numpy_backend import NumpyBackend
+from roi_accel.devices.dispatch import backend_names, check_backends, choose_backend, probe
+from roi_accel.errors import BackendUnavailable, InputError, ModelError, RoiAccelError
+from roi_accel.inference.network import SaliencyNetwork
+from roi_accel.inference.ort import import_onnxruntime
+from roi_accel.inference.providers import (
+    CPU_PROVIDER,
+    MIGRAPHX_PROVIDER,
+    OPENVINO_PROVIDER,
+    SHORT_NAMES,
+    TENSORRT_PROVIDER,
+    full_name,
+    plan_provider,
+)
+from roi_accel.parity.cases import cases
+from roi_accel.parity.cells import Participant
+from roi_accel.parity.matrix import Computing, Looking
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from contextlib import ExitStack
+
+    from roi_accel.backends.protocol import DeviceStatus
+    from roi_accel.devices.dispatch import Choice
+    from roi_accel.inference.models import ResolvedModel
+    from roi_accel.inference.providers import ProviderPlan
+
+ALL_DEVICES = "all"
+CPU = "cpu"
+
+
+@dataclass(frozen=True)
+class Backends:
+    """The backends' side of a run.
+
+    Attributes
+    ----------
+    participants : tuple of Participant
+        Present and absent ones, in the order asked for.
+    computing : tuple of Computing
+        Those that can compute.
+    """
+
+    participants: tuple[Participant, ...]
+    computing: tuple[Computing, ...]
+
+
+@dataclass(frozen=True)
+class Providers:
+    """The providers' side of a run.
+
+    Attributes
+    ----------
+    participants : tuple of Participant
+    looking : tuple of Looking
+        Those that can run the network.
+    """
+
+    participants: tuple[Participant, ...]
+    looking: tuple[Looking, ...]
+
+
+def find_backends(
+    names: Sequence[str] | None = None,
+    *,
+    devices: Sequence[str] = (),
+    required: Sequence[str] = (),
+) -> Backends:
+    """Return the backends of this machine that a parity run compares.
+
+    Parameters
+    ----------
+    names : sequence of str, optional
+        Default: all there are.
+    devices : sequence of str
+        ``all``, or ids such as ``opencl:0.1``; a backend without one uses its first choice. That
+        one which is named by its id is absent is an error.
+    required : sequence of str
+        Backends whose absence is an error; they are added to `names`.
+
+    Raises
+    ------
+    BackendUnavailable
+        There is no backend of such a name, or no backend for such a device.
+    """
+    known = backend_names()
+    check_backends(names or ())
+    check_backends(required, said_by="--require-backend")
+    wanted = dict.fromkeys((*(known if names is None else names), *required))
+    for device in devices:
+        if device != ALL_DEVICES and device.partition(":")[0] not in wanted:
+            msg = f"--devices: {device!r} is no device of {', '.join(wanted)}"
+            meant = did_you_mean(device.partition(":")[0], wanted)
+            raise BackendUnavailable(
+                msg, remedy=f"{meant}for example opencl:0.1, or all; see roi-accel devices"
+            )
+    participants: list[Participant] = []
+    computing: list[Computing] = []
+    for name in wanted:
+        for participant, choice in _of_backend(name, devices, fatal=name in required):
+            if participant.name in {each.name for each in participants}:
+                continue
+            participants.append(participant)
+            if choice is not None:
+                computing.append(Computing(participant.name, choice.backend.open))
+    return Backends(tuple(participants), tuple(computing))
+
+
+def _of_backend(
+    name: str, devices: Sequence[str], *, fatal: bool
+) -> list[tuple[Participant, Choice | None]]:
+    found = probe(name)
+    ids = [device for device in devices if device.partition(":")[0] == name]
+    if not any(status.state == "ready" for status in found):
+        first = found[0] if found else None
+        return [(_absent(each, first, fatal=fatal or bool(ids)), None) for each in ids or (name,)]
+    if ALL_DEVICES in devices:
+        return [
+            _open(name, status.device)
+            if status.state == "ready"
+            else (_absent(status.device or name, status, fatal=False), None)
+            for status in found
+        ] + [_open(name, device) for device in ids]
+    return [_open(name, device) for device in ids or (None,)]
+
+
+def _absent(name: str, status: DeviceStatus | None, *, fatal: bool) -> Participant:
+    why = _absence(status) if status else "no device; see roi-accel devices"
+    return Participant(name=name, kind="backend", absent=why, fatal=fatal)
+
+
+def _open(name: str, device: str | None) -> tuple[Participant, Choice | None]:
+    try:
+        choice = choose_backend(name, device=device)
+    except BackendUnavailable as error:
+        # Its probe called it ready or it was asked for by its id, so that this is a fault.
+        return Participant(name=device or name, kind="backend", absent=str(error), fatal=True), None
+    status = choice.status
+    identity = _identity(name, choice.backend.device)
+    full = choice.backend.device if ":" in choice.backend.device else f"{name}:{status.device}"
+    facts = {"device": status.description, "driver": status.driver}
+    aliases = (full, f"{full} {status.description}".strip())
+    return Participant(name=identity, kind="backend", aliases=aliases, facts=facts), choice
+
+
+def _identity(name: str, device: str) -> str:
+    """Return a short name: the backend's own on the host, else the device's."""
+    if device == HOST_DEVICE:
+        return name
+    return device if device.startswith(f"{name}:") else f"{name}:{device}"
+
+
+def _absence(status: DeviceStatus) -> str:
+    parts = [status.state, status.description]
+    text = ", ".join(part for part in parts if part)
+    return f"{text}; {status.remedy}" if status.remedy else text
+
+
+def find_providers(
+    model: ResolvedModel,
+    resources: ExitStack,
+    names: Sequence[str] | None = None,
+    *,
+    half: bool = False,
+    required: Sequence[str] = (),
+) -> Providers:
+    """Return the execution providers of this machine that a parity run compares.
+
+    Parameters
+    ----------
+    model : ResolvedModel
+        The network that they run.
+    resources : ExitStack
+        Closes what is opened here.
+    names : sequence of str, optional
+        As ``--ep`` takes them; ``cpu``, which the others are held against, is always among them,
+        whichever of its names it is given.
+        Default: all that this onnxruntime has.
+    half : bool
+        Whether each is also asked to compute in float16.
+    required : sequence of str
+        Providers whose absence is an error; they are added to `names`.
+
+    Raises
+    ------
+    InputError
+        There is no provider of such a name.
+    ModelError
+        The network cannot be loaded.
+    """
+    asked = None if names is None else [_canonical(name) for name in names]
+    required = [_canonical(name) for name in required]
+    try:
+        available = import_onnxruntime().get_available_providers()
+    except ModelError as error:
+        missing = dict.fromkeys((CPU, *(asked or ()), *required))
+        return Providers(
+            tuple(
+                Participant(name=each, kind="provider", absent=str(error), fatal=each in required)
+                for each in missing
+            ),
+            (),
+        )
+    if asked is None:
+        asked = [short for short, full in SHORT_NAMES.items() if full in available]
+    participants: list[Participant] = []
+    looking: list[Looking] = []
+    plans: dict[str, ProviderPlan] = {}
+    for name in dict.fromkeys((CPU, *asked, *required)):
+        option = "--require-ep" if name in required else "--eps"
+        plan = plan_provider("numpy", requested=name, threads=available_cores(), option=option)
+        for other, planned in plans.items():
+            if replace(planned, reason="", option="") == replace(plan, reason="", option=""):
+                msg = f"--eps: {name} and {other} are the same provider"
+                raise InputError(msg, remedy="name it once; it is held against itself anyway")
+        plans[name] = plan
+        fatal = name in required
+        participant, network = _attach(model, plan, name, resources, fatal=fatal)
+        participants.append(participant)
+        if network is not None:
+            looking.append(Looking(name, network.infer))
+        if half:
+            participant, half_network = _attach_half(model, plan, network, participant, resources)
+            participants.append(participant)
+            if half_network is not None:
+                looking.append(Looking(participant.name, half_network.infer))
+    return Providers(tuple(participants), tuple(looking))
+
+
+def _canonical(name: str) -> str:
+    """Return ``cpu`` for any name of the provider that takes part anyway, else the name itself."""
+    return CPU if full_name(name) == CPU_PROVIDER else name
+
+
+def _attach(
+    model: ResolvedModel, plan: ProviderPlan, name: str, resources: ExitStack, *, fatal: bool
+) -> tuple[Participant, SaliencyNetwork | None]:
+    try:
+        network = SaliencyNetwork(model, plan, threads=available_cores(), strict_ep=True)
+    except BackendUnavailable as error:
+        return Participant(name=name, kind="provider", absent=str(error), fatal=fatal), None
+    resources.callback(network.close)
+    facts = {
+        "provider": plan.provider,
+        "options": json.dumps(dict(plan.options)) if plan.options else "",
+        "onnxruntime": network.runtime_version,
+        "network": f"{model.name} {model.sha256[:12]}",
+    }
+    aliases = (plan.provider,)
+    return Participant(name=name, kind="provider", aliases=aliases, facts=facts), network
+
+
+def _attach_half(
+    model: ResolvedModel,
+    plan: ProviderPlan,
+    single: SaliencyNetwork | None,
+    participant: Participant,
+    resources: ExitStack,
+) -> tuple[Participant, SaliencyNetwork | None]:
+    """Return the same provider computing in float16, or why it does not."""
+    name = f"{participant.name} float16"
+    if single is None:
+        return replace(participant, name=name, half=True), None
+    options = _half_options(plan)
+    absent = f"{plan.provider} has no option for float16; it takes the network's own type"
+    if options is not None:
+        half_plan = replace(plan, options=options)
+        found, network = _attach(model, half_plan, name, resources, fatal=False)
+        if network is None or _differs(single, network):
+            return replace(found, half=True), network
+        absent = "asked for float16, it gave its float32 bits: this device does not compute in it"
+    return Participant(name=name, kind="provider", absent=absent, half=True), None
+
+
+def _half_options(plan: ProviderPlan) -> dict[str, str] | None:
+    """Return the options that ask for float16; None where a provider has none."""
+    if plan.provider == OPENVINO_PROVIDER and plan.library is None:
+        device = plan.options["device_type"]
+        wanted = json.dumps({device.partition(".")[0]: {"INFERENCE_PRECISION_HINT": "f16"}})
+        return {**plan.options, "load_config": wanted}
+    switch = {TENSORRT_PROVIDER: "trt_fp16_enable", MIGRAPHX_PROVIDER: "migraphx_fp16_enable"}
+    if plan.provider in switch:
+        return {**plan.options, switch[plan.provider]: "1"}
+    return None
+
+
+def _differs(single: SaliencyNetwork, half: SaliencyNetwork) -> bool:
+    """Whether `half` computes anything else: a device may ignore what it was asked."""
+    case = next(case for case in cases() if case.has_pictures)
+    with NumpyBackend().open(case.plan) as session:
+        model_input = session.preprocess(case.reference)
+    try:
+        return not np.array_equal(single.infer(model_input), half.infer(model_input))
+    except RoiAccelError:
+        return True  # The run itself will meet this, and say so in its cells.

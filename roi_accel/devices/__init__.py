@@ -1,0 +1,1 @@
+"""Choosing a backend and device, and listing what there is."""

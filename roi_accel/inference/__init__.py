@@ -1,0 +1,1 @@
+"""Saliency networks on ONNX Runtime: models, providers, sessions."""

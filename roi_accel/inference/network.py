@@ -1,0 +1,312 @@
+"""The saliency network: its contract is checked when it is loaded, its map when it is made."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from roi_accel.backends.plan import ModelSize
+from roi_accel.errors import BackendUnavailable, InputError, ModelError
+from roi_accel.inference.onnx_file import MAX_BYTES, NotSelfContainedError, check_self_contained
+from roi_accel.inference.ort import first_line, import_onnxruntime
+from roi_accel.inference.ort_session import NetworkSession
+from roi_accel.inference.providers import CPU_PROVIDER, CUDA_PROVIDER, TENSORRT_PROVIDER
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from numpy.typing import NDArray
+
+    from roi_accel.backends.protocol import DeviceTensor
+    from roi_accel.inference.models import ResolvedModel
+    from roi_accel.inference.ort_session import AttachedProviders
+    from roi_accel.inference.providers import ProviderPlan
+
+INPUT_NAME = "input"
+OUTPUT_NAME = "saliency_map"
+STRIDE = 8
+"""Networks halve their input three times, so both sides must be multiples of this."""
+
+_MEMORY_OF = {CPU_PROVIDER: "cpu", CUDA_PROVIDER: "cuda", TENSORRT_PROVIDER: "cuda"}
+"""Where a provider has its tensors, by ONNX Runtime's name of the device."""
+
+DEFAULT_SIZE = 256
+NATIVE = "native"
+_SIZE_LIMITS = (64, 8192)
+
+_CONTRACT = (
+    f"expected one input {INPUT_NAME!r} float32 [1, 3, H, W] and an output {OUTPUT_NAME!r} "
+    "float32 [1, 1, H, W]"
+)
+_CONTRACT_REMEDY = "see docs/models.md for the contract a network must keep"
+_RANK = 4
+
+
+@dataclass(frozen=True)
+class SaliencySize:
+    """The network's input size as users give it: a long side in pixels, or the frame's own size.
+
+    Attributes
+    ----------
+    long_side : int or None
+        None for ``native``.
+    """
+
+    long_side: int | None
+
+    @classmethod
+    def parse(cls, text: str | int) -> SaliencySize:
+        """Return the size that ``--saliency-size`` means by `text`.
+
+        Raises
+        ------
+        InputError
+            `text` is neither ``native`` nor a whole number from 64 to 8192.
+        """
+        if text == NATIVE:
+            return cls(None)
+        low, high = _SIZE_LIMITS
+        try:
+            long_side = int(text)
+        except ValueError:
+            long_side = 0
+        if not low <= long_side <= high:
+            msg = f"a saliency size of {text!r} is neither 'native' nor from {low} to {high}"
+            raise InputError(msg, remedy=f"--saliency-size {DEFAULT_SIZE} is the default")
+        return cls(long_side)
+
+    def __str__(self) -> str:
+        return NATIVE if self.long_side is None else str(self.long_side)
+
+    def for_frame(self, width: int, height: int) -> ModelSize:
+        """Return the input size for frames of `width` x `height`.
+
+        A long side keeps the aspect, both sides rounded to the nearest multiple of 8; ``native``
+        keeps the frame's size and pads it up to multiples of 8.
+        """
+        if self.long_side is None:
+            padded = (_round_up(width), _round_up(height))
+            return ModelSize(width, height, *padded)
+        scale = self.long_side / max(width, height)
+        size = (_round_nearest(width * scale), _round_nearest(height * scale))
+        return ModelSize(*size, *size)
+
+
+def _round_up(value: int) -> int:
+    return -(-value // STRIDE) * STRIDE
+
+
+def _round_nearest(value: float) -> int:
+    return max(STRIDE, int(value / STRIDE + 0.5) * STRIDE)
+
+
+class SaliencyNetwork:
+    """An ONNX saliency network, ready to run.
+
+    Parameters
+    ----------
+    model : ResolvedModel
+        Which network.
+    plan : ProviderPlan
+        The execution provider to ask for.
+    threads : int
+        Threads that ONNX Runtime may use within one operator.
+    strict_ep : bool
+        Whether it is an error that another provider than the one asked for runs the network, or
+        part of it.
+
+    Attributes
+    ----------
+    takes_batches : bool
+        Whether its file leaves the number of frames free that it looks at at once.
+
+    Raises
+    ------
+    ModelError
+        onnxruntime is missing, or the file is no network that keeps the contract.
+    BackendUnavailable
+        The provider cannot be had, and `strict_ep` or a plugin library asked for it.
+    """
+
+    def __init__(
+        self, model: ResolvedModel, plan: ProviderPlan, *, threads: int, strict_ep: bool = False
+    ) -> None:
+        self.model = model
+        onnxruntime = import_onnxruntime()
+        # The very bytes whose hash the result records, whatever happens to the file meanwhile.
+        content = _read_model(model)
+        self._opened = NetworkSession(
+            onnxruntime, content, plan, path=model.path, threads=threads, strict=strict_ep
+        )
+        self.providers: AttachedProviders = self._opened.providers
+        session = self._opened.session
+        try:
+            _check_contract(model.name, session)  # guard: network-contract
+        except UnicodeDecodeError as error:  # ONNX Runtime hands on what is in the file.
+            self.close()
+            msg = f"network {model.name} has a name that is not text in UTF-8"
+            raise ModelError(msg, remedy=_CONTRACT_REMEDY) from error
+        except ModelError:
+            self.close()
+            raise
+        self._fixed_size = _fixed_size(session.get_inputs()[0].shape)
+        outputs = {entry.name: entry for entry in session.get_outputs()}
+        axes = session.get_inputs()[0].shape[0], outputs[OUTPUT_NAME].shape[0]
+        self.takes_batches = not any(isinstance(axis, int) for axis in axes)
+
+    def close(self) -> None:
+        """Release the network and its provider; harmless when repeated."""
+        self._opened.close()
+
+    @property
+    def runtime_version(self) -> str:
+        """ONNX Runtime's version."""
+        return str(import_onnxruntime().__version__)
+
+    def check_size(self, size: ModelSize) -> None:
+        """Raise ModelError if the network only takes inputs of another size."""
+        asked = (size.padded_height, size.padded_width)
+        for fixed, wanted in zip(self._fixed_size, asked, strict=True):
+            if fixed is not None and fixed != wanted:
+                height, width = ("any" if side is None else side for side in self._fixed_size)
+                msg = (
+                    f"network {self.model.name} takes only inputs of {width}x{height} "
+                    f"(width x height), this clip's would be {asked[1]}x{asked[0]}"
+                )
+                raise ModelError(msg, remedy="choose a fitting --saliency-size, or another network")
+
+    def infer(self, model_input: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Return the saliency map float32[H, W] of a float32[1, 3, H, W] input.
+
+        Raises
+        ------
+        ModelError
+            The network fails, or its map has another shape or type than its input asks for.
+        BackendUnavailable
+            The network fails on another provider than the processor's.
+        """
+        result: NDArray[np.float32] = self.infer_batch(model_input)[0]
+        return result
+
+    def infer_batch(self, inputs: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Return the saliency maps float32[N, H, W] of N inputs, float32[N, 3, H, W].
+
+        Raises what `infer` does. Where `takes_batches` is false, only N = 1 works.
+        """
+        with self._translating():
+            (output,) = self._opened.session.run([OUTPUT_NAME], {INPUT_NAME: inputs})
+        expected = (len(inputs), 1, *inputs.shape[2:])
+        if output.shape != expected or output.dtype != np.float32:  # guard: map-shape
+            msg = (
+                f"network {self.model.name} gave {output.dtype} {output.shape}, "
+                f"expected float32 {expected}"
+            )
+            raise ModelError(msg, remedy=_CONTRACT_REMEDY)
+        result: NDArray[np.float32] = output[:, 0]
+        return result
+
+    def works_on(self, device_type: str, number: int) -> bool:
+        """Whether the network runs where this memory is, so that it need not be moved."""
+        memory = _MEMORY_OF.get(self.providers.attached[0])
+        # A plugin is given its device by ONNX Runtime, which does not say which one it is.
+        its_number = "0" if memory == "cpu" else self.providers.options.get("device_id")
+        return (memory, its_number) == (device_type, str(number))
+
+    def infer_in_place(self, model_input: DeviceTensor, output: DeviceTensor) -> None:
+        """Run the network from one device tensor to another, and return when the second is there.
+
+        Parameters
+        ----------
+        model_input : DeviceTensor
+            [1, 3, height, width], written and done.
+        output : DeviceTensor
+            [1, 1, height, width].
+
+        Raises
+        ------
+        ModelError
+            The network fails, or its map has another shape.
+        BackendUnavailable
+            The network fails on another provider than the processor's.
+        """
+        session = self._opened.session
+        with self._translating():
+            binding = session.io_binding()
+            for bind, name, tensor in (
+                (binding.bind_input, INPUT_NAME, model_input),
+                (binding.bind_output, OUTPUT_NAME, output),
+            ):
+                where = (tensor.device_type, tensor.device_number)
+                bind(name, *where, np.float32, tensor.shape, tensor.pointer)
+            binding.synchronize_inputs()
+            session.run_with_iobinding(binding)
+            binding.synchronize_outputs()
+
+    @contextlib.contextmanager
+    def _translating(self) -> Iterator[None]:
+        """Turn what ONNX Runtime raises into what users meet."""
+        try:
+            yield
+        except Exception as error:  # ONNX Runtime's errors share no base class.
+            provider = self.providers.attached[0]
+            msg = f"network {self.model.name} failed on {provider}: {first_line(error)}"
+            if provider == CPU_PROVIDER:  # guard: provider-failure-other
+                raise ModelError(msg, remedy=_CONTRACT_REMEDY) from error
+            raise BackendUnavailable(msg, remedy="--ep cpu runs it on the processor") from error
+
+
+def _read_model(model: ResolvedModel) -> bytes:
+    try:
+        with model.path.open("rb") as stream:
+            content = stream.read(MAX_BYTES + 1)
+    except OSError as error:
+        msg = f"{model.path} cannot be read: {error.strerror}"
+        raise ModelError(msg, remedy="check the file") from error
+    if hashlib.sha256(content).hexdigest() != model.sha256:  # guard: network-replaced
+        msg = f"{model.path} changed while it was being opened"
+        raise ModelError(msg, remedy="try again")
+    try:
+        check_self_contained(content)
+    except NotSelfContainedError as error:
+        msg = f"{model.path} cannot be loaded as an ONNX network: {error}"
+        raise ModelError(msg, remedy=_CONTRACT_REMEDY) from error
+    return content
+
+
+def _check_contract(name: str, session: Any) -> None:  # noqa: ANN401
+    inputs, outputs = session.get_inputs(), session.get_outputs()
+    if [entry.name for entry in inputs] != [INPUT_NAME]:  # guard: network-inputs
+        found = ", ".join(repr(entry.name) for entry in inputs) or "none"
+        msg = f"network {name} has the inputs {found}; {_CONTRACT}"
+        raise ModelError(msg, remedy=_CONTRACT_REMEDY)
+    by_name = {entry.name: entry for entry in outputs}
+    if OUTPUT_NAME not in by_name:  # guard: network-outputs
+        found = ", ".join(map(repr, by_name)) or "none"
+        msg = f"network {name} has the outputs {found}; {_CONTRACT}"
+        raise ModelError(msg, remedy=_CONTRACT_REMEDY)
+    for entry, channels in ((inputs[0], 3), (by_name[OUTPUT_NAME], 1)):
+        if entry.type != "tensor(float)":  # guard: network-type
+            msg = f"{entry.name!r} of network {name} is {entry.type}; {_CONTRACT}"
+            raise ModelError(msg, remedy=_CONTRACT_REMEDY)
+        if not _shape_fits(entry.shape, channels):  # guard: network-shape
+            msg = f"{entry.name!r} of network {name} has shape {entry.shape}; {_CONTRACT}"
+            raise ModelError(msg, remedy=_CONTRACT_REMEDY)
+
+
+def _shape_fits(shape: Sequence[int | str | None], channels: int) -> bool:
+    """Whether `shape`, with names or None for free dimensions, is [1, channels, H, W]."""
+    if len(shape) != _RANK:
+        return False  # guard: network-rank
+    batch, found_channels = shape[:2]
+    return (not isinstance(batch, int) or batch == 1) and (
+        not isinstance(found_channels, int) or found_channels == channels
+    )
+
+
+def _fixed_size(shape: Sequence[int | str | None]) -> tuple[int | None, int | None]:
+    height, width = (side if isinstance(side, int) else None for side in shape[2:])
+    return height, width

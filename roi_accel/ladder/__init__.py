@@ -1,0 +1,1 @@
+"""Bitrate ladders: hulls and BD-rates from a batch's results."""

@@ -1,0 +1,1 @@
+"""Masks without a score: written as archives, videos and pictures."""

@@ -1,0 +1,203 @@
+"""The files that `mask` makes of a run, each written as its frames come."""
+
+from __future__ import annotations
+
+from contextlib import closing
+from typing import TYPE_CHECKING, Protocol
+
+from roi_accel._util.files import naming_output
+from roi_accel.errors import InputError
+from roi_accel.masks.archive import SUFFIX as ARCHIVE_SUFFIX
+from roi_accel.masks.writing import CLIP_SUFFIX, open_mask_writer
+from roi_accel.run.frame_pipeline import MaskMeter
+from roi_accel.video import writing as videos
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from contextlib import ExitStack
+    from pathlib import Path
+
+    from roi_accel._util.files import StagedFiles
+    from roi_accel.mask_export.run import MaskedFrame, MaskRun
+    from roi_accel.report.contact_sheet import Sheet
+    from roi_accel.run.frame_pipeline import Progress
+
+PICTURE_SUFFIX = ".png"
+SUFFIXES = (PICTURE_SUFFIX, CLIP_SUFFIX, ARCHIVE_SUFFIX)
+
+
+def is_picture(path: Path | None) -> bool:
+    """Return whether a file of this name holds a picture; False for none."""
+    return path is not None and path.suffix.lower() == PICTURE_SUFFIX
+
+
+def check_suffix(path: Path, known: Sequence[str], *, said_by: str) -> None:
+    """Raise InputError where a name does not say what is to be written."""
+    if path.suffix.lower() not in known:
+        found = f"the suffix {path.suffix!r}" if path.suffix else "no suffix"
+        msg = f"{said_by} {path}: has {found}, which says what is written"
+        raise InputError(msg, remedy=f"known are {', '.join(known)}")
+
+
+def check_picture(output: Path | None, frame: int | None, sheet: object, *, said_by: str) -> None:
+    """Raise InputError where what is to be shown does not fit together, or not the file."""
+    if frame is not None and sheet is not None:
+        msg = "--frame and --sheet were given; a picture is of one frame or of several"
+        raise InputError(msg, remedy="keep one of them")
+    shown = "--frame" if frame is not None else "--sheet" if sheet is not None else ""
+    if shown and not is_picture(output):
+        msg = f"{shown} is for pictures, and none is written"
+        remedy = f"name a picture with {said_by}, such as mask{PICTURE_SUFFIX}"
+        raise InputError(msg, remedy=remedy)
+    if frame is not None and frame < 0:
+        msg = f"--frame must be at least 0, not {frame}"
+        raise InputError(msg, remedy="leave it out for the middle one")
+
+
+class Taker(Protocol):
+    """Makes one file of the frames that it is given.
+
+    Attributes
+    ----------
+    frames : int
+        How many of them are in it so far.
+    """
+
+    frames: int
+
+    def take(self, frame: MaskedFrame) -> None:
+        """Take the next frame."""
+
+    def finish(self) -> str:
+        """Write what is left, and return what the file holds, for people."""
+        ...
+
+
+class MasksFile:
+    """The masks as video or archive."""
+
+    def __init__(self, path: Path, staged: StagedFiles, run: MaskRun, resources: ExitStack) -> None:
+        self._path, self._run, self.frames = path, run, 0
+        origin = run.origin()
+        with naming_output(path):
+            self._writer = resources.enter_context(
+                open_mask_writer(
+                    path,
+                    staged.open(path),
+                    size=run.size,
+                    rate=run.rate,
+                    place=run.place,
+                    origin=origin,
+                )
+            )
+
+    def take(self, frame: MaskedFrame) -> None:
+        """Write the frame's mask."""
+        with naming_output(self._path):
+            self._writer.write(frame.mask)
+        self.frames += 1
+
+    def finish(self) -> str:
+        """Write what is left, and return what the file holds, for people."""
+        with naming_output(self._path):
+            self._writer.finish(self._run.about())
+        height, width = self._run.size
+        return f"{self.frames} masks of {width}x{height}, {self._run.label}"
+
+
+class MaskedVideo:
+    """The masked distorted video."""
+
+    def __init__(self, path: Path, staged: StagedFiles, run: MaskRun) -> None:
+        self._path, self._run, self.frames = path, run, 0
+        with naming_output(path):
+            self._writer = videos.FrameWriter(path, staged.open(path), run.info, rate=run.rate)
+
+    def take(self, frame: MaskedFrame) -> None:
+        """Write the masked frame."""
+        assert frame.masked is not None  # noqa: S101 - a run with a distorted video
+        with naming_output(self._path):
+            self._writer.write(frame.masked)
+        self.frames += 1
+
+    def finish(self) -> str:
+        """Write what is left, and return what the file holds, for people."""
+        info = self._run.info
+        size = f"{info.width}x{info.height} {info.pixel_format.name}"
+        return f"{self.frames} masked frames of {size}"
+
+
+class Picture:
+    """A picture of one frame, or of several on a sheet."""
+
+    def __init__(
+        self, path: Path, staged: StagedFiles, run: MaskRun, frame: int | None, sheet: Sheet | None
+    ) -> None:
+        from roi_accel.report.mask_picture import MaskPicture  # noqa: PLC0415 (an extra)
+
+        self._path, self._run, self._seen, self.frames = path, run, 0, 0
+        self._file = staged.open(path)
+        if sheet is not None:
+            self.wanted = sheet.frames(run.count())
+        else:
+            self.wanted = (run.count() // 2 if frame is None else frame,)
+        self._picture = MaskPicture(run.legend(), sheet)
+
+    def take(self, frame: MaskedFrame) -> None:
+        """Show the frame, if it is wanted."""
+        self._seen = frame.index + 1
+        if frame.index in self.wanted:
+            self._picture.add(frame.index, frame.reference, frame.mask)
+            self.frames += 1
+
+    def finish(self) -> str:
+        """Write what is left, and return what the file holds, for people."""
+        self._run.require_frame(max(self.wanted), self._seen)
+        with naming_output(self._path):
+            self._file.write(self._picture.png())
+        frames = ", ".join(map(str, self.wanted))
+        return f"frame{'s' * (len(self.wanted) > 1)} {frames}"
+
+
+def taker_of(
+    path: Path,
+    staged: StagedFiles,
+    run: MaskRun,
+    resources: ExitStack,
+    *,
+    frame: int | None,
+    sheet: Sheet | None,
+) -> Taker:
+    """Return what makes the file of masks, or the picture, that `path` names."""
+    if is_picture(path):
+        return Picture(path, staged, run, frame, sheet)
+    return MasksFile(path, staged, run, resources)
+
+
+def fill(
+    run: MaskRun, takers: Sequence[Taker], progress: Progress | None
+) -> tuple[list[str], list[float]]:
+    """Give every taker the run's frames.
+
+    Returns
+    -------
+    list of str
+        What each file holds, for people.
+    list of float
+        How much of each of those frames counts, as a result's ``alpha_mean``.
+
+    Raises
+    ------
+    RoiAccelError
+        As `score` would; or a file cannot be written.
+    """
+    pictures = [taker.wanted for taker in takers if isinstance(taker, Picture)]
+    is_all = len(takers) > len(pictures)
+    # Closed where a file cannot be written: its threads end before the process does.
+    measure, alphas = MaskMeter(run.masking.session.plan), []
+    with closing(run.frames(progress) if is_all else run.chosen(pictures[0], progress)) as frames:
+        for each in frames:
+            alphas.append(measure(each.mask).alpha)
+            for taker in takers:
+                taker.take(each)
+    return [taker.finish() for taker in takers], alphas

@@ -1,0 +1,1 @@
+"""What a score is: built from logs, pooled, with provenance and warnings."""

@@ -1,0 +1,155 @@
+"""From VMAF's logs and the masks' means to results: names the metrics, blends and pools them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from roi_accel.results.pooling import blend, pool
+from roi_accel.results.result import FrameScore, Result
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from roi_accel.scorers import VmafLog, VmafModel
+
+
+@dataclass(frozen=True)
+class MaskMeans:
+    """A frame's mask in two numbers in [0, 1]: its mean before and after threshold and fade."""
+
+    saliency: float
+    alpha: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Facts:
+    """What one result says besides its scores."""
+
+    reference: str
+    distorted: str
+    saliency_model: str
+    provenance: dict[str, Any]
+    warnings: tuple[str, ...]
+    timing: dict[str, Any]
+    parity: dict[str, Any]
+
+
+def assemble(
+    logs: Sequence[VmafLog],
+    means: Sequence[MaskMeans],
+    *,
+    models: tuple[VmafModel, ...],
+    keep_features: bool,
+    region_names: Sequence[str],
+    weight: float,
+    facts: Facts,
+) -> Result:
+    """Return the result of one distorted video.
+
+    Parameters
+    ----------
+    logs : sequence of VmafLog
+        Of the full frame, of the masked one, then one per region.
+    means : sequence of MaskMeans
+        One per frame fed, scored or not.
+    models : tuple of VmafModel
+        The first is blended into ``vmaf_roi``, the others are reported beside it.
+    keep_features : bool
+        Whether the elementary features are reported too.
+    region_names : sequence of str
+    weight : float
+        The masked score's share in the blend.
+    facts : Facts
+    """
+    full, masked, *regions = logs
+    numbers = full.frame_numbers
+    saliency = [means[number].saliency for number in numbers]
+    series = _metric_series(full, masked, models, weight, keep_features=keep_features)
+    region_series = {
+        name: _region_series(full, log, models[0], weight)
+        for name, log in zip(region_names, regions, strict=True)
+    }
+    frames = tuple(
+        FrameScore(
+            frame_number=number,
+            metrics={name: values[position] for name, values in series.items()},
+            saliency_mean=means[number].saliency,
+            alpha_mean=means[number].alpha,
+            regions={
+                region: {name: values[position] for name, values in metrics.items()}
+                for region, metrics in region_series.items()
+            },
+        )
+        for position, number in enumerate(numbers)
+    )
+    pooled = {name: pool(values, saliency) for name, values in series.items()}
+    pooled["alpha_mean"] = pool([frame.alpha_mean for frame in frames], saliency)
+    return Result(
+        **_blended(pooled["vmaf_full"]["mean"], pooled["vmaf_masked"]["mean"], weight),
+        vmaf_full=pooled["vmaf_full"]["mean"],
+        weight=weight,
+        model=str(models[0]),
+        saliency_model=facts.saliency_model,
+        reference=facts.reference,
+        distorted=facts.distorted,
+        frames=frames,
+        pooled_metrics=pooled,
+        regions={
+            name: _region_summary(metrics, pooled["vmaf_full"]["mean"], weight)
+            for name, metrics in region_series.items()
+        },
+        provenance=facts.provenance,
+        warnings=facts.warnings,
+        timing=facts.timing,
+        parity=facts.parity,
+    )
+
+
+def _metric_series(
+    full: VmafLog,
+    masked: VmafLog,
+    models: tuple[VmafModel, ...],
+    weight: float,
+    *,
+    keep_features: bool,
+) -> dict[str, list[float]]:
+    """Return every reported metric per scored frame, the first model's as ``vmaf_...``."""
+    series: dict[str, list[float]] = {}
+    for number, model in enumerate(models):
+        prefix = "vmaf" if number == 0 else model.name
+        scores = full.metrics[model.name], masked.metrics[model.name]
+        series[f"{prefix}_full"], series[f"{prefix}_masked"] = map(list, scores)
+        series[f"{prefix}_roi"] = [blend(f, m, weight) for f, m in zip(*scores, strict=True)]
+    if keep_features:
+        scored = {model.name for model in models}
+        for name in full.metrics:
+            if name not in scored:
+                series[f"{name}_full"] = list(full.metrics[name])
+                series[f"{name}_masked"] = list(masked.metrics[name])
+    return series
+
+
+def _region_series(
+    full: VmafLog, region: VmafLog, model: VmafModel, weight: float
+) -> dict[str, list[float]]:
+    scores = full.metrics[model.name], region.metrics[model.name]
+    return {
+        "vmaf_masked": list(scores[1]),
+        "vmaf_roi": [blend(f, m, weight) for f, m in zip(*scores, strict=True)],
+    }
+
+
+def _region_summary(
+    metrics: dict[str, list[float]], full_mean: float, weight: float
+) -> dict[str, Any]:
+    # A region's own saliency is not measured, so its pools weight all frames alike.
+    equal = [1.0] * len(metrics["vmaf_masked"])
+    pooled = {name: pool(values, equal) for name, values in metrics.items()}
+    for pools in pooled.values():
+        del pools["saliency_weighted_mean"]
+    return {**_blended(full_mean, pooled["vmaf_masked"]["mean"], weight), "pooled_metrics": pooled}
+
+
+def _blended(full: float, masked: float, weight: float) -> dict[str, float]:
+    return {"vmaf_masked": masked, "vmaf_roi": blend(full, masked, weight)}

@@ -1,0 +1,108 @@
+"""What decided a score, so that a result can be told from another and made again."""
+
+from __future__ import annotations
+
+import platform
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from roi_accel._util.files import sha256_of
+from roi_accel._version import __version__
+from roi_accel.scorers import parse_models
+from roi_accel.video.colour import HDR_TRANSFERS
+
+if TYPE_CHECKING:
+    from roi_accel.devices.dispatch import Choice
+    from roi_accel.masks import MaskSource
+    from roi_accel.options import ScoreOptions
+    from roi_accel.scorers import Scorer, VmafLog
+    from roi_accel.video import VideoInfo
+
+
+def provenance(
+    reference: VideoInfo,
+    source: MaskSource,
+    choice: Choice,
+    options: ScoreOptions,
+    scorer: Scorer,
+    log: VmafLog,
+) -> dict[str, Any]:
+    """Return the result's ``provenance`` block, but for the distorted video; strict JSON."""
+    return {
+        "roi_accel": __version__,
+        "python": platform.python_version(),
+        "numpy": np.__version__,
+        "system": f"{platform.system()} {platform.machine()}",
+        "mask": source.provenance(),
+        "parameters": {
+            "threshold": options.threshold,
+            "fade": options.fade,
+            "weight": options.weight,
+            "models": list(options.model),
+            "model_sha256": {
+                str(model.path): sha256_of(model.path)
+                for model in parse_models(options.model)
+                if model.path
+            },
+            "features": list(options.feature),
+            **_input_parameters(options),
+            "saliency_stride": options.saliency_stride,
+            "mask_smooth": None if options.mask_smooth is None else float(options.mask_smooth),
+            "subsample": options.subsample,
+            "frame_count": options.frame_count,
+            "shortest": options.shortest,
+        },
+        "vmaf": {
+            "scorer": scorer.kind,
+            "scorer_version": scorer.version,
+            "found": scorer.source,
+            "libvmaf": log.version,
+        },
+        "backend": {
+            "name": choice.backend.name,
+            "device": choice.backend.device,
+            "description": choice.status.description,
+            "driver": choice.status.driver,
+            "reason": choice.reason,
+        },
+        "reference": video_facts(reference),
+    }
+
+
+def _input_parameters(options: ScoreOptions) -> dict[str, Any]:
+    """Return what was asked of the frames before anything else sees them."""
+    return {
+        "fps": str(options.fps) if options.fps else None,
+        "scale": options.scale,
+        "scale_to": options.scale_to.text if options.scale_to else None,
+        "crop": str(options.crop) if options.crop else None,
+        "frame_skip_ref": options.frame_skip_ref,
+        "frame_skip_dist": options.frame_skip_dist,
+        "start": None if options.start is None else float(options.start),
+        "duration": None if options.duration is None else float(options.duration),
+    }
+
+
+def video_facts(info: VideoInfo) -> dict[str, Any]:
+    """Return what a result says of one video: its frames as they were scored, and its file."""
+    return {
+        "width": info.width,
+        "height": info.height,
+        "pixel_format": info.pixel_format.name,
+        "colour_matrix": info.colour_matrix.value,
+        "colour_matrix_source": info.colour_matrix_source,
+        "colour_range": info.colour_range.value,
+        "colour_range_source": info.colour_range_source,
+        "transfer": info.transfer,
+        "hdr": HDR_TRANSFERS.get(info.transfer or ""),
+        "frame_rate": str(info.frame_rate) if info.frame_rate else None,
+        "codec": info.codec,
+        "skipped_frames": info.skipped,
+        "scaled_from": _size(info.scaled_from) if info.scaled_from else None,
+        "crop": info.crop.to_dict() if info.crop else None,
+    }
+
+
+def _size(size: tuple[int, int]) -> dict[str, int]:
+    return {"width": size[0], "height": size[1]}

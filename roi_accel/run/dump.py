@@ -1,0 +1,53 @@
+"""Where the evidence of a failed check goes: a folder made when needed, files never replaced."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from roi_accel._util.files import write_atomically
+from roi_accel.errors import OutputError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+class EvidenceFolder:
+    """The folder of ``--dump``.
+
+    Parameters
+    ----------
+    path : Path
+        It need not exist, its parent must.
+
+    Raises
+    ------
+    OutputError
+        `path` cannot be a folder.
+    """
+
+    def __init__(self, path: Path) -> None:
+        if not path.is_dir():
+            if path.exists() or path.is_symlink():
+                msg = f"{path} is no folder, so nothing could be saved there"
+                raise OutputError(msg, remedy="name another folder with --dump")
+            if not path.parent.is_dir():
+                msg = f"the folder {path} cannot be made: there is no folder {path.parent}"
+                raise OutputError(msg, remedy="create it first, or name another with --dump")
+        self._path = path
+
+    def save(self, name: str, content: bytes) -> Path:
+        """Write `content` to the file `name`, all or nothing, and return where it is.
+
+        Raises
+        ------
+        OutputError
+            The file exists, or cannot be written.
+        """
+        path = self._path / name
+        try:
+            self._path.mkdir(exist_ok=True)
+        except OSError as error:
+            msg = f"the folder {self._path} cannot be made: {error.strerror or error}"
+            raise OutputError(msg, remedy="name another with --dump") from error
+        write_atomically(path, content, overwrite=False)
+        return path

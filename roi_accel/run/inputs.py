@@ -1,0 +1,255 @@
+"""From the files to the frames that are scored: skipped, scaled and cropped, in this order.
+
+All that comes after, masks, gate, backends and VMAF, sees only what the readers made here give.
+"""
+
+from __future__ import annotations
+
+from contextlib import closing
+from dataclasses import dataclass, field
+from fractions import Fraction
+from itertools import islice
+from typing import TYPE_CHECKING
+
+from roi_accel.errors import InputError
+from roi_accel.masks import CroppedSource
+from roi_accel.options import AUTO_CROP
+from roi_accel.video import (
+    BarFinder,
+    CroppedReader,
+    ScaledReader,
+    SkippingReader,
+    check_same_geometry,
+)
+from roi_accel.video.info import shown
+from roi_accel.video.scaling import DEFAULT_KERNEL, scaling_facts
+from roi_accel.video.time_range import RATE_SLACK, frames_within
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from roi_accel.backends.frame import Frame
+    from roi_accel.masks import MaskSource
+    from roi_accel.options import ScoreOptions
+    from roi_accel.video import Rectangle, VideoInfo, VideoReader
+
+_STRETCH = Fraction(1, 100)
+"""How much a picture's shape may change; by a pixel of its height it always may, by rounding."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Inputs:
+    """What is read, and how it came out of the files.
+
+    Attributes
+    ----------
+    readers : sequence of VideoReader
+        The reference's frames as they are scored, then those of the distorted videos.
+    file : VideoInfo
+        The reference as its file has it: what boxes and mask files refer to.
+    whole_size : (int, int)
+        Width and height of the frames before cropping.
+    frame_count : int or None
+        Stop after so many frames; None to go on to the end.
+    duration_frames : int or None
+        How many of them ``--duration`` asked for.
+    scaling : mapping or None
+        How frames were scaled, for ``provenance``; None where none were.
+    warnings : sequence of tuple of str
+        For each distorted video, what the reader of its score should know of it.
+    notes : tuple of str
+        Those of them that are about the reference alone.
+    """
+
+    readers: Sequence[VideoReader]
+    file: VideoInfo
+    whole_size: tuple[int, int]
+    frame_count: int | None
+    duration_frames: int | None
+    scaling: Mapping[str, str] | None
+    warnings: Sequence[tuple[str, ...]] = field(default=())
+    notes: tuple[str, ...] = ()
+
+    @property
+    def crop(self) -> Rectangle | None:
+        """The part of the frames that is scored, None for the whole."""
+        return self.readers[0].info.crop
+
+    def masks_of(self, source: MaskSource) -> MaskSource:
+        """Return `source`, which was made for `file`, for the frames that are scored.
+
+        Raises
+        ------
+        InputError
+            It has masks of another part of the frames than the one that is scored.
+        """
+        if source.covers is not None:
+            if source.covers != self.crop:  # guard: mask-crop
+                source.close()
+                scored = f"--crop {self.crop}" if self.crop else "the whole frame"
+                msg = f"{source.label} has masks of --crop {source.covers} alone, not of {scored}"
+                raise InputError(msg, remedy=f"--crop {source.covers}, or other masks")
+            return source
+        if self.crop is None:
+            return source
+        width, height = self.whole_size
+        return CroppedSource(source, width=width, height=height, rectangle=self.crop)
+
+    def shortfall(self, frames: int) -> tuple[str, ...]:
+        """Return a line if the videos ended before ``--duration`` did, after `frames` frames."""
+        if self.duration_frames is None or frames >= (self.frame_count or 0):
+            return ()
+        asked = f"--duration asks for {self.duration_frames} frames"
+        return (f"{asked}, but there are only {frames} frames",)
+
+
+def prepare_inputs(opened: Sequence[VideoReader], options: ScoreOptions) -> Inputs:
+    """Return what the options make of the opened files, which stay the caller's to close.
+
+    Seconds count from the frames that are left after ``--frame-skip-ref`` and
+    ``--frame-skip-dist``, at the reference's frame rate. The rectangle of ``--crop`` is in pixels
+    of the scaled frame.
+
+    Parameters
+    ----------
+    opened : sequence of VideoReader
+        The reference, then the distorted videos.
+    options : ScoreOptions
+
+    Raises
+    ------
+    InputError
+        An option does not fit these videos; with ``--crop auto``, also what reading the reference
+        may raise.
+    """
+    file = opened[0].info
+    _check_rate(file, options)
+    first, count = _span(file, options)
+    limits = [each for each in (count, options.frame_count) if each is not None]
+    frame_count = min(limits) if limits else None
+    skips = [options.frame_skip_ref, *[options.frame_skip_dist] * (len(opened) - 1)]
+    readers = [
+        _skipped(reader, skip, first, "dist" if number else "ref")
+        for number, (reader, skip) in enumerate(zip(opened, skips, strict=True))
+    ]
+    readers = _scaled(readers, options)
+    is_scaled = any(reader.info.scaled_from for reader in readers)
+    whole = readers[0].info
+    warnings = [_stretched(reader.info) for reader in readers]
+    for reader in readers[1:]:
+        check_same_geometry(whole, reader.info)  # guard: size-differs
+    told: tuple[str, ...] = ()
+    if options.crop == AUTO_CROP:
+        rectangle, told = _picture_of(readers[0], frame_count)
+    else:
+        rectangle = options.crop
+    if rectangle is not None:
+        readers = [CroppedReader(reader, rectangle) for reader in readers]
+    return Inputs(
+        readers=readers,
+        file=file,
+        whole_size=(whole.width, whole.height),
+        frame_count=frame_count,
+        duration_frames=count,
+        scaling=scaling_facts(options.scale or DEFAULT_KERNEL) if is_scaled else None,
+        warnings=[(*warnings[0], *told, *each) for each in warnings[1:]],
+        notes=(*warnings[0], *told),
+    )
+
+
+def _span(file: VideoInfo, options: ScoreOptions) -> tuple[int, int | None]:
+    """Return the first frame that ``--start`` leaves, and how many ``--duration`` does."""
+    if options.start is None and options.duration is None:
+        return 0, None
+    option = "--start" if options.start is not None else "--duration"
+    rate = frame_rate(file, options, option)
+    return frames_within(options.start, options.duration, rate)
+
+
+def frame_rate(file: VideoInfo, options: ScoreOptions, option: str) -> Fraction:
+    """Return the reference's frames per second, which `option` needs.
+
+    Raises
+    ------
+    InputError
+        The file does not say it and ``--fps`` is not given.
+    """
+    rate = file.frame_rate or options.fps
+    if rate is None:
+        msg = f"{shown(file.path)}: does not say its frame rate, which {option} needs"
+        raise InputError(msg, remedy="add it, such as --fps 25")
+    return rate
+
+
+def _check_rate(file: VideoInfo, options: ScoreOptions) -> None:
+    """Raise InputError where the file's frame rate and ``--fps`` contradict each other."""
+    declared = file.frame_rate
+    if options.fps and declared and abs(declared - options.fps) > RATE_SLACK * declared:
+        msg = (
+            f"{shown(file.path)}: has {float(declared):.6g} frames per second by its own account, "
+            f"but --fps says {float(options.fps):.6g}"
+        )
+        raise InputError(msg, remedy="leave --fps out; it is for raw video")
+
+
+def _skipped(reader: VideoReader, skip: int, first: int, which: str) -> VideoReader:
+    if not skip + first:
+        return reader
+    reasons = [f"--frame-skip-{which} {skip}"] * bool(skip) + ["--start"] * bool(first)
+    return SkippingReader(reader, skip + first, " with ".join(reasons))
+
+
+def _scaled(readers: Sequence[VideoReader], options: ScoreOptions) -> list[VideoReader]:
+    """Return the readers at one size, where the options say so."""
+    info = readers[0].info
+    if options.scale_to is not None:
+        width, height = options.scale_to.for_frame(info.width, info.height)
+    elif options.scale is not None:
+        width, height = info.width, info.height
+    else:
+        return list(readers)
+    kernel = options.scale or DEFAULT_KERNEL
+    return [
+        reader
+        if (reader.info.width, reader.info.height) == (width, height)
+        else ScaledReader(reader, width=width, height=height, kernel=kernel)
+        for reader in readers
+    ]
+
+
+def _stretched(info: VideoInfo) -> tuple[str, ...]:
+    """Say so where scaling changed the picture's shape."""
+    if info.scaled_from is None:
+        return ()
+    width, height = info.scaled_from
+    expected = Fraction(width * info.height, info.width)
+    if abs(expected - height) <= max(Fraction(1), _STRETCH * height):
+        return ()
+    sizes = f"was {width}x{height} and is stretched to {info.width}x{info.height}, another shape"
+    hint = "if its black bars are cut off, cut the reference's off too"
+    return (f"{shown(info.path)} {sizes}; {hint}",)
+
+
+def _picture_of(
+    reference: VideoReader, frame_count: int | None
+) -> tuple[Rectangle | None, tuple[str, ...]]:
+    """Read the reference once for its bars; return what is within them, and a line that says so.
+
+    Every frame is looked at: a rectangle from a few of them could cut off what others show.
+    """
+    info = reference.info
+    finder = BarFinder(info)
+    frames: Iterator[Frame] = iter(reference)
+    with closing(frames):  # type: ignore[type-var]  # readers' iterators are generators
+        for frame in islice(frames, frame_count):
+            finder.look(frame)
+    picture = finder.picture
+    if picture is None:
+        msg = f"{shown(info.path)}: is black all over, so that --crop auto finds no picture in it"
+        raise InputError(msg, remedy="leave --crop out, or give the rectangle as W:H:X:Y")
+    picture = picture.aligned(info.pixel_format, info.width, info.height)
+    if (picture.width, picture.height) == (info.width, info.height):
+        return None, ()
+    return picture, (
+        f"--crop auto left out black bars: {picture} of {info.width}x{info.height} is scored",
+    )
