@@ -52,7 +52,7 @@ class Check:
 
 
 @dataclass
-class _Tally:
+class _Total:
     """What was compared of one stage."""
 
     compared_with: str
@@ -75,7 +75,7 @@ class _Tally:
         }
 
 
-class Ledger:
+class CheckLog:
     """Adds up what agrees, per stage and video, and raises at the first answer that does not.
 
     Parameters
@@ -87,7 +87,7 @@ class Ledger:
 
     def __init__(self, save: Save | None = None) -> None:
         self.save = save
-        self._tallies: dict[tuple[int | None, str], _Tally] = {}
+        self._totals: dict[tuple[int | None, str], _Total] = {}
 
     def count(self, check: Check, *, compared_with: str, video: int | None = None) -> None:
         """Compare and add to what the report says of `video`; None for what all videos share.
@@ -99,8 +99,8 @@ class Ledger:
         """
         found = self.require(check)
         key = video, check.tolerance.stage
-        tally = self._tallies.setdefault(key, _Tally(compared_with, check.tolerance))
-        tally.add(found)
+        total = self._totals.setdefault(key, _Total(compared_with, check.tolerance))
+        total.add(found)
 
     def require(self, check: Check) -> Comparison:
         """Return what comparing found, without adding it up; ParityError if they differ."""
@@ -118,8 +118,8 @@ class Ledger:
     def report(self, video: int) -> list[dict[str, Any]]:
         """Return what was compared for distorted video `video`, stage by stage."""
         return [
-            tally.report()
-            for (whose, _), tally in self._tallies.items()
+            total.report()
+            for (whose, _), total in self._totals.items()
             if whose is None or whose == video
         ]
 

@@ -23,11 +23,11 @@ _POLL_SECONDS = 0.1
 """How often a thread that waits for room looks whether anybody still wants its items."""
 
 
-def ahead(
+def prefetch(
     items: Iterable[Item],
     depth: int,
     *,
-    name: str = "ahead",
+    name: str = "prefetch",
     watch: Callable[[int], None] | None = None,
 ) -> Generator[Item, None, None]:
     """Yield `items` in their order, which a thread of its own brings forth up to `depth` ahead.
@@ -116,7 +116,7 @@ def batched(
         yield batch
 
 
-def with_last(items: Iterable[Item]) -> Iterator[tuple[Item, bool]]:
+def mark_last(items: Iterable[Item]) -> Iterator[tuple[Item, bool]]:
     """Yield each of `items` and whether it is the last, which takes one more to be known."""
     waiting: list[Item] = []
     for item in items:

@@ -9,7 +9,8 @@ from roi_accel._util.files import naming_output
 from roi_accel.errors import InputError
 from roi_accel.masks.archive import SUFFIX as ARCHIVE_SUFFIX
 from roi_accel.masks.writing import CLIP_SUFFIX, open_mask_writer
-from roi_accel.run.frame_pipeline import MaskMeter
+from roi_accel.results.build import MaskMeter
+from roi_accel.run.frame_pipeline import frames_with_masks, masked_frames, require_frame
 from roi_accel.video import writing as videos
 
 if TYPE_CHECKING:
@@ -18,7 +19,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from roi_accel._util.files import StagedFiles
-    from roi_accel.mask_export.run import MaskedFrame, MaskRun
+    from roi_accel.backends.frame_set import FrameSet
+    from roi_accel.mask_export.run import MaskRun
     from roi_accel.report.contact_sheet import Sheet
     from roi_accel.run.frame_pipeline import Progress
 
@@ -65,7 +67,7 @@ class Taker(Protocol):
 
     frames: int
 
-    def take(self, frame: MaskedFrame) -> None:
+    def take(self, frames: FrameSet) -> None:
         """Take the next frame."""
 
     def finish(self) -> str:
@@ -91,10 +93,10 @@ class MasksFile:
                 )
             )
 
-    def take(self, frame: MaskedFrame) -> None:
+    def take(self, frames: FrameSet) -> None:
         """Write the frame's mask."""
         with naming_output(self._path):
-            self._writer.write(frame.mask)
+            self._writer.write(frames.masks[0])
         self.frames += 1
 
     def finish(self) -> str:
@@ -113,11 +115,10 @@ class MaskedVideo:
         with naming_output(path):
             self._writer = videos.FrameWriter(path, staged.open(path), run.info, rate=run.rate)
 
-    def take(self, frame: MaskedFrame) -> None:
+    def take(self, frames: FrameSet) -> None:
         """Write the masked frame."""
-        assert frame.masked is not None  # noqa: S101 - a run with a distorted video
         with naming_output(self._path):
-            self._writer.write(frame.masked)
+            self._writer.write(frames.masked[0][0])
         self.frames += 1
 
     def finish(self) -> str:
@@ -141,18 +142,18 @@ class Picture:
             self.wanted = sheet.frames(run.count())
         else:
             self.wanted = (run.count() // 2 if frame is None else frame,)
-        self._picture = MaskPicture(run.legend(), sheet)
+        self._picture = MaskPicture(run.legend, sheet)
 
-    def take(self, frame: MaskedFrame) -> None:
+    def take(self, frames: FrameSet) -> None:
         """Show the frame, if it is wanted."""
-        self._seen = frame.index + 1
-        if frame.index in self.wanted:
-            self._picture.add(frame.index, frame.reference, frame.mask)
+        self._seen = frames.index + 1
+        if frames.index in self.wanted:
+            self._picture.add(frames.index, frames.reference, frames.masks[0])
             self.frames += 1
 
     def finish(self) -> str:
         """Write what is left, and return what the file holds, for people."""
-        self._run.require_frame(max(self.wanted), self._seen)
+        require_frame(self._run.run, max(self.wanted), self._seen)
         with naming_output(self._path):
             self._file.write(self._picture.png())
         frames = ", ".join(map(str, self.wanted))
@@ -193,11 +194,15 @@ def fill(
     """
     pictures = [taker.wanted for taker in takers if isinstance(taker, Picture)]
     is_all = len(takers) > len(pictures)
+    measure, alphas = MaskMeter(run.run.session.plan), []
+    if is_all:
+        found = masked_frames(run.run, progress=progress)
+    else:
+        found = frames_with_masks(run.run, pictures[0], progress=progress)
     # Closed where a file cannot be written: its threads end before the process does.
-    measure, alphas = MaskMeter(run.masking.session.plan), []
-    with closing(run.frames(progress) if is_all else run.chosen(pictures[0], progress)) as frames:
+    with closing(found) as frames:
         for each in frames:
-            alphas.append(measure(each.mask).alpha)
+            alphas.append(measure(each.masks[0]).alpha)
             for taker in takers:
                 taker.take(each)
     return [taker.finish() for taker in takers], alphas

@@ -1,4 +1,4 @@
-"""What is no failure but may make a score mean something else than its reader thinks."""
+"""Warnings: what does not fail a run but may make its score mean something else than expected."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ if TYPE_CHECKING:
     from roi_accel.video import VideoInfo
 
 _FEW = 0.1
-"""Share of frames with such a mask that is no reason to doubt it: titles, fades to black."""
+"""Share of frames with an empty or full mask that needs no warning: titles, fades to black."""
 
 _TOO_LITTLE, _TOO_MUCH = 0.02, 0.9
-"""Mean shares of the frame that count, beyond which a score says little (docs/choosing.md)."""
+"""Mean coverages of the mask beyond which a score says little (docs/choosing.md)."""
 
 _FOUR_K_FROM = 3200
 """Long side in pixels from which on a 4K model fits better: between 2560x1440 and 3840x2160."""
@@ -36,41 +36,50 @@ _HD_MODEL = re.compile(r"vmaf_(?P<kind>float_)?v0\.6\.1(?P<neg>neg)?")
 _FOUR_K_MODEL = re.compile(r"vmaf_(?P<kind>float_)?4k_v0\.6\.1(?P<neg>neg)?")
 
 
-def cautions(
+def pair_warnings(
     reference: VideoInfo,
     distorted: VideoInfo,
     options: ScoreOptions,
     scorer: Scorer,
     means: Sequence[MaskMeans],
 ) -> tuple[str, ...]:
-    """Return a line for each thing about this pair that its reader should know."""
-    found = [f"{each.path} {each.doubt}" for each in (reference, distorted) if each.doubt]
-    found += _colour_differences(reference, distorted)
-    found += _high_dynamic_range(reference, distorted)
-    found += _rate_difference(reference, distorted)
-    found += _another_model(reference, options)
+    """Return a line for each thing about this pair that its reader should know.
+
+    Parameters
+    ----------
+    reference, distorted : VideoInfo
+    options : ScoreOptions
+    scorer : Scorer
+    means : sequence of MaskMeans
+        Of every frame.
+    """
+    lines = [f"{each.path} {each.doubt}" for each in (reference, distorted) if each.doubt]
+    lines += _colour_differences(reference, distorted)
+    lines += _high_dynamic_range(reference, distorted)
+    lines += _rate_difference(reference, distorted)
+    lines += _another_model(reference, options)
     if reference.path.exists() and reference.path.samefile(distorted.path):
-        found.append(f"{reference.path} is scored against itself")
+        lines.append(f"{reference.path} is scored against itself")
     if options.threshold + options.fade > 1.0:
-        found.append(
+        lines.append(
             f"threshold {options.threshold:g} and fade {options.fade:g} add up to more than 1: "
             "not even the most salient pixel counts fully"
         )
-    found += _masks_of_no_effect(means, options) or _masks_of_little_effect(means, options)
+    lines += _masks_of_no_effect(means, options) or _masks_of_little_effect(means, options)
     frames = len(means)
     if options.frame_count is not None and frames < options.frame_count:
-        found.append(f"--frame-count is {options.frame_count}, but there are only {frames} frames")
+        lines.append(f"--frame-count is {options.frame_count}, but there are only {frames} frames")
     if scorer.kind == "vmaf" and is_unsafe_for_tool(
         reference.pixel_format, reference.width, reference.height
     ):
-        found.append(
-            f"the vmaf tool's scores at a width of {reference.width}, which is no multiple of 16, "
-            "may differ from libvmaf's plain code; leave out --vmaf to use an ffmpeg"
+        lines.append(
+            f"the vmaf tool's scores at a width of {reference.width}, not a multiple of 16, may "
+            "differ from libvmaf's plain code; leave out --vmaf to use an ffmpeg"
         )
-    return tuple(found)
+    return tuple(lines)
 
 
-def another_reference(source: MaskSource, reference: Path) -> tuple[str, ...]:
+def other_reference(source: MaskSource, reference: Path) -> tuple[str, ...]:
     """Return a line if a file of masks was made from another reference than this one.
 
     Once a run: the reference may be read to its end.
@@ -80,7 +89,7 @@ def another_reference(source: MaskSource, reference: Path) -> tuple[str, ...]:
         if origin is None or origin.is_from(reference):
             return ()
     except OSError:
-        return ()  # It went away since it was scored, which is told elsewhere where it matters.
+        return ()  # It went away since it was scored, which is an error elsewhere where it matters.
     made_from = f"another reference, {origin.reference or 'whose name it does not say'}"
     found = f"{source.label} was made from {made_from}, and not from {shown(reference)}"
     return (f"{found}: check that both show the same pictures, or write the masks again",)
@@ -119,9 +128,9 @@ def _masks_of_little_effect(means: Sequence[MaskMeans], options: ScoreOptions) -
     else:
         meaning = "the rest is perfect, and vmaf_masked hardly tells encodes apart"
         better = DEFAULT_THRESHOLD if threshold > DEFAULT_THRESHOLD else threshold / 3
-    mend = f"try --threshold {better:.2g}" if better else "try another --saliency-model"
+    remedy = f"try --threshold {better:.2g}" if better else "try another --saliency-model"
     where = f"{percent(counts)} of the frame counts on average at threshold {threshold:g}"
-    return [f"{where}: {meaning}; {mend}"]
+    return [f"{where}: {meaning}; {remedy}"]
 
 
 def _colour_differences(reference: VideoInfo, distorted: VideoInfo) -> list[str]:
@@ -168,18 +177,10 @@ def _another_model(reference: VideoInfo, options: ScoreOptions) -> list[str]:
     name = parse_models(options.model)[0].version
     if long_side >= _FOUR_K_FROM and (match := _HD_MODEL.fullmatch(name)):
         better = f"vmaf_{match['kind'] or ''}4k_v0.6.1{match['neg'] or ''}"
-        return [
-            (
-                f"{size} is scored with {name}, a model for 1920x1080; --model version={better} is "
-                "for 3840x2160"
-            )
-        ]
+        hint = f"a model for 1920x1080; --model version={better} is for 3840x2160"
+        return [f"{size} is scored with {name}, {hint}"]
     if long_side < _FOUR_K_FROM and (match := _FOUR_K_MODEL.fullmatch(name)):
         better = f"vmaf_{match['kind'] or ''}v0.6.1{match['neg'] or ''}"
-        return [
-            (
-                f"{size} is scored with {name}, a model for 3840x2160; --model version={better} is "
-                "for 1920x1080"
-            )
-        ]
+        hint = f"a model for 3840x2160; --model version={better} is for 1920x1080"
+        return [f"{size} is scored with {name}, {hint}"]
     return []

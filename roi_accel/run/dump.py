@@ -1,4 +1,4 @@
-"""Where the evidence of a failed check goes: a folder made when needed, files never replaced."""
+"""The folder of a failed check's arrays: made when needed, its files never replaced."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-class EvidenceFolder:
+class DumpFolder:
     """The folder of ``--dump``.
 
     Parameters
@@ -28,10 +28,10 @@ class EvidenceFolder:
     def __init__(self, path: Path) -> None:
         if not path.is_dir():
             if path.exists() or path.is_symlink():
-                msg = f"{path} is no folder, so nothing could be saved there"
+                msg = f"{path} is not a folder"
                 raise OutputError(msg, remedy="name another folder with --dump")
             if not path.parent.is_dir():
-                msg = f"the folder {path} cannot be made: there is no folder {path.parent}"
+                msg = f"the folder {path} cannot be created: there is no folder {path.parent}"
                 raise OutputError(msg, remedy="create it first, or name another with --dump")
         self._path = path
 
@@ -47,7 +47,7 @@ class EvidenceFolder:
         try:
             self._path.mkdir(exist_ok=True)
         except OSError as error:
-            msg = f"the folder {self._path} cannot be made: {error.strerror or error}"
+            msg = f"the folder {self._path} cannot be created: {error.strerror or error}"
             raise OutputError(msg, remedy="name another with --dump") from error
         write_atomically(path, content, overwrite=False)
         return path
