@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Protocol, TypeGuard
+from typing import TYPE_CHECKING, TypeGuard
 
 import numpy as np
 
@@ -26,11 +26,8 @@ if TYPE_CHECKING:
     from roi_accel._util.timing import Stopwatch
     from roi_accel.backends.frame import Frame
     from roi_accel.backends.plan import ModelSize
-    from roi_accel.backends.protocol import Mask, ModelInput, Session
+    from roi_accel.backends.protocol import InferringSession, Mask, ModelInput, Session
     from roi_accel.inference.network import SaliencyNetwork, SaliencySize
-
-    class InferringSession(Session, InfersOnDevice, Protocol):
-        """A session beside whose kernels the network can run."""
 
 
 class NetworkSource(MaskSource):
