@@ -44,4 +44,5 @@ def kernel_errors_as_unavailable(what: str) -> Iterator[None]:
     except Exception as error:
         reason = " ".join(f"{type(error).__name__}: {error}".split())
         msg = f"{what}: {reason}"
+        # guard: kernel-failure
         raise BackendUnavailable(msg, remedy="choose another --device or --backend") from error

@@ -157,6 +157,7 @@ class Gate:
         if self._mode == "off":
             return
         with self.timed():
+            # guard: self-test
             self._self_test = run_self_test(self._backend, plan.pixel_format, save=self._log.save)
         if not self._is_reference:
             self._reference = NumpyBackend(threads=1).open(plan)

@@ -222,7 +222,7 @@ class NetworkSource(MaskSource):
         try:
             yield
         except RoiAccelError as error:
-            error.message = f"frame {index}: {error.message}"
+            error.message = f"frame {index}: {error.message}"  # guard: provider-failure-frame
             raise
         except NotSaliencyError as error:
             msg = f"frame {index}: network {self.label} gave a map that is not a mask: {error}"

@@ -200,6 +200,7 @@ def mask_frames(run: Run, frames: FrameSet, videos: Collection[int] | None = Non
 
 def _mask(run: Run, frames: FrameSet, video: int, mask: Mask) -> Frame:
     name = run.inputs.readers[video + 1].info.path
+    # guard: backend-failure
     what = f"frame {frames.index}: {run.gate.device} failed in substitute of {name}"
     with in_turn(run.session, run.lock), kernel_errors_as_unavailable(what):
         return run.session.substitute(frames.reference, frames.distorted[video], mask)

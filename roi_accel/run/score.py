@@ -157,7 +157,7 @@ def _open_scoring(scorer: Scorer, inputs: OpenInputs) -> Iterator[_Scoring]:
         threads=inputs.threads.vmaf,
         subsample=options.subsample,
     )
-    try_models(scorer, request)
+    try_models(scorer, request)  # guard: vmaf-unknown-model
     with Scoring(scorer, request) as processes:
         yield _Scoring(scorer, processes)
 

@@ -138,9 +138,9 @@ def open_inputs(
         ]
         inputs = prepare_inputs(opened, options)
         readers = inputs.readers
-        check_scorable(readers[0].info)
+        check_scorable(readers[0].info)  # guard: small-side-before-start
         if not options.shortest and inputs.frame_count is None:
-            check_known_counts(readers)
+            check_known_counts(readers)  # guard: unequal-lengths-raw
         smoothing = None
         if options.mask_smooth:
             rate = frame_rate(inputs.file, options, "--mask-smooth")
