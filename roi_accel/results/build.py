@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from roi_accel.backends.plan import Plan
     from roi_accel.backends.protocol import Mask
-    from roi_accel.scorers import VmafLog, VmafModel
+    from roi_accel.scorers import ScoreLog, VideoScores, VmafModel
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ class MaskMeter:
 
 
 def build_result(
-    logs: Sequence[VmafLog],
+    scores: VideoScores,
     means: Sequence[MaskMeans],
     *,
     models: tuple[VmafModel, ...],
@@ -54,8 +54,8 @@ def build_result(
 
     Parameters
     ----------
-    logs : sequence of VmafLog
-        Of the full frame, of the masked one, then one per region.
+    scores : VideoScores
+        Masked by the union of the regions, or by the only mask, and then by each region.
     means : sequence of MaskMeans
         One per frame fed, scored or not.
     models : tuple of VmafModel
@@ -68,7 +68,7 @@ def build_result(
     **facts
         The attributes of `Result` that are not scores, such as ``provenance``.
     """
-    full, masked, *regions = logs
+    full, (masked, *regions) = scores.full, scores.masked
     numbers = full.frame_numbers
     saliency = [means[number].saliency for number in numbers]
     series = _metric_series(full, masked, models, weight, keep_features=keep_features)
@@ -109,8 +109,8 @@ def build_result(
 
 
 def _metric_series(
-    full: VmafLog,
-    masked: VmafLog,
+    full: ScoreLog,
+    masked: ScoreLog,
     models: tuple[VmafModel, ...],
     weight: float,
     *,
@@ -133,7 +133,7 @@ def _metric_series(
 
 
 def _region_series(
-    full: VmafLog, region: VmafLog, model: VmafModel, weight: float
+    full: ScoreLog, region: ScoreLog, model: VmafModel, weight: float
 ) -> dict[str, list[float]]:
     scores = full.metrics[model.name], region.metrics[model.name]
     return {

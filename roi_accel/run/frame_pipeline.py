@@ -43,18 +43,22 @@ def masked_frames(
     run: Run,
     *,
     per_region: bool = False,
+    is_masked: bool = True,
     observe: Callable[[FrameSet], None] | None = None,
     progress: Progress | None = None,
 ) -> Generator[FrameSet, None, None]:
-    """Yield every frame of a run, masked and checked; all threads have ended when it is closed.
+    """Yield every frame of a run with its masks, masked and checked.
 
-    At the end the gate and the mask source have found nothing wrong.
+    Once it is closed all threads have ended. At the end of the frames the gate and the mask source
+    have found nothing wrong.
 
     Parameters
     ----------
     run : Run
     per_region : bool
-        Whether to mask with each region's mask too, and not with the union's alone.
+        Whether to keep each region's mask too, and not the union's alone.
+    is_masked : bool
+        Whether to mask the distorted frames.
     observe : callable, optional
         Called by one thread with each frame in order, once its masks are known.
     progress : callable, optional
@@ -85,6 +89,8 @@ def masked_frames(
             ordered_map(
                 partial(mask_frames, run), with_masks, slots_of(run.session), name="substitute"
             )
+            if is_masked
+            else with_masks
         ) as masked,
         closing(in_advance(masked, "substitute")) as ready,
     ):

@@ -1,9 +1,9 @@
-"""One scoring run: read a pair once, mask it once, and have VMAF score both variants at once."""
+"""One scoring run: read a pair once, mask it once, and score both variants at once."""
 
 from __future__ import annotations
 
 from contextlib import ExitStack, closing, contextmanager
-from dataclasses import dataclass
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from roi_accel._util.timing import Stopwatch
@@ -17,13 +17,12 @@ from roi_accel.run.frame_pipeline import masked_frames
 from roi_accel.run.replay import replay_frames
 from roi_accel.run.setup import open_inputs, open_run
 from roi_accel.scorers import (
-    Scoring,
     ScoringRequest,
+    check_scores,
     find_scorer,
-    is_unsafe_for_tool,
     parse_features,
     parse_models,
-    try_models,
+    scorer_errors,
 )
 
 if TYPE_CHECKING:
@@ -36,7 +35,7 @@ if TYPE_CHECKING:
     from roi_accel.run.frame_pipeline import Progress
     from roi_accel.run.replay import FrameObserver
     from roi_accel.run.setup import OpenInputs, Run
-    from roi_accel.scorers import Scorer, VmafLog
+    from roi_accel.scorers import Scorer, Scoring, VideoScores, VmafFeature, VmafModel
 
 
 def score_all(
@@ -72,31 +71,72 @@ def score_all(
         raise InputError(msg, remedy="name at least one")
     with ExitStack() as resources:
         with stopwatch.stage("prepare"):
-            scorer = _find_scorer(options)
-            inputs = resources.enter_context(
+            models, features = parse_models(options.model), parse_features(options.feature)
+            scorer = find_scorer(options.vmaf)
+            opened = resources.enter_context(
                 open_inputs((reference, *distorted), options, stopwatch)
             )
-            # Before the backend and the network, so that VMAF starts while they load.
-            scoring = resources.enter_context(_open_scoring(scorer, inputs))
-            run = resources.enter_context(open_run(inputs))
-        notes = _FrameNotes(run)
-        with closing(
-            masked_frames(run, per_region=True, observe=notes.take, progress=progress)
-        ) as frames:
+            request = _request(opened, models, features)
+            if scorer.needs == "weights":
+                run = resources.enter_context(open_run(opened))
+                run.gate.note(f"the scorer {scorer.name} takes weights: no frame was masked")
+                request = replace(request, backend=run.choice.backend, plan=run.session.plan)
+                scoring = resources.enter_context(_open_scoring(scorer, request))
+            else:
+                # Before the backend and the network, so that VMAF starts while they load.
+                scoring = resources.enter_context(_open_scoring(scorer, request))
+                run = resources.enter_context(open_run(opened))
+        observed = _Observed(run)
+        frames = masked_frames(
+            run,
+            per_region=True,
+            is_masked=scoring.scorer.needs == "masked frames",
+            observe=observed.take,
+            progress=progress,
+        )
+        with closing(frames):
             for each in frames:
-                with stopwatch.stage("vmaf_feed", each.index):
+                with stopwatch.stage("vmaf_feed", each.index), scorer_errors(scoring.scorer):
                     scoring.feed(each)
         with stopwatch.stage("vmaf_finish"):
-            logs = scoring.finish()
-        results = _results(run, scoring, logs, notes)
+            with scorer_errors(scoring.scorer):
+                scores = scoring.finish()
+            count = len(observed.means)
+            check_scores(scores, request, frames_fed=count, scorer=scoring.scorer.name)
+        results = _results(run, scoring, scores, observed, models)
         if revisit is not None:
             with stopwatch.stage("revisit"):
                 replay_frames(run, revisit, results)
     return results
 
 
-class _FrameNotes:
-    """What the masks' thread notes of each frame beside its score."""
+def _request(
+    opened: OpenInputs, models: tuple[VmafModel, ...], features: tuple[VmafFeature, ...]
+) -> ScoringRequest:
+    regions = opened.given.region_names if opened.given else ()
+    return ScoringRequest(
+        pixel_format=opened.info.pixel_format,
+        width=opened.info.width,
+        height=opened.info.height,
+        videos=len(opened.inputs.readers) - 1,
+        masks=1 + len(regions),
+        models=models,
+        features=features,
+        threads=opened.threads.vmaf,
+        subsample=opened.options.subsample,
+    )
+
+
+@contextmanager
+def _open_scoring(scorer: Scorer, request: ScoringRequest) -> Iterator[Scoring]:
+    with scorer_errors(scorer):
+        scoring = scorer.open(request)
+    with scoring:
+        yield scoring
+
+
+class _Observed:
+    """What the thread that finds masks learns of each frame beside its scores."""
 
     def __init__(self, run: Run) -> None:
         options = run.options
@@ -114,90 +154,43 @@ class _FrameNotes:
         self.means.append(self._measure(frames.masks[0]))
 
 
-# The scorer
-
-
-@dataclass(frozen=True)
-class _Scoring:
-    """VMAF at work on one run."""
-
-    scorer: Scorer
-    processes: Scoring
-
-    def feed(self, frames: FrameSet) -> None:
-        streams = [frames.reference]
-        for distorted, masked in zip(frames.distorted, frames.masked, strict=True):
-            streams += [distorted, *masked]
-        self.processes.feed(streams)
-
-    def finish(self) -> list[VmafLog]:
-        return self.processes.finish()
-
-
-def _find_scorer(options: ScoreOptions) -> Scorer:
-    """Return the program that scores; wrong models and features are found before it."""
-    parse_models(options.model)
-    parse_features(options.feature)
-    return find_scorer(options.vmaf)
-
-
-@contextmanager
-def _open_scoring(scorer: Scorer, inputs: OpenInputs) -> Iterator[_Scoring]:
-    options, info = inputs.options, inputs.info
-    if scorer.kind == "vmaf" and is_unsafe_for_tool(info.pixel_format, info.width, info.height):
-        scorer = find_scorer(options.vmaf, ffmpeg_only=True)
-    regions = inputs.given.region_names if inputs.given else ()
-    request = ScoringRequest(
-        pixel_format=info.pixel_format,
-        width=info.width,
-        height=info.height,
-        variants=(2 + len(regions)) * (len(inputs.inputs.readers) - 1),
-        models=parse_models(options.model),
-        features=parse_features(options.feature),
-        threads=inputs.threads.vmaf,
-        subsample=options.subsample,
-    )
-    try_models(scorer, request)  # guard: vmaf-unknown-model
-    with Scoring(scorer, request) as processes:
-        yield _Scoring(scorer, processes)
-
-
-# The results
-
-
 def _results(
-    run: Run, scoring: _Scoring, logs: Sequence[VmafLog], notes: _FrameNotes
+    run: Run,
+    scoring: Scoring,
+    scores: Sequence[VideoScores],
+    observed: _Observed,
+    models: tuple[VmafModel, ...],
 ) -> list[Result]:
-    options, inputs, source, means = run.options, run.inputs, run.source, notes.means
+    options, inputs, source, means = run.options, run.inputs, run.source, observed.means
     with run.stopwatch.stage("identify"):
         doubts = other_reference(source, run.info.path)
-    common = provenance(run.info, source, run.choice, options, scoring.scorer, logs[0])
+    version = scores[0].full.version
+    common = provenance(run.info, source, run.choice, options, scoring.scorer, version)
     common |= {"scaling": inputs.scaling, "smoothing": run.over_time.facts()}
     timing = run.stopwatch.report(len(means))
     if isinstance(run.session, CountsSeconds):
         timing["device"] = run.session.event_seconds
-    videos = [reader.info for reader in inputs.readers[1:]]
-    per_video = len(logs) // len(videos)
     return [
         build_result(
-            logs[number * per_video : (number + 1) * per_video],
+            scores[number],
             means,
-            models=parse_models(options.model),
+            models=models,
             keep_features=bool(options.feature),
             region_names=source.region_names,
             weight=options.weight,
             reference=str(run.info.path),
-            distorted=str(info.path),
+            distorted=str(reader.info.path),
             saliency_model=source.label,
-            provenance=common | {"distorted": video_facts(info)},
+            provenance=common | {"distorted": video_facts(reader.info)},
             warnings=source.warnings
             + doubts
             + inputs.warnings[number]
-            + pair_warnings(run.info, info, options, scoring.scorer, means)
+            + pair_warnings(run.info, reader.info, options, means)
+            + scoring.warnings
             + inputs.shortfall(len(means))
-            + notes.inspector.warnings(number),
+            + observed.inspector.warnings(number),
             parity=run.gate.report(number),
             timing=timing,
         )
-        for number, info in enumerate(videos)
+        for number, reader in enumerate(inputs.readers[1:])
     ]
