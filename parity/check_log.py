@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -46,7 +46,7 @@ class Check:
     fault: str
     wanted: Named
     got: Named
-    inputs: Named
+    inputs: Named = field(default_factory=dict)
     tolerance: Tolerance
     label: str
 

@@ -75,12 +75,15 @@ class ExpectedInput:
 
     Attributes
     ----------
-    reference : Frame
-        A copy of the frame, made before the device saw it.
+    index : int
+    reference, before : Frame
+        The frame that the device gets, and a copy of it from before.
     model_input : float32[1, 3, height, width]
     """
 
+    index: int
     reference: Frame
+    before: Frame
     model_input: ModelInput
 
 
@@ -188,7 +191,8 @@ class Gate:
         None where this frame is not compared.
         """
         session = self._reference
-        if session is None or not is_checked(self._mode, frames.index, is_last=frames.is_last):
+        is_due = is_checked(self._mode, frames.index, is_last=frames.is_last)
+        if session is None or not is_due or not frames.distorted:
             return None
         with self.timed(), self._lock:
             reference = _copied(frames.reference)
@@ -224,33 +228,29 @@ class Gate:
             self._check_memory(frames, what, distorted, answer)
         if expected is None:
             return
-        checks: list[tuple[int, Check]] = []
-        for video, number, what, distorted, answer in self._substitutions(frames):
-            before = frames_and_mask(
-                expected.reference, expected.distorted[video], expected.masks[number]
-            )
-            inputs = frames_and_mask(frames.reference, distorted, frames.masks[number])
-            self._check_untouched(frames.index, what, before, inputs)
-            check = Check(
-                frame=frames.index,
-                fault=f"{what}: {self.device} differs from {NumpyBackend.name}",
-                wanted=frame_planes(expected.masked[video][number]),
-                got=frame_planes(answer),
-                inputs=inputs,
-                tolerance=table_tolerance("substitute"),
-                label=f"substitute-video-{video}-mask-{number}",
-            )
-            checks.append((video, check))
+        checks = []
         with self.timed(), self._lock:
-            for video, check in checks:
+            for video, number, what, distorted, answer in self._substitutions(frames):
+                before = expected.reference, expected.distorted[video], expected.masks[number]
+                inputs = frames_and_mask(frames.reference, distorted, frames.masks[number])
+                self._check_untouched(frames.index, what, frames_and_mask(*before), inputs)
+                check = Check(
+                    frame=frames.index,
+                    fault=f"{what}: {self.device} differs from {NumpyBackend.name}",
+                    wanted=frame_planes(expected.masked[video][number]),
+                    got=frame_planes(answer),
+                    inputs=inputs,
+                    tolerance=table_tolerance("substitute"),
+                    label=f"substitute-video-{video}-mask-{number}",
+                )
                 self._log.count(check, compared_with=NumpyBackend.name, video=video)
+                checks.append(check)
             for check in self._earlier:
                 self._log.require(check)
-            if checks:
-                self._earlier = [
-                    replace(check, fault=f"{check.fault} once it masks later frames")
-                    for _, check in checks
-                ]
+            self._earlier = [
+                replace(check, fault=f"{check.fault} once it masks later frames")
+                for check in checks
+            ]
         self._checked.add(frames.index)
 
     def finish(self) -> None:
@@ -285,43 +285,25 @@ class Gate:
         """Return what the device must make of frame `index`; None where it is not compared."""
         if self._reference is None or index not in self._network_frames:
             return None
-        with self.timed():
-            copy = _copied(reference)
-            with self._lock:
-                return ExpectedInput(copy, self._reference.preprocess(copy))
+        with self.timed(), self._lock:
+            before = _copied(reference)
+            return ExpectedInput(index, reference, before, self._reference.preprocess(before))
 
-    def check_input(
-        self, index: int, reference: Frame, expected: ExpectedInput | None, answer: ModelInput
-    ) -> None:
-        """Check the network's input that the device made.
-
-        Parameters
-        ----------
-        index : int
-        reference : Frame
-            The frame that the device got.
-        expected : ExpectedInput or None
-            What `expect_input` returned.
-        answer : float32[1, 3, height, width]
+    def check_input(self, expected: ExpectedInput, answer: ModelInput) -> None:
+        """Check the network's input that the device made, float32[1, 3, height, width].
 
         Raises
         ------
         ParityError
-            It differs, is no array, or the device wrote to `reference`.
+            It differs, is not an array, or the device wrote to the frame.
         """
-        if expected is None:
-            return
         if not isinstance(answer, np.ndarray):
-            kind = type(answer).__name__
-            fault = f"gives a malformed answer: wanted an array, got {kind}"
-            raise self._fault(index, "preprocess", fault)
+            fault = f"gives a malformed answer: wanted an array, got {type(answer).__name__}"
+            raise self._fault(expected.index, "preprocess", fault)
         with self.timed():
-            inputs = _reference_planes(reference)
-            self._check_untouched(
-                index, "preprocess", _reference_planes(expected.reference), inputs
-            )
+            inputs = self._check_reference("preprocess", expected)
             check = Check(
-                frame=index,
+                frame=expected.index,
                 fault=f"preprocess: {self.device} differs from {NumpyBackend.name}",
                 wanted=input_channels(expected.model_input),
                 got=input_channels(answer),
@@ -330,7 +312,7 @@ class Gate:
                 label="preprocess",
             )
             self._log.count(check, compared_with=NumpyBackend.name)
-        self._checked.add(index)
+        self._checked.add(expected.index)
 
     def check_map(self, index: int, model_input: ModelInput, saliency: SaliencyMap) -> None:
         """Compare the network's map with the reference provider's, if frame `index` is due.
@@ -353,23 +335,12 @@ class Gate:
         with self.timed():
             self._compare_map(index, fault, model_input, infer(model_input), saliency, tolerance)
 
-    def check_mask(
-        self,
-        index: int,
-        reference: Frame,
-        expected: ExpectedInput,
-        model_input: ModelInput,
-        mask: Mask,
-    ) -> None:
+    def check_mask(self, expected: ExpectedInput, model_input: ModelInput, mask: Mask) -> None:
         """Compare a mask made in the device's memory with the reference provider's map.
 
         Parameters
         ----------
-        index : int
-        reference : Frame
-            The frame that the device got.
         expected : ExpectedInput
-            What `expect_input` returned.
         model_input : float32[1, 3, height, width]
             What `check_input` found right.
         mask : uint16[mask_height, mask_width]
@@ -378,11 +349,10 @@ class Gate:
         ------
         ParityError
             They differ by more than the tolerance and half a code, by which codes are rounded; or
-            the device wrote to `reference`.
+            the device wrote to the frame.
         """
         with self.timed():
-            before = _reference_planes(expected.reference)
-            self._check_untouched(index, "saliency", before, _reference_planes(reference))
+            self._check_reference("saliency", expected)
             if self._reference_network is None:
                 return
             infer, provider, tolerance = self._reference_network
@@ -395,7 +365,7 @@ class Gate:
             )
             fault = f"saliency: the device's mask differs from {provider}'s map"
             got = mask / float(MASK_MAX)
-            self._compare_map(index, fault, model_input, wanted, got, half_a_code)
+            self._compare_map(expected.index, fault, model_input, wanted, got, half_a_code)
 
     def report(self, video: int) -> dict[str, Any]:
         """Return the result's ``parity`` block for distorted video `video`, counted from 0."""
@@ -432,13 +402,21 @@ class Gate:
             fault = "answers in memory that an earlier frame is still in"
             raise self._fault(frames.index, what, fault)
 
+    def _check_reference(self, what: str, expected: ExpectedInput) -> Named:
+        """Return the planes of the frame that the device got, once they are as they were."""
+        before, after = (
+            {f"reference {name}": plane for name, plane in frame_planes(frame).items()}
+            for frame in (expected.before, expected.reference)
+        )
+        self._check_untouched(expected.index, what, before, after)
+        return after
+
     def _check_untouched(self, index: int, what: str, before: Named, after: Named) -> None:
         check = Check(
             frame=index,
             fault=f"{what}: {self.device} writes to its input",
             wanted=before,
             got=after,
-            inputs={},
             tolerance=table_tolerance("substitute"),
             label="written-input",
         )
@@ -474,7 +452,3 @@ class Gate:
 def _copied(frame: Frame) -> Frame:
     y, u, v = (plane.copy() for plane in frame.planes)
     return Frame((y, u, v), frame.pixel_format)
-
-
-def _reference_planes(frame: Frame) -> Named:
-    return {f"reference {name}": plane for name, plane in frame_planes(frame).items()}

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from contextlib import closing
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from roi_accel._util.files import naming_output
 from roi_accel.errors import InputError
@@ -56,40 +57,45 @@ def check_picture(output: Path | None, frame: int | None, sheet: object, *, said
         raise InputError(msg, remedy="leave it out for the middle one")
 
 
-class Taker(Protocol):
+class Taker(ABC):
     """Makes one file of the frames that it is given.
+
+    Parameters
+    ----------
+    path : Path
+    staged : StagedFiles
+        Opens it.
+    run : MaskRun
 
     Attributes
     ----------
     frames : int
-        How many of them are in it so far.
+        How many frames are in it so far.
     """
 
-    frames: int
+    def __init__(self, path: Path, staged: StagedFiles, run: MaskRun) -> None:
+        self._path, self._run, self.frames = path, run, 0
+        self._file = staged.open(path)
 
+    @abstractmethod
     def take(self, frames: FrameSet) -> None:
         """Take the next frame."""
 
+    @abstractmethod
     def finish(self) -> str:
         """Write what is left, and return what the file holds, for people."""
-        ...
 
 
-class MasksFile:
-    """The masks as video or archive."""
+class MasksFile(Taker):
+    """The masks as video or archive; `resources` closes it."""
 
     def __init__(self, path: Path, staged: StagedFiles, run: MaskRun, resources: ExitStack) -> None:
-        self._path, self._run, self.frames = path, run, 0
         origin = run.origin()
+        super().__init__(path, staged, run)
         with naming_output(path):
             self._writer = resources.enter_context(
                 open_mask_writer(
-                    path,
-                    staged.open(path),
-                    size=run.size,
-                    rate=run.rate,
-                    place=run.place,
-                    origin=origin,
+                    path, self._file, size=run.size, rate=run.rate, place=run.place, origin=origin
                 )
             )
 
@@ -107,13 +113,13 @@ class MasksFile:
         return f"{self.frames} masks of {width}x{height}, {self._run.label}"
 
 
-class MaskedVideo:
+class MaskedVideo(Taker):
     """The masked distorted video."""
 
     def __init__(self, path: Path, staged: StagedFiles, run: MaskRun) -> None:
-        self._path, self._run, self.frames = path, run, 0
+        super().__init__(path, staged, run)
         with naming_output(path):
-            self._writer = videos.FrameWriter(path, staged.open(path), run.info, rate=run.rate)
+            self._writer = videos.FrameWriter(path, self._file, run.info, rate=run.rate)
 
     def take(self, frames: FrameSet) -> None:
         """Write the masked frame."""
@@ -122,13 +128,13 @@ class MaskedVideo:
         self.frames += 1
 
     def finish(self) -> str:
-        """Write what is left, and return what the file holds, for people."""
+        """Return what the file holds, for people."""
         info = self._run.info
         size = f"{info.width}x{info.height} {info.pixel_format.name}"
         return f"{self.frames} masked frames of {size}"
 
 
-class Picture:
+class Picture(Taker):
     """A picture of one frame, or of several on a sheet."""
 
     def __init__(
@@ -136,8 +142,8 @@ class Picture:
     ) -> None:
         from roi_accel.report.mask_picture import MaskPicture  # noqa: PLC0415 (an extra)
 
-        self._path, self._run, self._seen, self.frames = path, run, 0, 0
-        self._file = staged.open(path)
+        super().__init__(path, staged, run)
+        self._seen = 0
         if sheet is not None:
             self.wanted = sheet.frames(run.count())
         else:
@@ -152,8 +158,8 @@ class Picture:
             self.frames += 1
 
     def finish(self) -> str:
-        """Write what is left, and return what the file holds, for people."""
-        require_frame(self._run.run, max(self.wanted), self._seen)
+        """Draw the picture, and return what the file holds, for people."""
+        require_frame(self._run, max(self.wanted), self._seen)
         with naming_output(self._path):
             self._file.write(self._picture.png())
         frames = ", ".join(map(str, self.wanted))
@@ -169,7 +175,20 @@ def taker_of(
     frame: int | None,
     sheet: Sheet | None,
 ) -> Taker:
-    """Return what makes the file of masks, or the picture, that `path` names."""
+    """Return what makes the file of masks, or the picture, that `path` names.
+
+    Parameters
+    ----------
+    path : Path
+    staged : StagedFiles
+    run : MaskRun
+    resources : ExitStack
+        Closes it.
+    frame : int or None
+        The frame that a picture shows, from 0; None for the middle one.
+    sheet : Sheet or None
+        Shows several instead.
+    """
     if is_picture(path):
         return Picture(path, staged, run, frame, sheet)
     return MasksFile(path, staged, run, resources)
@@ -194,11 +213,11 @@ def fill(
     """
     pictures = [taker.wanted for taker in takers if isinstance(taker, Picture)]
     is_all = len(takers) > len(pictures)
-    measure, alphas = MaskMeter(run.run.session.plan), []
+    measure, alphas = MaskMeter(run.session.plan), []
     if is_all:
-        found = masked_frames(run.run, progress=progress)
+        found = masked_frames(run, progress=progress)
     else:
-        found = frames_with_masks(run.run, pictures[0], progress=progress)
+        found = frames_with_masks(run, pictures[0], progress=progress)
     # Closed where a file cannot be written: its threads end before the process does.
     with closing(found) as frames:
         for each in frames:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from contextlib import closing, contextmanager
-from dataclasses import dataclass
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +13,7 @@ from roi_accel.masks.place import MaskPlace
 from roi_accel.report.contact_sheet import Legend
 from roi_accel.results.provenance import video_facts
 from roi_accel.results.warnings import other_reference
-from roi_accel.run.setup import open_inputs, open_run
+from roi_accel.run.setup import Run, open_inputs, open_run
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -22,8 +21,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from roi_accel.options import ScoreOptions
-    from roi_accel.run.setup import Run
-    from roi_accel.video import VideoInfo
 
 _KNOWN_BEFORE = ("kind", "name", "path", "sha256", "saliency_size", "origin")
 """Facts of a source that are known before the first frame."""
@@ -50,52 +47,44 @@ def open_mask_run(
     """
     paths = [reference] if distorted is None else [reference, distorted]
     with open_inputs(paths, options, Stopwatch()) as opened, open_run(opened) as run:
-        yield MaskRun(run)
+        yield MaskRun(**vars(run))
 
 
-@dataclass(frozen=True)
-class MaskRun:
-    """What the files of a run say about its masks."""
-
-    run: Run
-
-    @property
-    def info(self) -> VideoInfo:
-        """The reference's frames as they are scored."""
-        return self.run.info
+class MaskRun(Run):
+    """A run, and what its files say about its masks."""
 
     @property
     def rate(self) -> Fraction | None:
         """Frames per second, None where neither file nor option says."""
-        return self.info.frame_rate or self.run.options.fps
+        return self.info.frame_rate or self.options.fps
 
     @property
     def label(self) -> str:
         """What the masks come from, as in a result's ``saliency_model``."""
-        return self.run.source.label
+        return self.source.label
 
     @property
     def legend(self) -> Legend:
         """What a picture of these masks says about them."""
-        plan = self.run.session.plan
+        plan = self.session.plan
         return Legend(info=self.info, rate=self.rate, label=self.label, plan=plan)
 
     @property
     def size(self) -> tuple[int, int]:
         """Height and width of the masks."""
-        return self.run.source.size
+        return self.source.size
 
     @property
     def place(self) -> MaskPlace:
         """Where the masks belong in the reference's file."""
-        return MaskPlace(first_frame=self.info.skipped, crop=self.run.inputs.crop)
+        return MaskPlace(first_frame=self.info.skipped, crop=self.inputs.crop)
 
     @property
     def warnings(self) -> tuple[str, ...]:
         """What the user should know that is not a failure; complete after the last frame."""
-        source = self.run.source
+        source = self.source
         doubts = other_reference(source, self.info.path)
-        return source.warnings + self.run.inputs.notes + doubts
+        return source.warnings + self.inputs.notes + doubts
 
     def origin(self) -> dict[str, Any]:
         """Return what makes the masks, as far as it is known before the first; strict JSON.
@@ -105,7 +94,7 @@ class MaskRun:
         InputError
             The reference, which is read for its SHA-256, cannot be.
         """
-        source, over_time = self.run.source, self.run.over_time
+        source, over_time = self.source, self.over_time
         earlier = source.origin
         smoothed = {"seconds": earlier.smoothed} if earlier and earlier.smoothed else None
         facts = source.provenance()
@@ -115,7 +104,7 @@ class MaskRun:
             "mask": {key: facts[key] for key in _KNOWN_BEFORE if key in facts},
             "saliency_stride": over_time.stride,
             "smoothing": over_time.facts() or smoothed,
-            "backend": self.run.choice.backend.name,
+            "backend": self.choice.backend.name,
             "reference": {
                 "path": str(self.info.path),
                 **reference_identity(self.info.path),
@@ -125,13 +114,13 @@ class MaskRun:
 
     def about(self) -> dict[str, Any]:
         """Return what replaces parts of `origin` after the last frame."""
-        return {"mask": self.run.source.provenance()}
+        return {"mask": self.source.provenance()}
 
     def count(self) -> int:
         """Return how many frames there are, decoding the reference where its size does not say."""
-        most = self.run.inputs.frame_count
+        most = self.inputs.frame_count
         known = self.info.frame_count
         if known is None:
-            with closing(iter(self.run.inputs.readers[0])) as frames:  # type: ignore[type-var]
+            with closing(iter(self.inputs.readers[0])) as frames:  # type: ignore[type-var]
                 return sum(1 for _ in islice(frames, most))
         return known if most is None else min(known, most)

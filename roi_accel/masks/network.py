@@ -165,7 +165,8 @@ class NetworkSource(MaskSource):
         with self._stopwatch.stage("preprocess", index):
             expected = self._gate.expect_input(index, reference)
             model_input = self._call_preprocess(index, reference, session)
-            self._gate.check_input(index, reference, expected, model_input)
+            if expected is not None:
+                self._gate.check_input(expected, model_input)
         return model_input
 
     def _call_preprocess(self, index: int, reference: Frame, session: Session) -> ModelInput:
@@ -186,7 +187,7 @@ class NetworkSource(MaskSource):
                 # The input that the network sees cannot be read; the same kernels make this one.
                 with self._gate.timed():
                     model_input = self._call_preprocess(index, reference, session)
-                self._gate.check_input(index, reference, expected, model_input)
+                self._gate.check_input(expected, model_input)
             with (
                 self._naming(index),
                 in_turn(session, self._lock),
@@ -194,7 +195,7 @@ class NetworkSource(MaskSource):
             ):
                 mask = session.infer(reference, self.network.infer_in_place)
             if expected is not None:
-                self._gate.check_mask(index, reference, expected, model_input, mask)
+                self._gate.check_mask(expected, model_input, mask)
         return mask
 
     def _infer_alone(self, index: int, model_input: ModelInput) -> NDArray[np.float32]:

@@ -31,8 +31,7 @@ _TOO_LITTLE, _TOO_MUCH = 0.02, 0.9
 _FOUR_K_FROM = 3200
 """Long side in pixels from which on a 4K model fits better: between 2560x1440 and 3840x2160."""
 
-_HD_MODEL = re.compile(r"vmaf_(?P<kind>float_)?v0\.6\.1(?P<neg>neg)?")
-_FOUR_K_MODEL = re.compile(r"vmaf_(?P<kind>float_)?4k_v0\.6\.1(?P<neg>neg)?")
+_MODEL = re.compile(r"vmaf_(?P<kind>float_)?(?P<is_4k>4k_)?v0\.6\.1(?P<neg>neg)?")
 
 
 def pair_warnings(
@@ -162,15 +161,12 @@ def _rate_difference(reference: VideoInfo, distorted: VideoInfo) -> list[str]:
 
 def _another_model(reference: VideoInfo, options: ScoreOptions) -> list[str]:
     """Name the model that was trained for this resolution, if the one chosen was for another."""
-    long_side = max(reference.width, reference.height)
-    size = f"{reference.width}x{reference.height}"
     name = parse_models(options.model)[0].version
-    if long_side >= _FOUR_K_FROM and (match := _HD_MODEL.fullmatch(name)):
-        better = f"vmaf_{match['kind'] or ''}4k_v0.6.1{match['neg'] or ''}"
-        hint = f"a model for 1920x1080; --model version={better} is for 3840x2160"
-        return [f"{size} is scored with {name}, {hint}"]
-    if long_side < _FOUR_K_FROM and (match := _FOUR_K_MODEL.fullmatch(name)):
-        better = f"vmaf_{match['kind'] or ''}v0.6.1{match['neg'] or ''}"
-        hint = f"a model for 3840x2160; --model version={better} is for 1920x1080"
-        return [f"{size} is scored with {name}, {hint}"]
-    return []
+    match = _MODEL.fullmatch(name)
+    is_4k = max(reference.width, reference.height) >= _FOUR_K_FROM
+    if match is None or is_4k == bool(match["is_4k"]):
+        return []
+    better = f"vmaf_{match['kind'] or ''}{'4k_' * is_4k}v0.6.1{match['neg'] or ''}"
+    own, other = ("1920x1080", "3840x2160") if is_4k else ("3840x2160", "1920x1080")
+    hint = f"a model for {own}; --model version={better} is for {other}"
+    return [f"{reference.width}x{reference.height} is scored with {name}, {hint}"]

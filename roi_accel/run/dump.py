@@ -1,4 +1,4 @@
-"""The folder of a failed check's arrays: made when needed, its files never replaced."""
+"""The folder of ``--dump``, for the arrays of a failed check: its files are never replaced."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 class DumpFolder:
-    """The folder of ``--dump``.
+    """A folder that is created once something is saved.
 
     Parameters
     ----------
@@ -36,7 +36,7 @@ class DumpFolder:
         self._path = path
 
     def save(self, name: str, content: bytes) -> Path:
-        """Write `content` to the file `name`, all or nothing, and return where it is.
+        """Write `content` to a new file `name`, all or nothing, and return its path.
 
         Raises
         ------

@@ -131,6 +131,8 @@ def frames_with_masks(
     limit, shortest = run.inputs.frame_count, run.options.shortest
     if wanted is not None:
         limit, shortest = run.over_time.frames_for(max(wanted), limit or sys.maxsize), True
+    # A given source is a stream that cannot skip; so are masks that depend on earlier ones.
+    is_stream = run.given is not None or run.over_time.in_order
     count = 0
 
     def due() -> Iterator[FrameSet]:
@@ -139,7 +141,7 @@ def frames_with_masks(
             index = count - 1
             if progress:
                 progress(count, limit if run.inputs.frame_count else None)
-            if wanted is None or run.needs_every_mask or index in wanted:
+            if wanted is None or is_stream or index in wanted:
                 yield FrameSet(
                     index=index,
                     # The gate always checks the last frame, and so each one that is wanted.

@@ -72,11 +72,6 @@ class OpenInputs:
         """The reference's frames as they are scored."""
         return self.inputs.readers[0].info
 
-    @property
-    def needs_every_mask(self) -> bool:
-        """Whether a frame's mask can only be had after those of all frames before it."""
-        return self.given is not None or self.over_time.in_order
-
 
 @dataclass(frozen=True, kw_only=True)
 class Run(OpenInputs):

@@ -564,9 +564,9 @@ def infer_in_memory(offset: float) -> dict[str, Any]:
         expected = gate.expect_input(0, reference)
         assert expected is not None
         model_input = session.preprocess(reference)
-        gate.check_input(0, reference, expected, model_input)
+        gate.check_input(expected, model_input)
         mask = session.infer(reference, run)
-        gate.check_mask(0, reference, expected, model_input, mask)
+        gate.check_mask(expected, model_input, mask)
     return gate.report(0)
 
 
