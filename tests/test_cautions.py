@@ -60,11 +60,11 @@ def test_a_synthetic_mask_is_what_was_asked_for() -> None:
 @pytest.mark.parametrize(
     ("alpha", "threshold", "said"),
     [
-        (0.006, 0.9, "0.6% of the frame counts on average at threshold 0.9: the rest is perfect"),
+        (0.006, 0.9, "mask coverage is 0.6% on average at threshold 0.9: the rest is perfect"),
         (0.006, 0.9, "; try --threshold 0.3"),
         (0.006, 0.3, "; try --threshold 0.1"),
         (0.006, 0.0, "; try another --saliency-model"),
-        (0.91, 0.0, "91% of the frame counts on average at threshold 0: vmaf_masked is nearly vm"),
+        (0.91, 0.0, "mask coverage is 91% on average at threshold 0: vmaf_masked is nearly vm"),
         (0.91, 0.0, "; try --threshold 0.3"),
         (0.91, 0.3, "; try --threshold 0.65"),
     ],

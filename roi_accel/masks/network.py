@@ -1,4 +1,4 @@
-"""The default source of masks: a saliency network that looks at the reference."""
+"""The default source of masks: a saliency network, run on the reference."""
 
 from __future__ import annotations
 
@@ -39,15 +39,15 @@ class NetworkSource(MaskSource):
     size : SaliencySize
         As the user gave it.
     batch : int, optional
-        Frames to look at at once, at most. Default: as many as suit the provider.
+        Maximum inference batch size. Default: as many as suit the provider.
     stride : int
-        How many frames wait for each that is looked at.
+        The network runs on every frame of this distance, and the others wait for it.
     width, height : int
         The frames' size in luma pixels.
     stopwatch : Stopwatch
         Counts the stages ``preprocess`` and ``network``.
     gate : Gate, optional
-        Is told each input, map and mask. Default: one that checks nothing.
+        Checks each input, map and mask. Default: one that checks nothing.
     lock : context manager, optional
         Held while a session that serves one thread at a time is called. Default: its own.
 
@@ -80,7 +80,7 @@ class NetworkSource(MaskSource):
         self._asked_size = size
         self._asked_batch = batch
         self._stride = stride
-        self._batch = Batch(1, "nothing was looked at")
+        self._batch = Batch(1, "the network did not run")
         self._inputs: dict[int, ModelInput] = {}
         self._maps: dict[int, NDArray[np.float32]] = {}
         self._stopwatch = stopwatch
@@ -129,7 +129,7 @@ class NetworkSource(MaskSource):
         self._inputs[index] = model_input
 
     def masks(self, index: int, reference: Frame, session: Session) -> tuple[Mask, ...]:
-        """Return the mask of frame `index`, from the batch that it was looked at in, or alone.
+        """Return the mask of frame `index`, from the batch that it was in, or alone.
 
         Raises
         ------
@@ -213,7 +213,7 @@ class NetworkSource(MaskSource):
                 with self._naming(index):
                     self._infer_alone(index, model_input)
             error.message = f"frames {first} to {last} at once: {error.message}"
-            error.remedy = "--saliency-batch 1 looks at them one by one"
+            error.remedy = "--saliency-batch 1 runs the network on one at a time"
             raise
         self._maps = dict(zip(self._inputs, maps, strict=True))
 

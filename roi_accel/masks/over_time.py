@@ -1,4 +1,4 @@
-"""How the masks of a run hang together in time: which frames the network looks at, and smoothing.
+"""Masks over time: on which frames the network runs, interpolation between them, and smoothing.
 
 Both change the score on purpose and are off by default. What they compute from masks is integers,
 on the host (backends/temporal.py), so that every backend gets the same masks.
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     Masks = tuple[Mask, ...]
 
 MAX_STRIDE = MAX_FRAMES_APART
-"""Frames of every video wait for the next that is looked at; more would be gigabytes at 4K."""
+"""Frames of every video wait for the next inference; more would be gigabytes at 4K."""
 
 MAX_SMOOTH = Fraction(60)
 """Seconds; far beyond how long people look at one thing, and so short that rounding stays small."""
@@ -76,12 +76,12 @@ class Smoothing:
 
 @dataclass(frozen=True, kw_only=True)
 class OverTime:
-    """What a run does with its masks beyond taking each as it comes.
+    """How a run makes the masks of frames between inferences, and smooths them.
 
     Attributes
     ----------
     stride : int
-        The network looks at frames 0, stride, 2 * stride, ... and at the last; the masks of those
+        The network runs on frames 0, stride, 2 * stride, ... and at the last; the masks of those
         between are interpolated. 1..MAX_STRIDE.
     smoothing : Smoothing or None
         What follows upon that.
@@ -108,7 +108,7 @@ def parse_stride(stride: int) -> int:
     """Return what ``--saliency-stride`` says; InputError unless it is from 1 to MAX_STRIDE."""
     if not 1 <= stride <= MAX_STRIDE:
         msg = f"--saliency-stride must be from 1 to {MAX_STRIDE}, not {stride}"
-        raise InputError(msg, remedy="1, the default, lets the network look at every frame")
+        raise InputError(msg, remedy="1, the default, runs the network on every frame")
     return stride
 
 
@@ -142,7 +142,7 @@ def masks_over_time(
         The backend's.
     over_time : OverTime
     gate : Gate
-        Is told which frames are about to go through the network.
+        Learns which frames are about to go through the network.
     stopwatch : Stopwatch
         Counts the stages ``interpolate`` and ``smooth``, where there are any.
     batch : int

@@ -79,13 +79,13 @@ def other_reference(source: MaskSource, reference: Path) -> tuple[str, ...]:
             return ()
     except OSError:
         return ()  # It went away since it was scored, which is an error elsewhere where it matters.
-    made_from = f"another reference, {origin.reference or 'whose name it does not say'}"
-    found = f"{source.label} was made from {made_from}, and not from {shown(reference)}"
-    return (f"{found}: check that both show the same pictures, or write the masks again",)
+    other = f"another reference, {origin.reference or 'which it does not name'}"
+    made_from = f"{source.label} was made from {other}, not from {shown(reference)}"
+    return (f"{made_from}: check that both show the same pictures, or write the masks again",)
 
 
 def _masks_of_no_effect(means: Sequence[MaskMeans], options: ScoreOptions) -> list[str]:
-    """Name frames on which nothing or everything counts, unless `synthetic_mask` asked for it."""
+    """Warn of many empty or full masks, unless `synthetic_mask` asked for them."""
     if options.synthetic_mask is not None:
         return []
     kinds = (
@@ -102,23 +102,23 @@ def _masks_of_no_effect(means: Sequence[MaskMeans], options: ScoreOptions) -> li
 
 
 def _masks_of_little_effect(means: Sequence[MaskMeans], options: ScoreOptions) -> list[str]:
-    """Say so where nearly nothing, or nearly everything, of a network's masks counts.
+    """Warn if a network's masks cover nearly nothing or nearly everything.
 
     Boxes and masks of one's own have the area that somebody meant them to have.
     """
     if not options.has_network:
         return []
-    counts, threshold = fmean(mean.alpha for mean in means), options.threshold
-    if _TOO_LITTLE <= counts <= _TOO_MUCH:
+    coverage, threshold = fmean(mean.alpha for mean in means), options.threshold
+    if _TOO_LITTLE <= coverage <= _TOO_MUCH:
         return []
-    if counts > _TOO_MUCH:
+    if coverage > _TOO_MUCH:
         meaning = "vmaf_masked is nearly vmaf_full"
         better = DEFAULT_THRESHOLD if threshold < DEFAULT_THRESHOLD else (threshold + 1) / 2
     else:
         meaning = "the rest is perfect, and vmaf_masked hardly tells encodes apart"
         better = DEFAULT_THRESHOLD if threshold > DEFAULT_THRESHOLD else threshold / 3
     remedy = f"try --threshold {better:.2g}" if better else "try another --saliency-model"
-    where = f"{percent(counts)} of the frame counts on average at threshold {threshold:g}"
+    where = f"mask coverage is {percent(coverage)} on average at threshold {threshold:g}"
     return [f"{where}: {meaning}; {remedy}"]
 
 

@@ -439,14 +439,14 @@ def test_raw_video_needs_its_rate_for_smoothing(refused: Refusals, tmp_path: Pat
     shape = ("-w", 96, "--height", 64, "--pix-fmt", "yuv420p")
     said = refused(
         2,
-        "does not say its frame rate, which --mask-smooth needs",
+        "does not declare its frame rate, which --mask-smooth needs",
         *("-r", raw, "-d", raw, *shape, "--mask-smooth", 0.5),
     )
     assert "--fps 25" in said
 
 
 def test_a_rate_that_the_file_denies_is_refused(tiny_pair: Pair) -> None:
-    with pytest.raises(InputError, match="by its own account, but --fps says 30"):
+    with pytest.raises(InputError, match="declares 25 fps, but --fps is 30"):
         roi_accel.score(tiny_pair.reference, tiny_pair.distorted, fps=30, mask_smooth=0.5)
 
 
