@@ -56,9 +56,16 @@ def prefetch(
 def ordered_map(
     function: Callable[[Item], Result], items: Iterable[Item], workers: int, *, name: str = "worker"
 ) -> Generator[Result, None, None]:
-    """Yield ``function(item)`` for each of `items` in their order, up to `workers` at a time.
+    """Yield ``function(item)`` for each of `items` in their order.
 
-    With one worker nothing runs at the same time, and there is no further thread.
+    Parameters
+    ----------
+    function : callable
+    items : iterable
+    workers : int
+        How many run at a time; with one, in the caller's thread.
+    name : str
+        Prefix of the threads' names.
     """
     if workers == 1:
         for item in items:

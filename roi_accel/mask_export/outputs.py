@@ -43,7 +43,18 @@ def check_suffix(path: Path, known: Sequence[str], *, said_by: str) -> None:
 
 
 def check_picture(output: Path | None, frame: int | None, sheet: object, *, said_by: str) -> None:
-    """Raise InputError where what is to be shown does not fit together, or not the file."""
+    """Raise InputError where a picture's options contradict each other or the file's name.
+
+    Parameters
+    ----------
+    output : Path or None
+    frame : int or None
+        The frame to show, from 0.
+    sheet : object
+        Anything but None asks for several frames.
+    said_by : str
+        The option or keyword that names `output`.
+    """
     if frame is not None and sheet is not None:
         msg = "--frame and --sheet were given; a picture is of one frame or of several"
         raise InputError(msg, remedy="keep one of them")
