@@ -122,12 +122,6 @@ def slots_of(session: Session) -> int:
     return int(getattr(session, "slots", 1))
 
 
-def unwrapped(session: Session) -> Session:
-    """Return the device's own session, out of whatever watches or guards it."""
-    inner: Session | None = getattr(session, "inner", None)
-    return session if inner is None else unwrapped(inner)
-
-
 @runtime_checkable
 class CountsSeconds(Protocol):
     """A session that knows what its device spent its time on; optional."""

@@ -506,7 +506,9 @@ class TestScoring:
         assert emulated
         networks = pytest.importorskip("networks", reason="writing a network needs onnx")
         network = networks.write_network_of_nan(tmp_path / "infinite.onnx")
-        with pytest.raises(ModelError, match=r"frame 0: .* gave a map that is no mask: saliency"):
+        with pytest.raises(
+            ModelError, match=r"frame 0: .* gave a map that is not a mask: saliency"
+        ):
             roi_accel.score(
                 tiny_pair.reference,
                 tiny_pair.distorted,
