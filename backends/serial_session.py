@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from typing import TYPE_CHECKING
 
-from roi_accel.backends.closing import Closing
+from roi_accel._util.closing import Closing
 
 if TYPE_CHECKING:
     from roi_accel.backends.frame import Frame

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
+from roi_accel._util.closing import Closing
 from roi_accel.backends.arithmetic import NotSaliencyError
-from roi_accel.backends.closing import Closing
 from roi_accel.backends.geometry import check_frame
 from roi_accel.backends.numpy_backend import NumpyBackend
 from roi_accel.backends.protocol import slots_of

@@ -7,9 +7,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from roi_accel.backends import kernel_calls
 from roi_accel.backends.cuda.memory import StagedArray
-from roi_accel.backends.kernel_calls import MAX_INDEX, GridLayout
+from roi_accel.backends.kernel_calls import MAX_INDEX, GridCalls, GridLayout
 from roi_accel.backends.kernel_source import VECTOR_SAMPLES
 
 if TYPE_CHECKING:
@@ -74,17 +73,16 @@ class CudaGrid:
         columns: Untyped,
         rows: Untyped,
     ) -> None:
-        self.layout = GridLayout.of(grid)
+        self.layout = GridLayout(grid)
         self.width = grid.shape[1]
         dtype = plan.pixel_format.dtype
         self.reference = StagedArray(device, self.layout.shape, dtype)
         self.distorted = StagedArray(device, self.layout.shape, dtype)
         self.masked = StagedArray(device, self.layout.shape, dtype)
         self.current = Source((), ())
-        self._plan = plan
-        self._rows = rows
-        self._wide = device.cupy.empty((plan.mask_height, self.layout.pitch), np.uint16)
-        self.widen = kernel_calls.widen(plan, self.layout, mask, columns, self._wide)
+        mask_rows = device.cupy.empty((plan.mask_height, self.layout.pitch), np.uint16)
+        self.calls = GridCalls(plan, self.layout, mask_rows, rows)
+        self.upsample_rows = self.calls.upsample_rows(mask, columns)
 
     def load(self, staged: StagedArray, frame: Frame, stream: Untyped, *, in_place: bool) -> Source:
         """Bring this grid's planes of `frame` to where the kernels can read them.
@@ -108,27 +106,14 @@ class CudaGrid:
     def substitute(self, distorted: Source, masked: Untyped) -> Iterator[KernelCall]:
         """Yield the calls that blend into `masked`: one, or one per plane of scattered frames."""
         reference = self.current
-        tables = (self._wide, self._rows)
         if reference.whole is not None and distorted.whole is not None:
-            yield kernel_calls.substitute(
-                self._plan, self.layout, reference.whole, distorted.whole, masked, *tables
-            )
+            yield self.calls.substitute(reference.whole, distorted.whole, masked)
             return
         for row, target in enumerate(masked):
-            yield kernel_calls.substitute(
-                self._plan,
-                self.layout,
-                reference.planes[row],
-                distorted.planes[row],
-                target,
-                *tables,
-                planes=1,
-                pitches=(reference.pitches[row], distorted.pitches[row]),
+            pitches = (reference.pitches[row], distorted.pitches[row])
+            yield self.calls.substitute(
+                reference.planes[row], distorted.planes[row], target, planes=1, pitches=pitches
             )
-
-    def upsample(self, alpha: Untyped) -> KernelCall:
-        """Return the call that writes alpha, uint32[height, pitch]."""
-        return kernel_calls.upsample_mask(self._plan, self.layout, self._wide, self._rows, alpha)
 
 
 def _has_aligned_rows(plane: Untyped) -> bool:

@@ -1,7 +1,7 @@
 """How functions become numba's kernels: for one signature, without the GIL, cached where it works.
 
 Only the backend and its kernels import this, and only when they are used: numba takes most of a
-second to load. Its own threads (``parallel=True``) are not used: `team` says why.
+second to load. Its own threads (``parallel=True``) are not used: `row_pool` says why.
 """
 
 from __future__ import annotations

@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pyopencl as cl
 
-from roi_accel.backends import kernel_calls
-from roi_accel.backends.kernel_calls import GridLayout, packed_axis
+from roi_accel.backends.kernel_calls import GridCalls, GridLayout, packed_axis
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -109,31 +108,24 @@ class OpenclGrid:
         memory: Memory,
         launcher: Launcher,
     ) -> None:
-        self.layout = GridLayout.of(grid, on_processor=launcher.on_processor)
+        self.layout = GridLayout(grid, on_processor=launcher.on_processor)
         self.shape = grid.shape
         dtype = plan.pixel_format.dtype
         self.reference = memory.array(self.layout.shape, dtype)
         self._distorted = memory.array(self.layout.shape, dtype)
         self._masked = memory.array(self.layout.shape, dtype)
         self._alpha: DeviceArray | None = None
-        self._plan = plan
         self._memory = memory
         self._launcher = launcher
-        wide = memory.scratch(plan.mask_height * self.layout.pitch * 2)
-        columns = memory.table(packed_axis(grid.columns))
-        self._upsampling = (wide, memory.table(packed_axis(grid.rows)))
-        self._widen = launcher.prepare(
-            kernel_calls.widen(plan, self.layout, mask.buffer, columns, wide)
-        )
+        mask_rows = memory.scratch(plan.mask_height * self.layout.pitch * 2)
+        columns, rows = (memory.table(packed_axis(axis)) for axis in (grid.columns, grid.rows))
+        self._calls = GridCalls(plan, self.layout, mask_rows, rows)
+        self._upsample_rows = launcher.prepare(self._calls.upsample_rows(mask.buffer, columns))
         planes = (self.reference.buffer, self._distorted.buffer, self._masked.buffer)
-        self._substitute = launcher.prepare(
-            kernel_calls.substitute(plan, self.layout, *planes, *self._upsampling)
-        )
+        self._substitute = launcher.prepare(self._calls.substitute(*planes))
         # A segment beyond a row's end would be read and written in the next row of a frame.
         self._substitute_plane = (
-            launcher.prepare(
-                kernel_calls.substitute(plan, self.layout, *planes, *self._upsampling, planes=1)
-            )
+            launcher.prepare(self._calls.substitute(*planes, planes=1))
             if launcher.on_processor and self.layout.pitch == self.shape[1]
             else None
         )
@@ -146,9 +138,9 @@ class OpenclGrid:
         """Send this grid's planes of `frame`."""
         return self._distorted.upload(queue, lambda host: self._fill(host, frame))
 
-    def widen(self, queue: cl.CommandQueue, after: Sequence[cl.Event]) -> cl.Event:
+    def upsample_rows(self, queue: cl.CommandQueue, after: Sequence[cl.Event]) -> cl.Event:
         """Interpolate the mask horizontally."""
-        return self._widen.start(queue, after)
+        return self._upsample_rows.start(queue, after)
 
     def substitute(
         self, queue: cl.CommandQueue, after: Sequence[cl.Event]
@@ -168,9 +160,17 @@ class OpenclGrid:
         distorted: Frame,
         planes: Sequence[NDArray[Any]],
     ) -> Iterator[tuple[cl.Event, Download]]:
-        """Blend this grid's planes of two frames into those of `planes`; widened before on `queue`.
+        """Yield the launch and the download of each plane of this grid, blended into `planes`.
 
-        A plane is there once its download is over, from which there is nothing to copy.
+        A plane is there once its download is over; there is nothing to copy.
+
+        Parameters
+        ----------
+        queue : pyopencl.CommandQueue
+            On which `upsample_rows` was called before.
+        reference, distorted : Frame
+        planes : sequence of arrays
+            Those of the masked frame, Y, U and V.
         """
         if self._substitute_plane is None:
             msg = "a row of this grid is not a whole number of segments"
@@ -187,9 +187,7 @@ class OpenclGrid:
             # Four bytes a sample that scoring never asks for.
             shape = self.layout.shape[1:]
             self._alpha = self._memory.array(shape, np.dtype(np.uint32))
-        call = kernel_calls.upsample_mask(
-            self._plan, self.layout, *self._upsampling, self._alpha.buffer
-        )
+        call = self._calls.upsample_mask(self._alpha.buffer)
         return self._launcher.prepare(call).start(queue), self._alpha.download(queue)
 
     def copy_planes(self, planes: Sequence[NDArray[Any]], host: NDArray[Any]) -> None:

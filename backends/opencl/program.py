@@ -16,9 +16,8 @@ from typing import TYPE_CHECKING
 import pyopencl as cl
 from pyopencl.characterize import has_src_build_cache
 
-from roi_accel.backends.kernel_cache import cache_folder, write_build_log
+from roi_accel.backends.kernel_cache import build_failure, cache_folder
 from roi_accel.backends.kernel_source import KERNELS, kernel_source
-from roi_accel.errors import BackendUnavailable
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -63,7 +62,8 @@ def _compile(context: cl.Context, device: OpenclDevice, source: str) -> cl.Progr
         # Another text is another entry in the driver's cache.
         program = _build(context, device, f"{source}// {secrets.token_hex(8)}\n")
         if not _is_whole(program):
-            raise _build_failure(device, source, f"only these kernels: {program.kernel_names}")
+            log = f"only these kernels: {program.kernel_names}"
+            raise build_failure(device, log, source)
     return program
 
 
@@ -80,23 +80,11 @@ def _build(context: cl.Context, device: OpenclDevice, source: str) -> cl.Program
             program.get_info(cl.program_info.NUM_DEVICES)
             program.build(BUILD_OPTIONS)
     except cl.Error as error:
-        raise _build_failure(device, source, str(error)) from error
+        raise build_failure(device, f"options: {BUILD_OPTIONS}\n\n{error}", source) from error
     log = program.get_build_info(device.handle, cl.program_build_info.LOG)
     if isinstance(log, str) and log.strip():
         _LOGGER.debug("%s: the compiler says: %s", device.label, log.strip())
     return program
-
-
-def _build_failure(device: OpenclDevice, source: str, log: str) -> BackendUnavailable:
-    text = (
-        f"{device.description}, driver {device.handle.driver_version}\n"
-        f"options: {' '.join(BUILD_OPTIONS)}\n\n{log}\n\n{source}"
-    )
-    path = write_build_log(text)
-    return BackendUnavailable(
-        f"the kernels do not compile for {device.label}; the compiler's words are in {path}",
-        remedy="update the device's driver, or choose another --device or --backend",
-    )
 
 
 def _cache_key(device: OpenclDevice, source: str) -> str:

@@ -12,7 +12,7 @@ from roi_accel._util.prefetch import ahead
 from roi_accel._util.threads import share_threads
 from roi_accel._util.timing import Stopwatch
 from roi_accel._version import __version__
-from roi_accel.backends.kernel_errors import blaming_kernels
+from roi_accel.backends.session import kernel_errors_as_unavailable
 from roi_accel.errors import InputError
 from roi_accel.masks.origin import reference_identity
 from roi_accel.masks.place import MaskPlace
@@ -292,7 +292,7 @@ class MaskRun:
             if each.distorted:
                 with (
                     gate.frame(each.index, each.distorted, is_last=each.is_last),
-                    blaming_kernels(f"frame {each.index}: "),
+                    kernel_errors_as_unavailable(f"frame {each.index}: "),
                 ):
                     masked = session.substitute(each.reference, each.distorted[0], each.masks[0])
             yield MaskedFrame(each.index, each.reference, each.masks[0], masked)

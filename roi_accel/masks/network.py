@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from roi_accel.backends.arithmetic import NotSaliencyError, quantise
-from roi_accel.backends.kernel_errors import blaming_kernels
 from roi_accel.backends.protocol import InfersOnDevice
+from roi_accel.backends.session import kernel_errors_as_unavailable
 from roi_accel.errors import ModelError, ParityError, RoiAccelError
 from roi_accel.inference.batch_size import AUTO_BATCH, Batch, decide_batch
 from roi_accel.masks.source import MaskSource
@@ -160,7 +160,7 @@ class NetworkSource(MaskSource):
         return None
 
     def _preprocess(self, index: int, reference: Frame, session: Session) -> ModelInput:
-        with self._stopwatch.stage("preprocess", index), blaming_kernels():
+        with self._stopwatch.stage("preprocess", index), kernel_errors_as_unavailable():
             return session.preprocess(reference)
 
     def _infer_alone(self, index: int, model_input: ModelInput) -> NDArray[np.float32]:

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, TypeVar
 
 from roi_accel._util.prefetch import ahead, ordered_map, with_last
 from roi_accel.backends.arithmetic import mean_alpha, mean_saliency
-from roi_accel.backends.kernel_errors import blaming_kernels
 from roi_accel.backends.protocol import slots_of
+from roi_accel.backends.session import kernel_errors_as_unavailable
 from roi_accel.backends.tables import fade_table
 from roi_accel.errors import InputError
 from roi_accel.masks.over_time import OverTime, masks_over_time
@@ -223,7 +223,7 @@ class Stages:
         with (
             self.stopwatch.stage("substitute", looked.index),
             self.gate.frame(looked.index, looked.distorted, is_last=looked.is_last),
-            blaming_kernels(f"frame {looked.index}: "),
+            kernel_errors_as_unavailable(f"frame {looked.index}: "),
         ):
             for frame in looked.distorted:
                 streams.append(frame)
