@@ -63,6 +63,15 @@ def build_failure(device: GpuDevice, log: str, source: str) -> BackendUnavailabl
         What was to be compiled.
     """
     text = f"{device.description}, driver {device.driver}\n\n{log}\n\n{source}"
+    path = _write_log(text)  # guard: opencl-build-log
+    return BackendUnavailable(
+        f"the kernels do not compile for {device.label}; the compiler's words are in {path}",
+        remedy="update the device's driver, or choose another --device or --backend",
+    )
+
+
+def _write_log(text: str) -> Path:
+    """Write `text` into the cache, or else into the temporary folder; return where."""
     name = f"build-failure-{hashlib.sha256(text.encode()).hexdigest()[:16]}.log"
     path = cache_folder() / name
     try:
@@ -71,7 +80,4 @@ def build_failure(device: GpuDevice, log: str, source: str) -> BackendUnavailabl
     except OSError:
         path = Path(tempfile.mkdtemp(prefix="roi-accel-")) / name
         path.write_text(text, "utf-8")
-    return BackendUnavailable(
-        f"the kernels do not compile for {device.label}; the compiler's words are in {path}",
-        remedy="update the device's driver, or choose another --device or --backend",
-    )
+    return path

@@ -128,4 +128,5 @@ def kernel_errors_as_unavailable(where: str = "") -> Iterator[None]:
         raise
     except Exception as error:
         msg = f"{where}the backend failed: {type(error).__name__}: {error}"
+        # guard: kernel-failure
         raise BackendUnavailable(msg, remedy="choose another --device or --backend") from error

@@ -92,9 +92,9 @@ class ScoreOptions:
 
     def __post_init__(self) -> None:
         self._check_inputs()
-        for name in ("threshold", "fade", "weight"):
+        for name in ("threshold", "fade", "weight"):  # guard: option-range-fade
             value = getattr(self, name)
-            if not (math.isfinite(value) and 0.0 <= value <= 1.0):
+            if not (math.isfinite(value) and 0.0 <= value <= 1.0):  # guard: option-range
                 msg = f"{name} must be a number from 0 to 1, not {value}"
                 raise InputError(msg, remedy=f"for example --{name} 0.3")
         if self.saliency_batch is not None:

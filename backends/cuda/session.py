@@ -158,7 +158,7 @@ class CudaSession(GpuSession[CudaDevice]):
             with self._running():
                 return self._make_slots(SLOTS)
         except BackendUnavailable as error:
-            if self._failure is not None:
+            if self._failure is not None:  # guard: cuda-no-room-retry
                 raise
             _LOGGER.warning("%s; trying one frame at a time", error.message)
         with self._running():
@@ -213,7 +213,7 @@ class CudaSession(GpuSession[CudaDevice]):
         except _driver_errors(self._device) as error:
             failure = _translated(error, self._device)
             # A kernel's error stays with the process; where there was no room there may be again.
-            if not _is_no_room(error):
+            if not _is_no_room(error):  # guard: cuda-sticky-error
                 self._failure = failure
             raise failure from error
 

@@ -80,7 +80,8 @@ def _build(context: cl.Context, device: OpenclDevice, source: str) -> cl.Program
             program.get_info(cl.program_info.NUM_DEVICES)
             program.build(BUILD_OPTIONS)
     except cl.Error as error:
-        raise build_failure(device, f"options: {BUILD_OPTIONS}\n\n{error}", source) from error
+        log = f"options: {BUILD_OPTIONS}\n\n{error}"
+        raise build_failure(device, log, source) from error  # guard: opencl-build
     log = program.get_build_info(device.handle, cl.program_build_info.LOG)
     if isinstance(log, str) and log.strip():
         _LOGGER.debug("%s: the compiler says: %s", device.label, log.strip())

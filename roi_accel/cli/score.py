@@ -236,12 +236,12 @@ def score(
     if report is not None:
         contents[report.path] = report.page(results)
     if csv is not None:
-        contents[csv] = to_csv(results).encode()
+        contents[csv] = to_csv(results).encode()  # guard: csv-utf-8
     if output is not None:
         contents[output] = text.encode()
     else:
         write_stdout(text)
-    with writing():
+    with writing():  # guard: signal-while-writing
         write_together(contents, overwrite=overwrite, inputs=inputs)
     if not quiet and (is_terminal() if summary is None else summary):
         print_summary(results, written=written)

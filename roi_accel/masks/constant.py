@@ -31,7 +31,7 @@ class ConstantSource(MaskSource):
     """
 
     def __init__(self, fill: float) -> None:
-        if not (math.isfinite(fill) and 0.0 <= fill <= 1.0):
+        if not (math.isfinite(fill) and 0.0 <= fill <= 1.0):  # guard: mask-fill-range
             msg = f"--synthetic-mask must be a number in [0, 1], not {fill}"
             raise InputError(msg, remedy="give 1 for salient everywhere, 0 for nowhere")
         self.label = "synthetic"

@@ -258,6 +258,7 @@ def test_a_backend_in_this_repository_is_one_file_and_one_line(
         )
         done = subprocess.run(
             [sys.executable, "-c", code, *map(str, arguments)],
+            cwd=tmp_path,
             env=os.environ | {"PYTHONPATH": str(tmp_path)},
             capture_output=True,
             text=True,
