@@ -51,27 +51,6 @@ def quantise(saliency: NDArray[np.float32]) -> NDArray[np.uint16]:
     return np.floor(scaled + 0.5).astype(np.uint16)
 
 
-def interpolate(
-    left: NDArray[np.uint32] | NDArray[np.uint16],
-    right: NDArray[np.uint32] | NDArray[np.uint16],
-    weight: NDArray[np.uint32],
-    out: NDArray[np.uint32],
-) -> None:
-    """Write (left * (65536 - weight) + right * weight + 32768) >> 16 into `out`.
-
-    As left * 65536 + (right - left) * weight + 32768 it takes one product less; the difference may
-    wrap, but the sum is in range, so arithmetic modulo 2**32 is exact. Where few codes make
-    many samples, `interpolate_lines` does the same with less.
-    """
-    base = left.astype(np.uint32)
-    np.subtract(right, base, out=out, dtype=np.uint32)
-    out *= weight
-    base <<= FIXED_BITS
-    out += base
-    out += np.uint32(FIXED_HALF)
-    out >>= FIXED_BITS
-
-
 def line_terms(codes: NDArray[np.uint32], axis: int) -> LineTerms:
     """Return a * 65536 + 32768 and b - a for each of `codes`: what `interpolate_lines` starts from.
 

@@ -10,7 +10,7 @@ import pyopencl as cl
 from roi_accel.backends.kernel_calls import GridCalls, GridLayout, packed_axis
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from numpy.typing import NDArray
 
@@ -26,46 +26,15 @@ _GROUP = {"gpu": (32, 4), "accelerator": (32, 4), "cpu": (256, 8)}
 group anew at a cost, gets large ones."""
 
 
-class Launcher:
-    """Makes launches of one program's kernels on one device: arguments are set once."""
-
-    def __init__(self, program: cl.Program, device: OpenclDevice) -> None:
-        self._program = program
-        self._device = device
-
-    @property
-    def on_processor(self) -> bool:
-        """Whether the program is the one for processors."""
-        return self._device.is_processor
-
-    def prepare(self, call: KernelCall) -> Launch:
-        """Return `call` as a launch, its arguments set."""
-        kernel = cl.Kernel(self._program, call.name)
-        for index, argument in enumerate(call.arguments):
-            kernel.set_arg(index, argument)
-        group = self._group(kernel, call.size[0])
-        whole = tuple(-(-n // g) * g for n, g in zip(call.size, group, strict=True))
-        return Launch(kernel, whole, group)
-
-    def _group(self, kernel: cl.Kernel, wanted: int) -> tuple[int, int]:
-        handle = self._device.handle
-        limit = kernel.get_work_group_info(cl.kernel_work_group_info.WORK_GROUP_SIZE, handle)
-        width, height = _GROUP[self._device.kind]
-        most_wide, most_high = handle.max_work_item_sizes[:2]
-        width = min(width, most_wide, limit)
-        # A segment is many samples, so a row has few; halving keeps the compiled variants few, too.
-        while width // 2 >= wanted:
-            width //= 2
-        return width, max(1, min(height, most_high, limit // width))
-
-
 class Launch:
-    """One kernel with its arguments and its range."""
+    """One kernel of `program` on `device`, with its arguments set and its range."""
 
-    def __init__(self, kernel: cl.Kernel, size: tuple[int, ...], group: tuple[int, int]) -> None:
-        self._kernel = kernel
-        self._size = size
-        self._group = group
+    def __init__(self, program: cl.Program, device: OpenclDevice, call: KernelCall) -> None:
+        self._kernel = cl.Kernel(program, call.name)
+        for index, argument in enumerate(call.arguments):
+            self._kernel.set_arg(index, argument)
+        self._group = _group(self._kernel, device, call.size[0])
+        self._size = tuple(-(-n // g) * g for n, g in zip(call.size, self._group, strict=True))
 
     def start(
         self,
@@ -82,6 +51,18 @@ class Launch:
         )
 
 
+def _group(kernel: cl.Kernel, device: OpenclDevice, wanted: int) -> tuple[int, int]:
+    """Return the size of a work-group where `wanted` work-items make a row."""
+    limit = kernel.get_work_group_info(cl.kernel_work_group_info.WORK_GROUP_SIZE, device.handle)
+    width, height = _GROUP[device.kind]
+    most_wide, most_high = device.handle.max_work_item_sizes[:2]
+    width = min(width, most_wide, limit)
+    # A segment is many samples, so a row has few; halving keeps the compiled variants few, too.
+    while width // 2 >= wanted:
+        width //= 2
+    return width, max(1, min(height, most_high, limit // width))
+
+
 class OpenclGrid:
     """Reference, distorted and masked samples of every plane of one grid, rows padded.
 
@@ -92,7 +73,8 @@ class OpenclGrid:
     mask : DeviceArray
         The mask that all grids are upsampled from.
     memory : Memory
-    launcher : Launcher
+    prepare : callable
+        Returns the `Launch` of a call.
 
     Raises
     ------
@@ -106,9 +88,10 @@ class OpenclGrid:
         plan: Plan,
         mask: DeviceArray,
         memory: Memory,
-        launcher: Launcher,
+        prepare: Callable[[KernelCall], Launch],
     ) -> None:
-        self.layout = GridLayout(grid, on_processor=launcher.on_processor)
+        on_processor = memory.device.is_processor
+        self.layout = GridLayout(grid, on_processor=on_processor)
         self.shape = grid.shape
         dtype = plan.pixel_format.dtype
         self.reference = memory.array(self.layout.shape, dtype)
@@ -116,17 +99,17 @@ class OpenclGrid:
         self._masked = memory.array(self.layout.shape, dtype)
         self._alpha: DeviceArray | None = None
         self._memory = memory
-        self._launcher = launcher
+        self._prepare = prepare
         mask_rows = memory.scratch(plan.mask_height * self.layout.pitch * 2)
         columns, rows = (memory.table(packed_axis(axis)) for axis in (grid.columns, grid.rows))
         self._calls = GridCalls(plan, self.layout, mask_rows, rows)
-        self._upsample_rows = launcher.prepare(self._calls.upsample_rows(mask.buffer, columns))
+        self._upsample_rows = prepare(self._calls.upsample_rows(mask.buffer, columns))
         planes = (self.reference.buffer, self._distorted.buffer, self._masked.buffer)
-        self._substitute = launcher.prepare(self._calls.substitute(*planes))
+        self._substitute = prepare(self._calls.substitute(*planes))
         # A segment beyond a row's end would be read and written in the next row of a frame.
         self._substitute_plane = (
-            launcher.prepare(self._calls.substitute(*planes, planes=1))
-            if launcher.on_processor and self.layout.pitch == self.shape[1]
+            prepare(self._calls.substitute(*planes, planes=1))
+            if on_processor and self.layout.pitch == self.shape[1]
             else None
         )
 
@@ -188,7 +171,7 @@ class OpenclGrid:
             shape = self.layout.shape[1:]
             self._alpha = self._memory.array(shape, np.dtype(np.uint32))
         call = self._calls.upsample_mask(self._alpha.buffer)
-        return self._launcher.prepare(call).start(queue), self._alpha.download(queue)
+        return self._prepare(call).start(queue), self._alpha.download(queue)
 
     def copy_planes(self, planes: Sequence[NDArray[Any]], host: NDArray[Any]) -> None:
         """Copy this grid's masked planes from `host` into a frame's."""

@@ -16,8 +16,10 @@ from typing import TYPE_CHECKING
 import pyopencl as cl
 from pyopencl.characterize import has_src_build_cache
 
+from roi_accel._util.files import write_atomically
 from roi_accel.backends.kernel_cache import build_failure, cache_folder
 from roi_accel.backends.kernel_source import KERNELS, kernel_source
+from roi_accel.errors import OutputError
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -128,16 +130,11 @@ def _load(context: cl.Context, device: OpenclDevice, key: str) -> cl.Program | N
 
 def _store(key: str, binary: bytes) -> None:
     path = _binary_path(key)
-    temporary = path.with_name(f".{secrets.token_hex(8)}.tmp")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            temporary.write_bytes(hashlib.sha256(binary).digest() + binary)
-            temporary.replace(path)
-        finally:
-            temporary.unlink(missing_ok=True)
-    except OSError as error:
-        _LOGGER.warning("compiled kernels are not kept: %s: %s", path.parent, error.strerror)
+        write_atomically(path, hashlib.sha256(binary).digest() + binary, overwrite=True)
+    except (OSError, OutputError) as error:
+        _LOGGER.warning("compiled kernels are not kept: %s: %s", path.parent, error)
 
 
 def _binary_path(key: str) -> Path:

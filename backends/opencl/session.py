@@ -18,7 +18,7 @@ from roi_accel.backends import kernel_calls
 from roi_accel.backends.gpu import GpuSession
 from roi_accel.backends.opencl.devices import OpenclDevice
 from roi_accel.backends.opencl.errors import translate
-from roi_accel.backends.opencl.grid import Launcher, OpenclGrid
+from roi_accel.backends.opencl.grid import Launch, OpenclGrid
 from roi_accel.backends.opencl.memory import Memory
 from roi_accel.backends.tables import normalisation_table
 
@@ -28,8 +28,9 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from roi_accel.backends.frame import Frame
+    from roi_accel.backends.kernel_calls import KernelCall
     from roi_accel.backends.opencl.memory import Download
-    from roi_accel.backends.plan import ModelSize, Plan
+    from roi_accel.backends.plan import Plan
     from roi_accel.backends.protocol import Mask
 
 _NANOSECOND = 1e-9
@@ -63,7 +64,7 @@ class OpenclSession(GpuSession[OpenclDevice]):
         try:
             with self._running():
                 self._memory = Memory(context, self._uploads, device)
-                self._allocate(self._memory, Launcher(program, device))
+                self._allocate(self._memory, partial(Launch, program, device))
         except BaseException:
             self.close()
             raise
@@ -120,24 +121,22 @@ class OpenclSession(GpuSession[OpenclDevice]):
         self._resident = None
         self._release()
 
-    def _allocate(self, memory: Memory, launcher: Launcher) -> None:
+    def _allocate(self, memory: Memory, prepare: Callable[[KernelCall], Launch]) -> None:
         plan = self._plan
         self._mask = memory.array((plan.mask_height, plan.mask_width), np.dtype(np.uint16))
-        self._grids = [OpenclGrid(grid, plan, self._mask, memory, launcher) for grid in self.grids]
-        if plan.model:
-            self._prepare_network(plan.model, memory, launcher)
-
-    def _prepare_network(self, model: ModelSize, memory: Memory, launcher: Launcher) -> None:
-        size = (3, model.padded_height, model.padded_width)
+        self._grids = [OpenclGrid(grid, plan, self._mask, memory, prepare) for grid in self.grids]
+        if plan.model is None:
+            return
+        size = (3, plan.model.padded_height, plan.model.padded_width)
         self._network_input = memory.array(size, np.dtype(np.uint32))
         luma, chroma = self._grids[0], self._grids[-1]
-        self._preprocessing = launcher.prepare(
+        self._preprocessing = prepare(
             kernel_calls.preprocess(
-                self._plan,
-                model,
+                plan,
+                plan.model,
                 (luma.layout, chroma.layout),
                 (luma.reference.buffer, chroma.reference.buffer),
-                [memory.table(boxes) for boxes in kernel_calls.packed_boxes(self._plan)],
+                [memory.table(boxes) for boxes in kernel_calls.packed_boxes(plan)],
                 memory.table(normalisation_table().view(np.uint32)),
                 self._network_input.buffer,
             )
