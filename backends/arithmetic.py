@@ -1,4 +1,4 @@
-"""The pointwise steps of the integer contract on the host: float map to mask code to alpha."""
+"""The steps of the integer contract on the host: quantising, interpolating, colour and fade."""
 
 from __future__ import annotations
 
@@ -73,9 +73,20 @@ def interpolate_lines(
 ) -> None:
     """Write (a * (65536 - weight) + b * weight + 32768) >> 16 into `out`.
 
-    a and b are the code at `left` and its neighbour, as `line_terms` has them; `weight` broadcasts
-    to `out`. Done as a * 65536 + 32768 + (b - a) * weight: the sum is in range, so arithmetic
-    modulo 2**32 is exact. `scratch` is overwritten.
+    Done as a * 65536 + 32768 + (b - a) * weight, which takes one product less: the difference may
+    wrap, but the sum is in range, so arithmetic modulo 2**32 is exact.
+
+    Parameters
+    ----------
+    terms : pair of uint32 arrays
+        `line_terms` of codes 0..65535.
+    left : uint32[n]
+        Index of a along `axis`; b is the next code.
+    weight : uint32
+        Share of b in 0..65536; broadcasts to `out`.
+    axis : int
+    out, scratch : uint32 arrays
+        Of the codes' shape, but n along `axis`; both are overwritten.
     """
     bases, steps = terms
     # Indices are in range; only "clip" writes straight into `out`.
@@ -123,7 +134,19 @@ def rgb_levels(
     chroma_v: NDArray[np.int32],
     colour: ColourTable,
 ) -> tuple[NDArray[np.int32], NDArray[np.int32], NDArray[np.int32]]:
-    """Return R, G and B in 0..255 of 8-bit samples on one grid."""
+    """Return R, G and B.
+
+    Parameters
+    ----------
+    luma, chroma_u, chroma_v : int32 arrays of one shape
+        Samples of 8 bits, 0..255.
+    colour : ColourTable
+
+    Returns
+    -------
+    three int32 arrays
+        0..255.
+    """
     base = colour.luma * (luma - colour.black) + FIXED_HALF
     u, v = chroma_u - 128, chroma_v - 128
     red, green, blue = (

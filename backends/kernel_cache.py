@@ -65,7 +65,7 @@ def build_failure(device: GpuDevice, log: str, source: str) -> BackendUnavailabl
     text = f"{device.description}, driver {device.driver}\n\n{log}\n\n{source}"
     path = _write_log(text)  # guard: opencl-build-log
     return BackendUnavailable(
-        f"the kernels do not compile for {device.label}; the compiler's words are in {path}",
+        f"the kernels do not compile for {device.label}; the compiler's log is {path}",
         remedy="update the device's driver, or choose another --device or --backend",
     )
 

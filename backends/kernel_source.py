@@ -1,7 +1,7 @@
 """One kernel source for CUDA and OpenCL: plain text files behind one prelude per API.
 
 No template engine: the constants of the contract become ``#define`` lines, and a ``#line`` before
-each file lets a compiler's message name the file that is really there.
+each file makes a compiler's messages name the real file.
 """
 
 from __future__ import annotations

@@ -164,7 +164,7 @@ class TellsEvents(Protocol):
 
 @runtime_checkable
 class InfersOnDevice(Protocol):
-    """A session beside whose kernels a network can run, its input and output staying on the device.
+    """A session whose device can run the network, so that its input and output stay there.
 
     Optional: without it, they pass through the host's memory.
     """

@@ -134,7 +134,7 @@ def _import_cupy() -> tuple[Untyped, Untyped]:
 
 
 def _no_device(cupy: Untyped, error: Exception | None) -> DeviceStatus:
-    """Return why there is no device: no driver, one that is too old, none visible, or `error`."""
+    """Return why there is no device: no driver, one too old, no visible device, or `error`."""
     runtime = cupy.cuda.runtime
     try:
         driver, wanted = runtime.driverGetVersion(), runtime.runtimeGetVersion()

@@ -23,15 +23,9 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Source:
-    """Where the kernels read a frame's planes of one grid.
+    """Where the kernels read a frame's planes of one grid, each with samples per row.
 
-    Attributes
-    ----------
-    planes : tuple of cupy.ndarray
-    pitches : tuple of int
-        Samples from one row to the next, per plane.
-    whole : cupy.ndarray or None
-        The grid's own buffer, where the planes lie in it one behind the other.
+    `whole` is the grid's own buffer, where the planes lie in it one behind the other.
     """
 
     planes: tuple[Untyped, ...]
@@ -42,26 +36,8 @@ class Source:
 class CudaGrid:
     """Reference, distorted and masked samples of every plane of one grid, rows padded.
 
-    Parameters
-    ----------
-    device : CudaDevice
-        The current one.
-    plan : Plan
-    grid : PlaneGrid
-    mask : cupy.ndarray
-        The mask that all grids are upsampled from.
-    columns, rows : cupy.ndarray
-        The grid's packed tables.
-
-    Attributes
-    ----------
-    current : Source
-        Of the reference in use.
-
-    Raises
-    ------
-    BackendUnavailable
-        The planes are too large for 32-bit indices.
+    `device` must be the current one. `mask` is the one that all grids are upsampled from, `columns`
+    and `rows` are the grid's packed tables, and `current` is where the reference in use is.
     """
 
     def __init__(
@@ -87,8 +63,15 @@ class CudaGrid:
     def load(self, staged: StagedArray, frame: Frame, stream: Untyped, *, in_place: bool) -> Source:
         """Bring this grid's planes of `frame` to where the kernels can read them.
 
-        Planes in the host's memory are sent to `staged`. Planes on the device stay where they are
-        if `in_place` and their rows begin where a vector may; else they are copied on the device.
+        Parameters
+        ----------
+        staged : StagedArray
+            Where planes in the host's memory are sent to, and others copied on the device.
+        frame : Frame
+        stream : cupy.cuda.Stream
+        in_place : bool
+            Whether planes on the device may stay where they are; they do if their rows begin where
+            a vector may.
         """
         planes = [frame.planes[index] for index in self.layout.grid.planes]
         if isinstance(planes[0], np.ndarray):

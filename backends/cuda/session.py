@@ -137,7 +137,7 @@ class CudaSession(GpuSession[CudaDevice]):
             slot.substitute(reference, distorted, mask, masked)
 
     def close(self) -> None:
-        """Wait for frames under way, and release the device's memory; twice does nothing."""
+        """Wait for frames under way, and release the device's memory; safe to call twice."""
         with self._change:
             if self._is_closed:
                 return
@@ -250,7 +250,7 @@ def _translated(error: Exception, device: CudaDevice) -> BackendUnavailable:
     # An error of a kernel or of the bus stays: the driver refuses all further work of the process.
     return BackendUnavailable(
         f"{device.label} failed: {reason}",
-        remedy=f"start again; if it happens again, look at nvidia-smi and dmesg, or {_OTHER}",
+        remedy=f"start again; if it happens again, check nvidia-smi and dmesg, or {_OTHER}",
     )
 
 

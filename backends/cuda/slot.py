@@ -40,15 +40,7 @@ _MILLISECOND = 1e-3
 
 
 class Tables:
-    """What the kernels look up, on the device once for all slots.
-
-    Parameters
-    ----------
-    device : CudaDevice
-        The current one.
-    plan : Plan
-    grids : sequence of PlaneGrid
-    """
+    """What the kernels look up, on `device` (the current one) once for all slots."""
 
     def __init__(self, device: CudaDevice, plan: Plan, grids: Sequence[PlaneGrid]) -> None:
         send = device.cupy.asarray
@@ -63,15 +55,7 @@ class Slot:
     """Buffers, stream and kernels for one frame at a time; the session decides whose.
 
     Every method returns when the device is done, so that the pinned memory is free again.
-
-    Parameters
-    ----------
-    device : CudaDevice
-        The current one.
-    plan : Plan
-    grids : sequence of PlaneGrid
-    tables : Tables
-    kernels : mapping of str to cupy.RawKernel
+    `device` must be the current one.
     """
 
     def __init__(
@@ -128,7 +112,7 @@ class Slot:
         network = self._network
         with self._working():
             self._prepare_input(reference)
-            # ONNX Runtime has streams of its own, and a pointer says nothing of what is under way.
+            # ONNX Runtime has streams of its own, which do not wait for this one.
             self._phases.finish("preprocess")
             run(network.input_tensor, network.output_tensor)
             self._phases.begin()
@@ -225,7 +209,7 @@ class Slot:
         np.copyto(self._mask.host, mask)
         self._mask.send(self._stream)
         self._upsample_rows()
-        # If nobody can have changed it when it comes again, as a still mask does with each frame.
+        # Only if it cannot change before it comes again, as a still mask does with each frame.
         self._resident_mask = None if mask.flags.writeable else mask
 
     def _upsample_rows(self) -> None:
@@ -238,7 +222,7 @@ class Slot:
         self._resident = None
         for grid in self._grids:
             grid.current = grid.load(grid.reference, reference, self._stream, in_place=in_place)
-        # As for the mask; of what is on the device nobody knows who may change it.
+        # As for the mask; anything may change planes that are on the device.
         if not any(getattr(plane.flags, "writeable", True) for plane in reference.planes):
             self._resident = reference
 

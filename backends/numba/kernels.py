@@ -84,7 +84,7 @@ def _find_starts(left: Words, starts: NDArray[np.uintp]) -> None:
     for x in range(len(left)):
         starts[left[x] + 1] = np.uintp(x + 1)
     for j in range(len(starts) - 1):
-        starts[j + 1] = max(starts[j], starts[j + 1])  # a column may be no sample's neighbour
+        starts[j + 1] = max(starts[j], starts[j + 1])  # a column may not neighbour any sample
 
 
 @inner

@@ -102,7 +102,7 @@ def find_devices() -> list[OpenclDevice]:
         _LOGGER.warning("the user's cache cannot be written: PoCL's kernels are not kept")
     devices = []
     for platform_number, platform in enumerate(platforms):
-        # A platform without a device says so by an error.
+        # A platform without a device raises an error.
         with contextlib.suppress(cl.Error):
             for number, handle in enumerate(platform.get_devices()):
                 device_id = f"opencl:{platform_number}.{number}"

@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from roi_accel.backends.plan import Plan
 
 _GROUP = {"gpu": (32, 4), "accelerator": (32, 4), "cpu": (256, 8)}
-"""Work-items per group, x and y: a GPU's wavefront wide; a processor, which begins each
-group anew at a cost, gets large ones."""
+"""Work-items per group, x and y: a GPU's wavefront wide; a processor, where
+starting a group is costly, gets large ones."""
 
 
 class Launch:
@@ -66,20 +66,7 @@ def _group(kernel: cl.Kernel, device: OpenclDevice, wanted: int) -> tuple[int, i
 class OpenclGrid:
     """Reference, distorted and masked samples of every plane of one grid, rows padded.
 
-    Parameters
-    ----------
-    grid : PlaneGrid
-    plan : Plan
-    mask : DeviceArray
-        The mask that all grids are upsampled from.
-    memory : Memory
-    prepare : callable
-        Returns the `Launch` of a call.
-
-    Raises
-    ------
-    BackendUnavailable
-        There is no room, or the planes are too large for 32-bit indices.
+    `mask` is the one that all grids are upsampled from; `prepare` returns the `Launch` of a call.
     """
 
     def __init__(

@@ -104,12 +104,7 @@ class DeviceArray:
 class Memory:
     """Every buffer of one session, counted, so that a failure can name sizes.
 
-    Parameters
-    ----------
-    context : pyopencl.Context
-    queue : pyopencl.CommandQueue
-        For mapping and for uploading tables.
-    device : OpenclDevice
+    `queue` is for mapping and for uploading tables.
     """
 
     def __init__(self, context: cl.Context, queue: cl.CommandQueue, device: OpenclDevice) -> None:

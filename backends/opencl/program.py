@@ -42,7 +42,7 @@ def build_program(
     Raises
     ------
     BackendUnavailable
-        They do not compile; the message names the file that has the compiler's words.
+        They do not compile; the message names the file with the compiler's log.
     """
     source = kernel_source("opencl", sample, on_processor=device.is_processor)
     if has_src_build_cache(device.handle):
@@ -60,7 +60,7 @@ def build_program(
 def _compile(context: cl.Context, device: OpenclDevice, source: str) -> cl.Program:
     program = _build(context, device, source)
     if not _is_whole(program):
-        _LOGGER.warning("%s: its driver's kernel cache is damaged; compiling anew", device.label)
+        _LOGGER.warning("%s: its driver's kernel cache is damaged; compiling again", device.label)
         # Another text is another entry in the driver's cache.
         program = _build(context, device, f"{source}// {secrets.token_hex(8)}\n")
         if not _is_whole(program):
@@ -77,7 +77,7 @@ def _build(context: cl.Context, device: OpenclDevice, source: str) -> cl.Program
     program = cl.Program(context, source)
     try:
         with warnings.catch_warnings():
-            # Compilers talk without need. Asking first makes pyopencl leave its own cache alone.
+            # Compilers warn needlessly. Asking first keeps pyopencl from using its own cache.
             warnings.simplefilter("ignore")
             program.get_info(cl.program_info.NUM_DEVICES)
             program.build(BUILD_OPTIONS)
@@ -104,7 +104,7 @@ def _cache_key(device: OpenclDevice, source: str) -> str:
 
 
 def _load(context: cl.Context, device: OpenclDevice, key: str) -> cl.Program | None:
-    """Return the program that was kept under `key`, or None; a damaged one is said and ignored."""
+    """Return the program kept under `key`, or None; warn of a damaged one."""
     path = _binary_path(key)
     try:
         kept = path.read_bytes()
@@ -115,7 +115,7 @@ def _load(context: cl.Context, device: OpenclDevice, key: str) -> cl.Program | N
         return None
     digest, binary = kept[:_DIGEST_BYTES], kept[_DIGEST_BYTES:]
     if hashlib.sha256(binary).digest() != digest:
-        _LOGGER.warning("compiled kernels are damaged and are made anew: %s", path)
+        _LOGGER.warning("compiled kernels are damaged and are rebuilt: %s", path)
         return None
     try:
         program = cl.Program(context, [device.handle], [binary])
@@ -123,7 +123,7 @@ def _load(context: cl.Context, device: OpenclDevice, key: str) -> cl.Program | N
             warnings.simplefilter("ignore")
             program.build(BUILD_OPTIONS)
     except cl.Error as error:
-        _LOGGER.warning("compiled kernels are refused and are made anew: %s: %s", path, error)
+        _LOGGER.warning("compiled kernels are rejected and are rebuilt: %s: %s", path, error)
         return None
     return program if _is_whole(program) else None
 

@@ -193,7 +193,7 @@ class OpenclSession(GpuSession[OpenclDevice]):
         return [sent]
 
     def _keep(self, reference: Frame) -> None:
-        """Remember what is on the device, if nobody can have changed it when it comes again."""
+        """Remember what is on the device, if it cannot change before it comes again."""
         is_fixed = not any(plane.flags.writeable for plane in reference.planes)
         self._resident = reference if is_fixed else None
 
@@ -217,7 +217,7 @@ class OpenclSession(GpuSession[OpenclDevice]):
             self._events.clear()
 
     def _drop_frame(self) -> None:
-        """Wait for half of a frame that is on its way: it is in the caller's memory, perhaps."""
+        """Wait for a partly transferred frame, perhaps in the caller's memory, and forget it."""
         self._resident = None
         for queue in (self._uploads, self._work):
             with contextlib.suppress(cl.Error):
@@ -226,7 +226,7 @@ class OpenclSession(GpuSession[OpenclDevice]):
     def _count_seconds(self) -> None:
         for kind, event in self._events:
             event.wait()
-            # Timings are a service; a driver without them still computes.
+            # Timings are optional; a driver without them still computes.
             with contextlib.suppress(cl.Error):
                 start, stop = event.profile.start, event.profile.end
                 self._seconds[kind] += (stop - start) * _NANOSECOND
@@ -240,7 +240,7 @@ class OpenclSession(GpuSession[OpenclDevice]):
         try:
             memory.close()
         except cl.Error:
-            # A lost device gives nothing back, and its own error has been raised already.
+            # A lost device releases nothing, and its own error has been raised already.
             if self._failure is None:
                 raise
 
