@@ -54,7 +54,7 @@ def test_kernels_that_do_not_compile_leave_their_log(
     )
     with pytest.raises(BackendUnavailable, match="do not compile") as caught:
         OpenclBackend(device=backend.device).open(PLAN)
-    (path,) = re.findall(r"words are in (\S+\.log)", str(caught.value))
+    (path,) = re.findall(r"log is (\S+\.log)", str(caught.value))
     text = Path(path).read_text("utf-8")
     assert caught.value.exit_code == 4
     assert re.search(r"upsample_rows\.ker:\d+", text)

@@ -146,7 +146,7 @@ def test_kernels_that_do_not_compile_leave_their_log(
         kernel_source, "read_kernel_file", lambda n: broken if n == "upsample_rows.ker" else read(n)
     )
     said = refused(4, "the kernels do not compile for", *pair_arguments, *OPENCL)
-    (log,) = re.findall(r"words are in (\S+\.log)", said)
+    (log,) = re.findall(r"log is (\S+\.log)", said)
     assert "u33" in Path(log).read_text("utf-8")
 
 
