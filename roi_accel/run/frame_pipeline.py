@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, TypeVar
 
 from roi_accel._util.prefetch import mark_last, ordered_map, prefetch
 from roi_accel.backends.frame_set import FrameSet
-from roi_accel.backends.kernel_errors import in_turn, kernel_errors_as_unavailable
 from roi_accel.backends.protocol import slots_of
+from roi_accel.backends.session import in_turn, kernel_errors_as_unavailable
 from roi_accel.errors import InputError
 from roi_accel.masks.over_time import masks_over_time
 from roi_accel.run.frame_sync import synced_frames
