@@ -57,8 +57,8 @@ class ParityOptions:
     Raises
     ------
     InputError
-        A stage or format is unknown, one video of a pair is missing, or a requirement can never be
-        looked at.
+        A stage or format is unknown, one video of a pair is missing, or what is required is not in
+        any stage.
     """
 
     backends: tuple[str, ...] | None = None
@@ -114,13 +114,13 @@ def run_parity(
     progress : callable, optional
         Called with the number of cases done and of all cases.
     tell : callable, optional
-        Called before the first case with a line for each that is required and absent.
+        Called before the first case with a line for each participant that is required and absent.
 
     Raises
     ------
     RoiAccelError
         An option or a file cannot be used. What a backend, provider or VMAF does wrong is never
-        raised: it stands in the report.
+        raised: it is in the report.
     """
     calibration = read_calibration(options.calibration) if options.calibration else Calibration()
     chosen = _cases(options)
