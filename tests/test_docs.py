@@ -213,8 +213,8 @@ def test_every_extra_that_is_to_be_installed_exists() -> None:
     assert {"cpu", "pandas"} <= asked <= known
 
 
-def test_the_python_reference_is_as_the_docstrings_are(tmp_path: Path) -> None:
-    script = ROOT / "scripts" / "write_python_reference.py"
+def test_what_is_written_from_declarations_and_docstrings_is_as_they_are(tmp_path: Path) -> None:
+    script = ROOT / "scripts" / "write_reference.py"
     done = subprocess.run(
         [sys.executable, script, "--check"],
         cwd=tmp_path,
