@@ -1,4 +1,4 @@
-"""The keywords of `score` and `mask`; written by scripts/write_reference.py, not by hand."""
+"""Types of the keywords of `score` and `mask`; scripts/write_reference.py writes it."""
 
 from collections.abc import Callable, Sequence
 from fractions import Fraction

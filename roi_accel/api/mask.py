@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Unpack
 
+from roi_accel._util.files import StagedFiles
 from roi_accel._util.suggest import no_such
 from roi_accel.api.score import CallOptions, checked_path
 from roi_accel.mask_export.outputs import (
     SUFFIXES,
     check_picture,
     check_suffix,
+    fill,
     is_picture,
+    taker_of,
 )
+from roi_accel.mask_export.run import open_mask_run
 from roi_accel.options import Caller, Given, Option, ScoreOptions, declared, documented
 from roi_accel.report.contact_sheet import Sheet
 from roi_accel.report.need import require_pillow
@@ -129,6 +134,25 @@ def mask(reference: AnyPath, output: AnyPath, **keywords: Unpack[MaskKeywords]) 
     check_picture(path, options.frame, options.sheet, said_by="output")
     if is_picture(path):
         require_pillow()
+    inputs = [video, *options.files()]
+    with ExitStack() as resources:
+        staged = resources.enter_context(
+            StagedFiles([path], overwrite=options.overwrite, inputs=inputs)
+        )
+        run = resources.enter_context(open_mask_run(video, None, options))
+        taker = taker_of(path, staged, run, resources, frame=options.frame, sheet=options.sheet)
+        fill(run, [taker], options.progress)
+        height, width = run.size
+        made = MaskFile(
+            path=path,
+            frames=taker.frames,
+            height=height,
+            width=width,
+            saliency_model=run.label,
+            warnings=tuple(dict.fromkeys(run.warnings)),
+        )
+        staged.commit()
+    return made
 
 
 mask.__doc__ = documented(mask.__doc__, KEYWORDS.values())

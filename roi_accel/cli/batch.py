@@ -172,6 +172,7 @@ def run(
 
         roi-accel batch run pairs.csv -o results.ndjson --engine ray --address auto
     """
+    check_engine(engine, address=address, output=output)
     if together < 1:
         msg = f"--together must be at least 1, not {together}"
         raise InputError(msg, remedy="1 scores every pair by itself")
@@ -190,7 +191,6 @@ def run(
     tables = _Tables(csv, parquet, inputs, overwrite=overwrite or goes_on)
     if part is not None:
         rows = part.of_rows(rows)
-    check_engine(engine, address=address, output=output)
     if no_records:
         records = None
     elif records is None and output is not None:

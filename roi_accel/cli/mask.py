@@ -102,7 +102,7 @@ def mask(
     distorted = _only(distorted_videos or ())
     _check_asked(output, masked_yuv, distorted, frame, sheet)
     video = shared.only_reference(reference)
-    chosen = ScoreOptions.typed(options, [video, *([distorted] if distorted else [])])
+    chosen = ScoreOptions.typed("mask", options, [video, *([distorted] if distorted else [])])
     inputs = [video, *([distorted] if distorted else []), *chosen.files()]
     named = {"--output": output, "--masked-yuv": masked_yuv}
     paths = Outputs(named, overwrite=overwrite, inputs=inputs).paths

@@ -71,7 +71,7 @@ def parity(
         return
     inputs = [path for name, path in options.items() if isinstance(path, Path)]
     output = ReportOutput(json_file, markdown, junit, overwrite=overwrite, inputs=inputs)
-    chosen = ParityOptions.typed(options)
+    chosen = ParityOptions.typed("parity", options)
     with frame_progress(show=progress, what="comparing", unit="cases/s") as advance:
         report = run_parity(chosen, progress=advance, tell=print_warning)
     output.write(report)
@@ -104,7 +104,7 @@ def record(
         roi-accel parity record -o node1.json
     """
     check_output(output, overwrite=overwrite)
-    chosen = ParityOptions.typed(options)
+    chosen = ParityOptions.typed("parity record", options)
     with frame_progress(show=progress, what="recording", unit="cases/s") as advance:
         made = make_record(chosen, progress=advance)
     write_atomically(output, write_record(made).encode(), overwrite=overwrite)

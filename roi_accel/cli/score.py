@@ -59,7 +59,7 @@ def score(
     """
     video = shared.only_reference(reference)
     shared.check_named_once(distorted)
-    chosen = ScoreOptions.typed(options, [video, *distorted])
+    chosen = ScoreOptions.typed("score", options, [video, *distorted])
     named = {"--output": output, "--csv": csv, "--html": html, "--trace": trace}
     inputs = [video, *distorted, *chosen.files()]
     outputs = Outputs(named, overwrite=overwrite, inputs=inputs)

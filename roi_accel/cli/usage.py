@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from roi_accel._util.suggest import did_you_mean, excerpt
+from roi_accel._util.suggest import did_you_mean, excerpt, nearest
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -13,7 +13,11 @@ if TYPE_CHECKING:
 
 NAME = "roi-accel"
 _MAIN = f"{NAME} score"
-_EXAMPLE = f"for example {_MAIN} -r ref.mp4 -d dist.mp4; "
+_EXAMPLES = {
+    _MAIN: f"for example {_MAIN} -r ref.mp4 -d dist.mp4 -d dist2.mp4; ",
+    f"{NAME} batch run": f"for example {NAME} batch run 'encodes/*.mp4' -r ref.mp4; ",
+}
+"""What to type, for commands that take several files; a shell expands a pattern without quotes."""
 
 
 def usage_error(
@@ -43,9 +47,7 @@ def usage_error(
         name = excerpt(getattr(error, "option_name", ""))
         return f"unknown option {name!r}; {_guess(name, context, root)}{see}"
     message = " ".join(error.format_message().split()).rstrip(".")
-    if message and path == _MAIN:
-        see = _EXAMPLE + see
-    return message and f"{message}; {see}"
+    return message and f"{message}; {_EXAMPLES.get(path, '')}{see}"
 
 
 def _path_typed(arguments: Sequence[str], root: Any) -> str:  # noqa: ANN401 - as above
@@ -66,14 +68,16 @@ def _guess(name: str, context: Any, root: Any) -> str:  # noqa: ANN401 - as abov
     """
     own = [*context.help_option_names, *_options(context.command)]
     if context.parent is None:
-        return did_you_mean(name, own) + f"options follow a command; {_EXAMPLE}"
+        return did_you_mean(name, own) + f"options follow a command; {_EXAMPLES[_MAIN]}"
     owners: dict[str, str] = {}
     for option, path in _options_of_all(root, NAME):
         owners.setdefault(option, path)
     if name.startswith("--") and name in owners:
         return f"it belongs to {owners[name]}; "
     of_score = [option for option, owner in owners.items() if owner == _MAIN]
-    return did_you_mean(name, [*of_score, *own])
+    found = nearest(name, [*of_score, *own])
+    owner = "" if found in own else f" of {_MAIN}"
+    return f"did you mean {found}{owner}? " if found else ""
 
 
 def _options(command: Any) -> list[str]:  # noqa: ANN401 - as above

@@ -21,7 +21,7 @@ from pydantic.fields import FieldInfo
 from pydantic_core import PydanticCustomError, PydanticUndefined, core_schema
 
 from roi_accel.errors import InputError
-from roi_accel.options.messages import COMMAND_LINE, PYTHON, REFUSED, Caller, refusal
+from roi_accel.options.messages import PYTHON, REFUSED, Caller, command_line, refusal
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -282,9 +282,9 @@ class Options(BaseModel):
             ) from None
 
     @classmethod
-    def typed(cls, typed: Mapping[str, Any], videos: Sequence[Path] = ()) -> Self:
-        """Return the options that were typed on a command line."""
-        return cls(COMMAND_LINE, videos, **typed_values(cls, typed))
+    def typed(cls, command: str, typed: Mapping[str, Any], videos: Sequence[Path] = ()) -> Self:
+        """Return the options that were typed for a command, such as ``score``."""
+        return cls(command_line(command), videos, **typed_values(cls, typed))
 
 
 def typed_values(model: type[Options], typed: Mapping[str, Any]) -> dict[str, Any]:

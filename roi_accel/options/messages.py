@@ -44,7 +44,12 @@ class Caller:
         return self.guide.format(_typed(name))
 
 
-COMMAND_LINE = Caller("option", "see {} in roi-accel score --help")
+def command_line(command: str) -> Caller:
+    """Return who types `command`, such as ``score``."""
+    return Caller("option", f"see roi-accel {command} --help")
+
+
+COMMAND_LINE = command_line("score")
 PYTHON = Caller("keyword", "help(roi_accel.score) says what each keyword takes")
 MANIFEST = Caller("key", "see {} in roi-accel score --help")
 
@@ -75,8 +80,11 @@ def refusal(fault: Mapping[str, Any], known: Mapping[str, Declared], caller: Cal
         return no_such(value, option.choices, what=name)
     is_number = isinstance(value, int | float) and not isinstance(value, bool)
     if option.range and is_number and not fault["type"].endswith("_type"):
-        return InputError(f"{spelled} must be {option.range}, not {value}", remedy=guide)
-    pointed = with_point(value) if isinstance(value, str) and "number" in option.expected else None
+        found = f"{value:g}" if isinstance(value, float) else str(value)
+        return InputError(f"{spelled} must be {option.range}, not {found}", remedy=guide)
+    pointed = (
+        with_point(value) if isinstance(value, str) and option.expected == "a number" else None
+    )
     remedy = option.option.remedy or (f"with a point, {pointed}; {guide}" if pointed else guide)
     found = _shown(value, with_type=caller.calls_them == "keyword")
     return InputError(f"{spelled} must be {option.expected}, not {found}", remedy=remedy)

@@ -67,7 +67,7 @@ def raw_geometry(
         if raw is not None:
             source = SourceFile.examine(raw)
             raise geometry_incomplete(source, missing, width=width, height=height)
-        hint = " (-w is not --weight)" if caller is COMMAND_LINE else ""
+        hint = " (-w is not --weight)" if caller.calls_them == "option" else ""
         msg = f"geometry is for raw input only, and this one lacks {' and '.join(missing)}"
         raise InputError(msg, remedy=remedy + hint)
     try:
