@@ -56,7 +56,7 @@ def keywords_module(_: str = "") -> str:
     shared = [each for name, each in of_score.items() if name in OF_MASK]
     return "\n".join(
         [
-            '"""Types of `score` and `mask`'s keywords; written by scripts/write_reference.py."""',
+            '"""Types of the keywords of `score` and `mask`; see scripts/write_reference.py."""',
             "",
             "from collections.abc import Callable, Sequence",
             "from fractions import Fraction",

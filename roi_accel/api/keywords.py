@@ -1,4 +1,4 @@
-"""Types of the keywords of `score` and `mask`; scripts/write_reference.py writes it."""
+"""Types of the keywords of `score` and `mask`; see scripts/write_reference.py."""
 
 from collections.abc import Callable, Sequence
 from fractions import Fraction

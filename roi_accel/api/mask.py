@@ -130,7 +130,7 @@ def mask(reference: AnyPath, output: AnyPath, **keywords: Unpack[MaskKeywords]) 
     video = checked_path("reference", reference, remedy=_PATH_REMEDY)
     path = checked_path("output", output, remedy=_PATH_REMEDY)
     check_suffix(path, SUFFIXES, said_by="output")
-    options = MaskCall(_CALLER, [video], **keywords)
+    options = MaskCall.given(_CALLER, keywords, [video])
     check_picture(path, options.frame, options.sheet, said_by="output")
     if is_picture(path):
         require_pillow()

@@ -129,7 +129,7 @@ def score(
         raise InputError(msg, remedy=_PATH_REMEDY)
     video = checked_path("reference", reference, remedy=_PATH_REMEDY)
     videos = [checked_path("distorted", path, remedy=_PATH_REMEDY) for path in paths]
-    options = ScoreCall(PYTHON, [video, *videos], **keywords)
+    options = ScoreCall.given(PYTHON, keywords, [video, *videos])
     inputs = [video, *videos, *options.files()]
     report = None
     if options.html is not None:

@@ -101,7 +101,7 @@ def options_of(keywords: Mapping[str, Any]) -> ScoreOptions:
     InputError
         There is no such option, or a value is of the wrong type or out of range.
     """
-    return ScoreOptions(MANIFEST, **keywords)
+    return ScoreOptions.given(MANIFEST, keywords)
 
 
 def filled_in(given: Mapping[str, Any], defaults: Mapping[str, Any]) -> dict[str, Any]:
@@ -129,7 +129,7 @@ def from_text(name: str, text: str) -> object:
     """
     if text.startswith("["):
         try:
-            return json.loads(text)  # type: ignore[no-any-return]
+            return json.loads(text)
         except (ValueError, RecursionError):
             return text
     option = declared(ScoreOptions).get(name)

@@ -249,10 +249,6 @@ class Options(BaseModel):
 
     Parameters
     ----------
-    caller : Caller
-        Who gave the options, for messages.
-    videos : sequence of Path
-        What they are for, for messages.
     **given : object
         By name; None is the same as leaving it out.
 
@@ -267,24 +263,39 @@ class Options(BaseModel):
         frozen=True, strict=True, extra="forbid", arbitrary_types_allowed=True
     )
 
-    def __init__(
-        self, caller: Caller = PYTHON, videos: Sequence[Path] = (), /, **given: object
-    ) -> None:
-        plain = {name: _plain(value) for name, value in given.items()}
-        kept = {name: value for name, value in plain.items() if value is not None}
-        try:
-            self.__pydantic_validator__.validate_python(
-                kept, self_instance=self, context=Context(caller, tuple(videos))
-            )
-        except ValidationError as error:
-            raise refusal(
-                error.errors(include_url=False)[0], declared(type(self)), caller
-            ) from None
+    def __init__(self, **given: object) -> None:
+        self._fill(Context(PYTHON), given)
+
+    @classmethod
+    def given(
+        cls, caller: Caller, given: Mapping[str, object], videos: Sequence[Path] = ()
+    ) -> Self:
+        """Return the options that `caller` gave for `videos`, who are named in messages."""
+        options = cls.__new__(cls)
+        options._fill(Context(caller, tuple(videos)), given)  # noqa: SLF001 - in place of __init__
+        return options
 
     @classmethod
     def typed(cls, command: str, typed: Mapping[str, Any], videos: Sequence[Path] = ()) -> Self:
         """Return the options that were typed for a command, such as ``score``."""
-        return cls(command_line(command), videos, **typed_values(cls, typed))
+        return cls.given(command_line(command), typed_values(cls, typed), videos)
+
+    def _fill(self, context: Context, given: Mapping[str, object]) -> None:
+        plain = {name: _plain(value) for name, value in given.items()}
+        kept = {name: value for name, value in plain.items() if value is not None}
+        try:
+            self.__pydantic_validator__.validate_python(kept, self_instance=self, context=context)
+        except ValidationError as error:
+            fault = error.errors(include_url=False)[0]
+            raise refusal(fault, declared(type(self)), context.caller) from None
+
+
+@dataclass(frozen=True)
+class Context:
+    """What a model's checks know besides the options."""
+
+    caller: Caller
+    videos: tuple[Path, ...] = ()
 
 
 def typed_values(model: type[Options], typed: Mapping[str, Any]) -> dict[str, Any]:
@@ -295,14 +306,6 @@ def typed_values(model: type[Options], typed: Mapping[str, Any]) -> dict[str, An
         for name, value in typed.items()
         if value is not None
     }
-
-
-@dataclass(frozen=True)
-class Context:
-    """What a model's checks know besides the options."""
-
-    caller: Caller
-    videos: tuple[Path, ...]
 
 
 @cache
@@ -380,5 +383,6 @@ def _plain(value: Any) -> Any:  # noqa: ANN401 - whatever a caller gave
     return value.item() if is_scalar else value
 
 
-def _boolean(text: str) -> bool:
-    return {"true": True, "false": False}.get(text.lower(), text)  # type: ignore[return-value]
+def _boolean(text: str) -> object:
+    words: dict[str, object] = {"true": True, "false": False}
+    return words.get(text.lower(), text)

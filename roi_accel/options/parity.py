@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from os import PathLike
-from typing import TYPE_CHECKING, Annotated, Self
+from typing import TYPE_CHECKING, Annotated, Any, Self
 
 from pydantic import SkipValidation, ValidationInfo, model_validator
 
@@ -131,7 +131,8 @@ class ParityOptions(RawOptions):
 
     @model_validator(mode="after")
     def _check(self, info: ValidationInfo) -> Self:
-        spell = info.context.caller.spell
+        context: Any = info.context
+        spell = context.caller.spell
         for names, known, what in (
             (self.stages, STAGES, "stage"),
             (self.formats, FORMAT_NAMES, "pixel format"),

@@ -25,7 +25,7 @@ from roi_accel.inference.models import KNOWN_MODELS
 from roi_accel.inference.network import DEFAULT_SIZE, SaliencySize
 from roi_accel.inference.providers import SHORT_NAMES
 from roi_accel.masks.over_time import MAX_SMOOTH, MAX_STRIDE
-from roi_accel.options.declaration import Context, Given, Option, Options, declared
+from roi_accel.options.declaration import Given, Option, Options, declared
 from roi_accel.options.raw import raw_geometry
 from roi_accel.parity.gate import DEFAULT_GATE, GateMode
 from roi_accel.scorers.options import DEFAULT_MODEL, parse_models
@@ -111,7 +111,7 @@ class RawOptions(Options):
 
     @model_validator(mode="after")
     def _check_raw(self, info: ValidationInfo) -> Self:
-        context: Context = info.context
+        context: Any = info.context
         parts = {name: getattr(self, name) for name in RawOptions.model_fields}
         self._raw = raw_geometry(**parts, caller=context.caller, videos=context.videos)
         return self
@@ -447,7 +447,8 @@ class ScoreOptions(RawOptions):
     @model_validator(mode="after")
     def _check(self, info: ValidationInfo) -> Self:
         """Refuse options that contradict each other."""
-        spell = info.context.caller.spell
+        context: Any = info.context
+        spell = context.caller.spell
         options = declared(type(self))
         shaped = [name for name in NETWORK_OPTIONS if getattr(self, name) != options[name].default]
         for name, other in product(map(spell, shaped), map(spell, self._own_masks())):
