@@ -285,7 +285,7 @@ class ScoreOptions(RawOptions):
         ),
     ] = None
     synthetic_mask: Annotated[
-        float | None,
+        Share | None,
         Option(
             help="Instead of a network: the same saliency everywhere, from 0 to 1.",
             panel=_MASK,
@@ -449,9 +449,12 @@ class ScoreOptions(RawOptions):
         """Refuse options that contradict each other."""
         context: Any = info.context
         spell = context.caller.spell
-        options = declared(type(self))
+        options, own = declared(type(self)), [spell(name) for name in self._own_masks()]
+        if len(own) > 1:
+            msg = f"{' and '.join(own)} were given; a mask has one source"
+            raise InputError(msg, remedy="keep one of them")
         shaped = [name for name in NETWORK_OPTIONS if getattr(self, name) != options[name].default]
-        for name, other in product(map(spell, shaped), map(spell, self._own_masks())):
+        for name, other in product(map(spell, shaped), own):
             msg = f"{name} is for a network, and {other} takes its place"
             raise InputError(msg, remedy=f"leave out {name} or {other}")
         for name in ("dump", "calibration"):
@@ -488,11 +491,13 @@ class ScoreOptions(RawOptions):
 
     def recorded(self) -> dict[str, Any]:
         """Return what a result's provenance has as ``parameters``: what decides the score."""
-        return {
-            option.recorded: value
-            for name, value in self.model_dump(mode="json").items()
-            if (option := declared(type(self))[name].option).recorded
+        keys = {
+            name: each.option.recorded
+            for name, each in declared(type(self)).items()
+            if each.option.recorded
         }
+        found = self.model_dump(mode="json", include=set(keys))
+        return {key: found[name] for name, key in keys.items()}
 
 
 def _names(**wanted: object) -> tuple[str, ...]:

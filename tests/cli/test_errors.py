@@ -40,7 +40,7 @@ def arguments(tiny_pair: Pair) -> list[object]:
         (["--threshold", "nan"], 2, "threshold must be from 0 to 1, not"),
         (["--threads", "0"], 2, "--threads must be at least 1"),
         (["--saliency-size", "huge"], 2, "'huge' is neither 'native' nor"),
-        (["--synthetic-mask", "2"], 2, "--synthetic-mask must be a number in [0, 1]"),
+        (["--synthetic-mask", "2"], 2, "--synthetic-mask must be from 0 to 1, not 2"),
         (["--roi", "0,0,8,8"], 2, "--roi and --synthetic-mask were given"),
         (["-w", "96"], 2, "is for raw input only, and this one lacks --height and --pix-fmt"),
         (["-w", "96", "--height", "64", "-p", "421", "-b", "8"], 2, "subsampling must be one of"),
