@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 Samples = TypeVar("Samples", bound="NDArray[np.int32] | NDArray[np.uint32]")
 
-SLACK = 1e-6
+SLACK = 1e-6  # guard: mask-range-slack
 """How far outside [0, 1] a float map may stray: a sigmoid's rounding, nothing more."""
 
 
@@ -40,8 +40,9 @@ def quantise(saliency: NDArray[np.float32]) -> NDArray[np.uint16]:
         A value is not finite, or further than 1e-6 outside [0, 1]; the message has its position.
     """
     # One comparison catches NaN, infinity and range alike: NaN compares false.
+    # guard: mask-not-a-number, mask-range
     inside = (saliency >= -SLACK) & (saliency <= 1.0 + SLACK)
-    if not inside.all():
+    if not inside.all():  # guard: mask-nan-midway, mask-infinite
         y, x = np.argwhere(~inside)[0]
         msg = f"saliency {saliency[y, x]} at y={y}, x={x} is not in [0, 1]"
         raise NotSaliencyError(msg)

@@ -69,7 +69,9 @@ class PixelFormat:
 
     def plane_shapes(self, width: int, height: int) -> tuple[tuple[int, int], ...]:
         """Return (height, width) of Y, U and V, chroma rounded up at odd sizes."""
+        # guard: odd-width-round-up
         chroma_width = width if self.subsampling == "444" else (width + 1) // 2
+        # guard: odd-height-round-up
         chroma_height = (height + 1) // 2 if self.subsampling == "420" else height
         return ((height, width), (chroma_height, chroma_width), (chroma_height, chroma_width))
 

@@ -32,4 +32,5 @@ def blaming_kernels(where: str = "") -> Iterator[None]:
         raise
     except Exception as error:
         msg = f"{where}the backend failed: {type(error).__name__}: {error}"
+        # guard: kernel-failure
         raise BackendUnavailable(msg, remedy="choose another --device or --backend") from error

@@ -167,6 +167,10 @@ class InfersOnDevice(Protocol):
         ...
 
 
+class InferringSession(Session, InfersOnDevice, Protocol):
+    """A session beside whose kernels the network runs."""
+
+
 @runtime_checkable
 class Backend(Protocol):
     """One way of computing, bound to one of its devices."""

@@ -6,11 +6,19 @@ import threading
 from typing import TYPE_CHECKING
 
 from roi_accel.backends.closing import Closing
+from roi_accel.backends.protocol import InfersOnDevice
 
 if TYPE_CHECKING:
     from roi_accel.backends.frame import Frame
     from roi_accel.backends.plan import Plan
-    from roi_accel.backends.protocol import Alpha, Mask, ModelInput, Session
+    from roi_accel.backends.protocol import (
+        Alpha,
+        InferringSession,
+        Mask,
+        ModelInput,
+        RunNetwork,
+        Session,
+    )
 
 
 class SerialSession(Closing):
@@ -55,3 +63,34 @@ class SerialSession(Closing):
         """Close the session, after what is under way."""
         with self._lock:
             self.inner.close()
+
+
+class SerialInferringSession(SerialSession):
+    """The same for a session beside whose kernels the network runs: no frame is masked meanwhile.
+
+    Parameters
+    ----------
+    session : Session
+        Which is InfersOnDevice, too.
+    """
+
+    def __init__(self, session: InferringSession) -> None:
+        super().__init__(session)
+        self._inferring = session
+
+    @property
+    def tensor_device(self) -> tuple[str, int]:
+        """As `InfersOnDevice.tensor_device`."""
+        return self._inferring.tensor_device
+
+    def infer(self, reference: Frame, run: RunNetwork) -> Mask:
+        """As `InfersOnDevice.infer`, when it is this thread's turn."""
+        with self._lock:
+            return self._inferring.infer(reference, run)
+
+
+def serial(session: Session) -> SerialSession:
+    """Return `session` behind a lock, which keeps the network on the device if it was there."""
+    if isinstance(session, InfersOnDevice):
+        return SerialInferringSession(session)
+    return SerialSession(session)

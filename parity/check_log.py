@@ -113,7 +113,7 @@ class Ledger:
         )
         name = f"frame-{check.frame}-{check.label}.npz"
         kept = save_arrays(self.save, name, check.wanted, check.got, check.inputs)
-        raise ParityError(msg, remedy=f"{REMEDY}; {kept}")
+        raise ParityError(msg, remedy=f"{REMEDY}; {kept}")  # guard: parity-difference
 
     def report(self, video: int) -> list[dict[str, Any]]:
         """Return what was compared for distorted video `video`, stage by stage."""

@@ -6,7 +6,7 @@ import threading
 from collections import Counter
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from roi_accel.backends.plan import Plan
     from roi_accel.backends.protocol import (
         Alpha,
-        InfersOnDevice,
+        InferringSession,
         Mask,
         ModelInput,
         RunNetwork,
@@ -40,9 +40,6 @@ if TYPE_CHECKING:
     from roi_accel.parity.compare import Named
 
     Timed = Callable[[], AbstractContextManager[None]]
-
-    class InferringSession(Session, InfersOnDevice, Protocol):
-        """A session beside whose kernels the network runs."""
 
 
 @dataclass
@@ -261,6 +258,7 @@ class CheckedSession(Closing):
         except Exception as error:
             reason = " ".join(f"{type(error).__name__}: {error}".split())
             msg = f"frame {self._current.index}: {self._device} fails in {what}: {reason}"
+            # guard: backend-failure
             raise BackendUnavailable(msg, remedy="choose another --device or --backend") from error
 
     def _fault(self, what: str, fault: str) -> ParityError:

@@ -123,7 +123,7 @@ class Gate:
             return session
         try:
             with self._timed():
-                self._self_test = run_self_test(
+                self._self_test = run_self_test(  # guard: self-test
                     self._backend, plan.pixel_format, save=self._ledger.save
                 )
             if self._is_reference:

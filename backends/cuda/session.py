@@ -169,7 +169,7 @@ class CudaSession(Closing):
             with self._running():
                 return self._make_slots(SLOTS)
         except BackendUnavailable as error:
-            if self._failure is not None:
+            if self._failure is not None:  # guard: cuda-no-room-retry
                 raise
             _LOGGER.warning("%s; trying one frame at a time", error.message)
         with self._running():
@@ -225,7 +225,7 @@ class CudaSession(Closing):
         except driver_errors(self._device) as error:
             failure = translate(error, self._device)
             # A kernel's error stays with the process; where there was no room there may be again.
-            if not is_no_room(error):
+            if not is_no_room(error):  # guard: cuda-sticky-error
                 self._failure = failure.message, failure.remedy
             raise failure from error
 

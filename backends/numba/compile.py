@@ -61,11 +61,12 @@ def compiled(function: Callable[..., None], signature: types.Type) -> Callable[.
             _LOGGER.warning(
                 "numba's cache of %s is damaged (%r): made anew", _name(function), error
             )
+            # guard: kernel-cache-damaged
             kernel.recompile()  # of nothing yet: empties the cache
             kernel.compile(signature)
     except Exception as error:  # noqa: BLE001 - a fault of the kernel itself is raised again below
         _LOGGER.warning("numba cannot cache %s (%s): it is compiled again", _name(function), error)
-        kernel = _jit(function, cache=False)
+        kernel = _jit(function, cache=False)  # guard: kernel-cache-unwritable
         kernel.compile(signature)
     kernel.disable_compile()
     result: Callable[..., None] = kernel

@@ -150,7 +150,7 @@ def find_devices() -> list[OpenclDevice]:
     try:
         platforms = cl.get_platforms()
     except cl.Error as error:
-        if error.code == cl.status_code.PLATFORM_NOT_FOUND_KHR:
+        if error.code == cl.status_code.PLATFORM_NOT_FOUND_KHR:  # guard: opencl-no-platform
             return []
         raise
     if is_cache_lent and any(platform.name == _POCL for platform in platforms):
@@ -190,6 +190,7 @@ def _problem_of(handle: Any) -> str:  # noqa: ANN401
         return "its driver has no compiler"
     if not handle.endian_little:
         return "it is big-endian"
+    # guard: pocl-too-old
     if _NO_TARGET.search(handle.version) and _major(handle.driver_version) < _TAKES_A_NEAR_TARGET:
         return _TOO_OLD
     return ""
@@ -209,7 +210,7 @@ def _is_meant(device: OpenclDevice, text: str) -> bool:
 def _no_device() -> DeviceStatus:
     vendors = os.environ.get("OCL_ICD_VENDORS")
     looked = f"OCL_ICD_VENDORS={vendors}" if vendors else "/etc/OpenCL/vendors"
-    return DeviceStatus(
+    return DeviceStatus(  # guard: opencl-no-platform-hint
         "no device",
         "",
         f"there is no OpenCL platform with a device (drivers are looked up in {looked})",

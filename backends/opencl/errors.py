@@ -49,6 +49,7 @@ def translate(error: cl.Error, device: OpenclDevice, held: int, wanted: int) -> 
         f"at most {_mib(handle.max_mem_alloc_size)} in one piece"
     )
     reason = " ".join(str(error).split())
+    # guard: opencl-no-room
     if error.code in _NO_ROOM or (error.code == _NO_ROOM_OR_LOST and wanted):
         msg = f"{device.label} is out of memory: {sizes} ({reason})"
         return BackendUnavailable(
@@ -59,7 +60,7 @@ def translate(error: cl.Error, device: OpenclDevice, held: int, wanted: int) -> 
         return BackendUnavailable(
             msg, remedy="start again; if it happens again, choose another --device or --backend"
         )
-    if error.code in _LOST:
+    if error.code in _LOST:  # guard: opencl-lost
         msg = f"{device.label} was lost: {reason}"
         return BackendUnavailable(
             msg, remedy="start again; if it happens again, look into the driver's log"

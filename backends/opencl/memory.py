@@ -133,6 +133,7 @@ class Memory:
         try:
             buffer = cl.Buffer(self._context, _READ_WRITE | flags, size)
         except cl.Error as error:
+            # guard: opencl-no-room-sizes
             raise translate(error, self._device, self.held, size) from error
         self._buffers.append(buffer)
         self.held += size

@@ -80,7 +80,7 @@ def _build(context: cl.Context, device: OpenclDevice, source: str) -> cl.Program
             program.get_info(cl.program_info.NUM_DEVICES)
             program.build(BUILD_OPTIONS)
     except cl.Error as error:
-        raise _build_failure(device, source, str(error)) from error
+        raise _build_failure(device, source, str(error)) from error  # guard: opencl-build
     log = program.get_build_info(device.handle, cl.program_build_info.LOG)
     if isinstance(log, str) and log.strip():
         _LOGGER.debug("%s: the compiler says: %s", device.label, log.strip())
@@ -92,7 +92,7 @@ def _build_failure(device: OpenclDevice, source: str, log: str) -> BackendUnavai
         f"{device.description}, driver {device.handle.driver_version}\n"
         f"options: {' '.join(BUILD_OPTIONS)}\n\n{log}\n\n{source}"
     )
-    path = write_build_log(text)
+    path = write_build_log(text)  # guard: opencl-build-log
     return BackendUnavailable(
         f"the kernels do not compile for {device.label}; the compiler's words are in {path}",
         remedy="update the device's driver, or choose another --device or --backend",

@@ -234,7 +234,7 @@ class OpenclSession(Closing):
         if self._is_closed:
             msg = "this session is closed"
             raise ValueError(msg)
-        if self._failure is not None:
+        if self._failure is not None:  # guard: opencl-failure-kept
             raise BackendUnavailable(self._failure.message, remedy=self._failure.remedy)
         try:
             yield

@@ -16,7 +16,7 @@ def foreseen(error: Exception) -> RoiAccelError:
     """Return `error` as one of our own, with its message, remedy and exit code."""
     if isinstance(error, RoiAccelError):
         return error
-    if isinstance(error, MemoryError):
+    if isinstance(error, MemoryError):  # guard: host-no-memory
         # NumPy says which array found no room; Python itself says nothing.
         told = f" ({error})" if str(error) else ""
         return BackendUnavailable(f"memory ran out{told}", remedy=_LESS_MEMORY)

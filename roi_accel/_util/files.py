@@ -114,7 +114,7 @@ class StagedFiles:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._held.close()
+        self._held.close()  # guard: mask-output-cleanup
 
     def open(self, path: Path) -> BinaryIO:
         """Return a file to write what `path` will hold; OutputError where none can be made."""
@@ -159,7 +159,7 @@ def check_output(path: Path, *, overwrite: bool, inputs: Iterable[Path] = ()) ->
     except (OSError, ValueError) as error:
         msg = f"cannot write {path}: {_reason(error)}"
         raise OutputError(msg, remedy="name another output") from error
-    if stat.S_ISLNK(mode):
+    if stat.S_ISLNK(mode):  # guard: output-link
         # Following it would write where the name does not say; replacing it would cut the link.
         msg = f"output {path} is a symbolic link"
         raise OutputError(msg, remedy="name the file itself, or leave the option out for stdout")
@@ -169,7 +169,7 @@ def check_output(path: Path, *, overwrite: bool, inputs: Iterable[Path] = ()) ->
     if not stat.S_ISREG(mode):
         msg = f"output {path} is no regular file"
         raise OutputError(msg, remedy="name a file, or leave the option out for stdout")
-    if not overwrite:
+    if not overwrite:  # guard: output-exists
         raise _exists(path)
 
 
@@ -193,7 +193,7 @@ def _check_folder(path: Path) -> None:
 
 def _is_same_file(path: Path, source: Path) -> bool:
     try:
-        return path.samefile(source)
+        return path.samefile(source)  # guard: output-is-input
     except (OSError, ValueError):
         return False  # One of them does not exist, so they cannot be one file.
 
@@ -201,6 +201,7 @@ def _is_same_file(path: Path, source: Path) -> bool:
 def _stage(path: Path, held: ExitStack) -> BinaryIO:
     """Open a new file beside `path`, which is closed and removed with `held`."""
     # Not named after `path`: a name of nearly 255 bytes would leave no room for a suffix.
+    # guard: output-temporary-file
     temporary = path.with_name(f"{_TEMPORARY_PREFIX}{secrets.token_hex(8)}.tmp")
     # Reached by Ctrl-C as well. After a replace it is gone already; after a link it must go.
     held.callback(temporary.unlink, missing_ok=True)
@@ -225,7 +226,7 @@ def _move(temporary: Path, path: Path, *, overwrite: bool, undo: ExitStack) -> N
         else:
             _move_without_replacing(temporary, path)
         if is_new:
-            undo.callback(path.unlink, missing_ok=True)
+            undo.callback(path.unlink, missing_ok=True)  # guard: output-undo
 
 
 @contextmanager
@@ -244,7 +245,7 @@ def naming_output(path: Path) -> Iterator[None]:
 def _move_without_replacing(temporary: Path, path: Path) -> None:
     """Give `temporary` the name `path`, or raise FileExistsError, with no moment in between."""
     try:
-        path.hardlink_to(temporary)
+        path.hardlink_to(temporary)  # guard: output-appears
     except FileExistsError:
         raise
     except OSError:

@@ -31,7 +31,7 @@ def read_lines(file: BinaryIO, path: Path) -> Iterator[Line | int]:
         A line is something else; `path` is named.
     """
     for number, data in enumerate(file, start=1):
-        if not data.endswith(b"\n"):
+        if not data.endswith(b"\n"):  # guard: batch-cut-line
             yield number
             return
         try:

@@ -186,10 +186,10 @@ class LocalEngine:
             return []
         again = replace(job, deaths=job.deaths + 1)
         self._events.put(Died(worker.name, job, str(death)))
-        if len(job.tasks) > 1:
+        if len(job.tasks) > 1:  # guard: batch-one-by-one
             return again.alone()
         if again.deaths < _MAX_DEATHS:
-            return [again]
+            return [again]  # guard: batch-retry
         died = f"{again.deaths} workers died over it, the last one {death}"
         failure = Failure.of(BackendUnavailable(died, remedy="memory may be short; --workers 1"))
         self._finish(worker, job, failure)

@@ -131,7 +131,7 @@ class Batch:
     @property
     def exit_code(self) -> int:
         """0 if every row has a score, else the code of the first row that has none."""
-        failed = [each for each in self.summaries if each.exit_code]
+        failed = [each for each in self.summaries if each.exit_code]  # guard: batch-exit-code
         return min(failed, key=lambda each: each.line).exit_code if failed else 0
 
     def _bad_rows(self) -> Iterator[BadRow]:
@@ -170,7 +170,7 @@ class Batch:
             return None
         # Files are read before, by several threads at once; of equal pairs only one is at work.
         with self._deciding:
-            if (identity, pair.row) in self.done:
+            if (identity, pair.row) in self.done:  # guard: batch-done
                 self.passed_over += 1
                 self.summaries.append(replace(self.done[identity, pair.row], line=pair.line))
                 return None

@@ -67,10 +67,10 @@ class Outputs:
         if self._prints:
             text = contents["--output"]()
             write_stdout(text if isinstance(text, str) else text.decode())
-        data = {
-            path: each.encode() if isinstance(each, str) else each for path, each in made.items()
-        }
-        with writing():
+        data = {}
+        for path, each in made.items():
+            data[path] = each.encode() if isinstance(each, str) else each  # guard: csv-utf-8
+        with writing():  # guard: signal-while-writing
             write_together(data, overwrite=self._overwrite, inputs=self._inputs)
 
 

@@ -115,7 +115,7 @@ def main(arguments: list[str] | None = None, *, ends_process: bool = False) -> i
     arguments = sys.argv[1:] if arguments is None else arguments
     debug = "--debug" in arguments
     try:
-        with interruptible(ends_process=ends_process):
+        with interruptible(ends_process=ends_process):  # guard: signal-handler
             is_completing = bool(os.environ.get(_COMPLETE_VARIABLE))
             needed = _words_typed() if is_completing else arguments
             outcome = application(needed)(arguments, prog_name=NAME, standalone_mode=False)

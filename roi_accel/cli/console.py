@@ -45,6 +45,7 @@ def _print(content: RenderableType) -> None:
 
 def one_line(message: str) -> str:
     """Return `message` with its control characters shown, so that no file name draws or moves."""
+    # guard: path-printable
     shown = (char if char.isprintable() else ascii(char)[1:-1] for char in message)
     return escape("".join(shown))
 

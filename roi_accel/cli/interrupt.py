@@ -34,7 +34,7 @@ class _Handler:
 
     def __call__(self, number: int, _frame: FrameType | None) -> None:
         for each in self._heeded:
-            signal.signal(each, signal.SIG_DFL)
+            signal.signal(each, signal.SIG_DFL)  # guard: signal-second
         self.came = number
         if self.is_done:
             raise SystemExit(0)  # All that is left is to tell people what the result says.
@@ -75,12 +75,12 @@ def interruptible(*, ends_process: bool = False) -> Iterator[None]:
         yield
     except Exception as error:
         # Compiled code may wrap what our handler raised inside it in an error of its own.
-        if handler.came is None or handler.is_done:
+        if handler.came is None or handler.is_done:  # guard: signal-in-compiled-code
             raise
         raise Interrupted(handler.came) from error
     finally:
         for each, before in previous.items():
-            is_late = ends_process and handler.is_done
+            is_late = ends_process and handler.is_done  # guard: signal-late
             signal.signal(each, signal.SIG_IGN if is_late else before)
 
 

@@ -123,7 +123,7 @@ def mask(
         said, alphas = fill(run, takers, advance)
         for warning in dict.fromkeys(run.warnings):
             print_warning(warning)
-        with writing():
+        with writing():  # guard: signal-while-masks-move
             staged.commit()
     if not quiet:
         for path, text in zip(paths, said, strict=True):

@@ -350,6 +350,7 @@ def _checked_sha256(path: Path) -> str:
         if stat.S_ISDIR(mode):
             msg = f"{path} is a folder, not a saliency network"
             raise ModelError(msg, remedy="a network is one .onnx file")
+        # guard: network-pipe
         if not stat.S_ISREG(mode):  # A device or a pipe may never end.
             msg = f"{path} is no regular file"
             raise ModelError(msg, remedy="save the network to a file and name that")

@@ -145,7 +145,7 @@ class SaliencyNetwork:
         self.providers: AttachedProviders = self._opened.providers
         session = self._opened.session
         try:
-            _check_contract(model.name, session)
+            _check_contract(model.name, session)  # guard: network-contract
         except UnicodeDecodeError as error:  # ONNX Runtime hands on what is in the file.
             self.close()
             msg = f"network {model.name} has a name that is not text in UTF-8"
@@ -200,7 +200,7 @@ class SaliencyNetwork:
         with self._translating():
             (output,) = self._opened.session.run([OUTPUT_NAME], {INPUT_NAME: inputs})
         expected = (len(inputs), 1, *inputs.shape[2:])
-        if output.shape != expected or output.dtype != np.float32:
+        if output.shape != expected or output.dtype != np.float32:  # guard: map-shape
             msg = (
                 f"network {self.model.name} gave {output.dtype} {output.shape}, "
                 f"expected float32 {expected}"
@@ -254,7 +254,7 @@ class SaliencyNetwork:
         except Exception as error:  # ONNX Runtime's errors share no base class.
             provider = self.providers.attached[0]
             msg = f"network {self.model.name} failed on {provider}: {first_line(error)}"
-            if provider == CPU_PROVIDER:
+            if provider == CPU_PROVIDER:  # guard: provider-failure-other
                 raise ModelError(msg, remedy=_CONTRACT_REMEDY) from error
             raise BackendUnavailable(msg, remedy="--ep cpu runs it on the processor") from error
 
@@ -266,7 +266,7 @@ def _read_model(model: ResolvedModel) -> bytes:
     except OSError as error:
         msg = f"{model.path} cannot be read: {error.strerror}"
         raise ModelError(msg, remedy="check the file") from error
-    if hashlib.sha256(content).hexdigest() != model.sha256:
+    if hashlib.sha256(content).hexdigest() != model.sha256:  # guard: network-replaced
         msg = f"{model.path} changed while it was being opened"
         raise ModelError(msg, remedy="try again")
     try:
@@ -279,20 +279,20 @@ def _read_model(model: ResolvedModel) -> bytes:
 
 def _check_contract(name: str, session: Any) -> None:  # noqa: ANN401
     inputs, outputs = session.get_inputs(), session.get_outputs()
-    if [entry.name for entry in inputs] != [INPUT_NAME]:
+    if [entry.name for entry in inputs] != [INPUT_NAME]:  # guard: network-inputs
         found = ", ".join(repr(entry.name) for entry in inputs) or "none"
         msg = f"network {name} has the inputs {found}; {_CONTRACT}"
         raise ModelError(msg, remedy=_CONTRACT_REMEDY)
     by_name = {entry.name: entry for entry in outputs}
-    if OUTPUT_NAME not in by_name:
+    if OUTPUT_NAME not in by_name:  # guard: network-outputs
         found = ", ".join(map(repr, by_name)) or "none"
         msg = f"network {name} has the outputs {found}; {_CONTRACT}"
         raise ModelError(msg, remedy=_CONTRACT_REMEDY)
     for entry, channels in ((inputs[0], 3), (by_name[OUTPUT_NAME], 1)):
-        if entry.type != "tensor(float)":
+        if entry.type != "tensor(float)":  # guard: network-type
             msg = f"{entry.name!r} of network {name} is {entry.type}; {_CONTRACT}"
             raise ModelError(msg, remedy=_CONTRACT_REMEDY)
-        if not _shape_fits(entry.shape, channels):
+        if not _shape_fits(entry.shape, channels):  # guard: network-shape
             msg = f"{entry.name!r} of network {name} has shape {entry.shape}; {_CONTRACT}"
             raise ModelError(msg, remedy=_CONTRACT_REMEDY)
 
@@ -300,7 +300,7 @@ def _check_contract(name: str, session: Any) -> None:  # noqa: ANN401
 def _shape_fits(shape: Sequence[int | str | None], channels: int) -> bool:
     """Whether `shape`, with names or None for free dimensions, is [1, channels, H, W]."""
     if len(shape) != _RANK:
-        return False
+        return False  # guard: network-rank
     batch, found_channels = shape[:2]
     return (not isinstance(batch, int) or batch == 1) and (
         not isinstance(found_channels, int) or found_channels == channels

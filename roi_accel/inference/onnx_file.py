@@ -79,6 +79,7 @@ def check_self_contained(content: bytes) -> None:
                 msg = f"it has more than {MAX_FIELDS} fields, which no network needs"
                 raise NotSelfContainedError(msg)
             # A data_location of 0 means the file itself; that is a varint, and its value is 0.
+            # guard: network-external-data
             if number in message.external and (wire == _BYTES or value):
                 msg = "the data of a tensor lie in another file, and only one file is read"
                 raise NotSelfContainedError(msg)

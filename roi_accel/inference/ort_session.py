@@ -160,13 +160,13 @@ class NetworkSession:
             except Exception as error:
                 # A faulty network fails on the processor too, and is then no fault of the provider.
                 if plan.provider == CPU_PROVIDER:
-                    raise self._no_network(error) from error
+                    raise self._no_network(error) from error  # guard: network-corrupt
                 trouble = f"it failed: {first_line(error)}"
         if self.session is None:
             self.session = self._create_on_cpu(content, threads)
         found = read_attached(self.session, plan)
-        warnings = _differences(self.session, found, trouble)
-        if warnings and strict:
+        warnings = _differences(self.session, found, trouble)  # guard: provider-replaced
+        if warnings and strict:  # guard: provider-strict
             raise BackendUnavailable(warnings[0], remedy=self._remedy(plan))
         if strict and found.nodes is None and plan.provider != CPU_PROVIDER:
             version = self._onnxruntime.__version__

@@ -15,7 +15,7 @@ from roi_accel.errors import InputError, unreadable
 from roi_accel.video.info import shown
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
 
 METRICS = ("vmaf_full", "vmaf_masked", "vmaf_roi")
@@ -36,10 +36,42 @@ _FULL, _HEAD = b'"vmaf_full"', 4096
 _LONG = 20
 """Digits from which on a whole number may not fit a float."""
 
-_SETTINGS = ("model", "saliency_model", "weight")
-_PARAMETERS = ("threshold", "fade", "saliency_stride", "mask_smooth", "subsample")
-_DECISIVE = (*_SETTINGS, "saliency_size", *_PARAMETERS)
-"""What decides a score besides the videos, and must be equal where scores are compared."""
+_NAMED = ("model", "saliency_model", "weight")
+"""Settings that a result says beside its scores."""
+
+_NOT_DECISIVE = ("features", "models", "model_sha256")
+"""Parameters that are not compared as they are.
+
+Features and further models are only reported beside the scores; the first model's entries are
+compared as `_DETAILS`.
+"""
+
+_OF_MASK = {"saliency_size": "saliency_size", "fill": "synthetic_mask"}
+"""Which fact of a mask belongs to which option.
+
+The other facts follow from these, the digests and the boxes, or say where the network ran, which
+may change a map within the gate's tolerance and is not part of a pair's identity in a batch either.
+"""
+
+_DETAILS = {
+    "models": "model",
+    "model_sha256": "model",
+    "network_sha256": "saliency_model",
+    "mask_sha256": "saliency_model",
+}
+"""The contents behind a setting's name: reported where the name itself is the same."""
+
+_OF_REFERENCE = ("width", "height", "pixel_format", "colour_matrix", "colour_range")
+_EFFECTS = ("frames", *_OF_REFERENCE)
+"""What was scored in the end: reported where no differing setting explains it."""
+
+_PER_REFERENCE = (
+    *("fps", "crop", "frame_skip_ref", "frame_skip_dist", "start", "duration"),
+    *("frame_count", "shortest", "roi", "mask_sha256", "scorer", *_EFFECTS),
+)
+"""What suits one clip, and so rightly differs from one reference to another."""
+
+_UNSET = "unset"
 
 _OF_A_CLIP = ("mask", "roi-track")
 """Kinds of masks that are files, and so another one for each reference."""
@@ -341,16 +373,33 @@ def _is_number(value: object) -> bool:
 
 
 def _settings(record: Mapping[str, Any]) -> dict[str, object]:
-    provenance = record.get("provenance")
-    parameters, mask = (
-        _object_in(provenance, name) if isinstance(provenance, dict) else {}
-        for name in ("parameters", "mask")
+    """Return what decides the scores besides the two videos, and what was scored in the end."""
+    provenance = _object_in(record, "provenance")
+    parameters, mask, vmaf, reference = (
+        _object_in(provenance, name) for name in ("parameters", "mask", "vmaf", "reference")
     )
+    models, boxes = parameters.get("models"), mask.get("boxes")
+    digest = "network_sha256" if mask.get("kind") == "network" else "mask_sha256"
     return {
-        **{name: record.get(name) for name in _SETTINGS},
-        "saliency_size": mask.get("saliency_size"),
-        **{name: parameters.get(name) for name in _PARAMETERS},
+        **{name: each for name, each in parameters.items() if name not in _NOT_DECISIVE},
+        **{name: record.get(name) for name in _NAMED},
+        "models": models[0] if isinstance(models, list) and models else None,
+        "model_sha256": _object_in(parameters, "model_sha256").get(str(record.get("model"))),
+        **{option: mask.get(fact) for fact, option in _OF_MASK.items()},
+        "roi": _rectangles(boxes) if isinstance(boxes, list) else None,  # a track counts its boxes
+        digest: mask.get("sha256"),
+        **{name: vmaf.get(name) for name in ("scorer", "libvmaf")},
+        "roi_accel": provenance.get("roi_accel"),
+        "frames": _object_in(record, "batch").get("frames"),
+        **{name: reference.get(name) for name in _OF_REFERENCE},
     }
+
+
+def _rectangles(boxes: Sequence[object]) -> str:
+    """Return boxes as ``--roi`` takes them; their order and names do not change their union."""
+    found = [each for each in boxes if isinstance(each, dict)]
+    texts = {",".join(str(each.get(key)) for key in ("x", "y", "w", "h")) for each in found}
+    return " ".join(sorted(texts))
 
 
 def _object_in(content: Mapping[str, Any], name: str) -> dict[str, Any]:
@@ -368,33 +417,58 @@ def _warnings(references: Sequence[ReferenceLadders], failures: Sequence[Failure
                 f"{group.reference}: {len(unrated)} of {len(group.encodes)} encodes have no "
                 f"bitrate, as raw video has none ({unrated[0].distorted}); they are on no curve"
             )
-        for name in _DECISIVE:
-            values = {str(each.settings.get(name)) for each in group.encodes}
-            if len(values) > 1:
-                yield (
-                    f"{group.reference}: scores with {name} {' and '.join(sorted(values))} are "
-                    "not comparable; give every encode of a reference the same"
-                )
-    for name in _DECISIVE:
-        yield from _unlike(name, references)
-
-
-def _unlike(name: str, references: Sequence[ReferenceLadders]) -> Iterator[str]:
-    """Warn where a setting differs from one reference to another; within one it is told above."""
-    found: dict[frozenset[str], str] = {}
-    for group in references:
-        values = frozenset(_across(each.settings.get(name)) for each in group.encodes)
-        found.setdefault(values, group.reference)
-    if len(found) > 1:
-        named = (f"{' and '.join(sorted(values))} ({which})" for values, which in found.items())
+        for name, values in _differing(group.encodes).items():
+            yield (
+                f"{group.reference}: scores with {name} {' and '.join(values)} are "
+                "not comparable; give every encode of a reference the same"
+            )
+    for name, found in _unlike(references).items():
+        named = (f"{' and '.join(sorted(texts))} ({which})" for texts, which in found.items())
         yield (
             f"references with unlike {name} are not comparable, nor is a mean over them: "
             f"{', '.join(named)}; give every reference the same"
         )
 
 
+def _names(encodes: Iterable[Encode]) -> dict[str, None]:
+    """Return the names of all settings, in order and each once."""
+    return dict.fromkeys(name for each in encodes for name in each.settings)
+
+
+def _differing(encodes: Sequence[Encode]) -> dict[str, list[str]]:
+    """Return the texts of each setting that differs among encodes of one reference."""
+    found = {name: {_text(each.settings.get(name)) for each in encodes} for name in _names(encodes)}
+    differing = {name: sorted(texts) for name, texts in found.items() if len(texts) > 1}
+    explained = any(name not in _EFFECTS for name in differing)
+    return {
+        name: texts
+        for name, texts in differing.items()
+        if _DETAILS.get(name) not in differing and not (explained and name in _EFFECTS)
+    }
+
+
+def _unlike(references: Sequence[ReferenceLadders]) -> dict[str, dict[frozenset[str], str]]:
+    """Return the texts of each setting that differs between references, and who first has them.
+
+    What differs within one reference is reported by `_differing`.
+    """
+    unlike = {}
+    for name in _names([each for group in references for each in group.encodes]):
+        found: dict[frozenset[str], str] = {}
+        for group in references:
+            texts = frozenset(_across(each.settings.get(name)) for each in group.encodes)
+            found.setdefault(texts, group.reference)
+        if len(found) > 1 and name not in _PER_REFERENCE and _DETAILS.get(name) not in unlike:
+            unlike[name] = found
+    return unlike
+
+
+def _text(value: object) -> str:
+    return _UNSET if value is None else str(value)
+
+
 def _across(value: object) -> str:
     """Return a setting as it counts across references: of a mask's file only that it is one."""
-    text = str(value)
+    text = _text(value)
     kind = text.partition(":")[0]
     return kind if kind in _OF_A_CLIP else text

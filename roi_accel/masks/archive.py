@@ -157,6 +157,7 @@ class MaskArchive:
 
     def _open(self, name: str) -> IO[bytes]:
         info = self._archive.getinfo(f"{name}.npy")
+        # guard: mask-archive-method
         if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
             msg = f"compression method {info.compress_type} is not one that NumPy writes"
             raise NotImplementedError(msg)
@@ -172,6 +173,7 @@ class MaskArchive:
         with self._telling("is damaged"), self._open(MASKS) as member:
             shape, is_fortran, dtype = _read_header(member)
             start = member.tell()
+        # guard: mask-archive-type
         if dtype.kind != "u" or dtype.itemsize != np.dtype(np.uint16).itemsize:
             msg = (
                 f"{self._where}: {MASKS!r} is {str(dtype)[:40]}; expected uint16, 0..65535 for 0..1"
@@ -186,7 +188,7 @@ class MaskArchive:
         check_size(width, height, self._where)
         expected = start + count * height * width * dtype.itemsize
         held = self._archive.getinfo(f"{MASKS}.npy").file_size
-        if held != expected:
+        if held != expected:  # guard: mask-archive-size
             shown = _short(shape)
             msg = f"{self._where}: {MASKS!r} takes {held} bytes, which shape {shown} does not"
             raise InputError(msg, remedy=_REMEDY)
@@ -217,6 +219,7 @@ class _SmallReads:
         self.seek, self.tell, self.seekable = file.seek, file.tell, file.seekable
 
     def read(self, size: int = -1) -> bytes:
+        # guard: mask-archive-members
         data = self._file.read(min(size, _MOST_AT_ONCE + 1) if size >= 0 else _MOST_AT_ONCE + 1)
         if len(data) > _MOST_AT_ONCE:
             msg = "its list of members is longer than that of any archive of masks"

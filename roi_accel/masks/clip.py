@@ -53,7 +53,7 @@ class ClipSource(MaskSource):
         self.covers = media.place.crop
         self.origin = media.origin
         self._first = first_frame - media.place.first_frame
-        if self._first < 0:
+        if self._first < 0:  # guard: mask-first-frame
             msg = (
                 f"{self._where}: begins with the mask of the reference's frame "
                 f"{media.place.first_frame}, but frame {first_frame} is scored first"
@@ -120,11 +120,11 @@ class ClipSource(MaskSource):
 
     def finish(self, frame_count: int, *, whole: bool) -> None:
         """Refuse a clip that goes on after the video, unless the run was cut short on purpose."""
-        if whole and next(self._stream, None) is not None:
+        if whole and next(self._stream, None) is not None:  # guard: mask-clip-too-long
             last = self._first + frame_count - 1
             msg = f"{self._where}: goes on after frame {last}, the video's last"
             raise InputError(msg, remedy="give a mask clip as long as the video")
-        self._media.require_unchanged()
+        self._media.require_unchanged()  # guard: mask-changes
 
     def close(self) -> None:
         """Release decoder and file."""

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 def path_text(path: Path) -> str:
     """Return `path` as one line of text that any encoder takes, whatever bytes it is made of."""
     text = str(path)
-    return text if text.isprintable() else ascii(text)[1:-1]
+    return text if text.isprintable() else ascii(text)[1:-1]  # guard: path-not-text
 
 
 @dataclass(frozen=True)

@@ -101,7 +101,7 @@ def to_mask(frame: VideoFrame, where: str) -> Mask:
         raise InputError(msg, remedy="save it upright")
     name = frame.format.name
     picture = _read(frame, where)
-    _check_gray(picture, where)
+    _check_gray(picture, where)  # guard: mask-file-type
     luma = picture.colour[0]
     unspecified = frame.color_range not in (ColorRange.MPEG, ColorRange.JPEG)
     limited = frame.color_range == ColorRange.MPEG or (

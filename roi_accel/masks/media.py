@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 OPTION = "--mask"
 MAX_SIDE = 16384
-MAX_SAMPLES = 1 << 27
+MAX_SAMPLES = 1 << 27  # guard: mask-sample-limit
 """256 MiB as a mask: enough for 16384x8192, too little for a decompression bomb to do harm."""
 
 MODEL_MULTIPLE = 8
@@ -86,17 +86,19 @@ class MaskMedia:
         self._container: InputContainer | None = None
         try:
             self._refuse_picture_for_people()
+            # guard: mask-name-percent, mask-name-colon
             self._container = _open(self._file, self._where)
             self._stream = _video_stream(self._container, self._where)
             context = self._stream.codec_context
             self.codec = context.name
             self.size = (self._stream.height, self._stream.width)
+            # guard: mask-picture-size
             check_size(self._stream.width, self._stream.height, self._where)
             self.place = MaskPlace.from_tags(self._container.metadata, self._where)
             self.origin = origin_in_tags(self._container.metadata, self._where)
             height, width = self.place.shape(height, width)
             if scaled is None or not has_shape(self.size, scaled):
-                check_shape(self.size, (height, width), self._where)
+                check_shape(self.size, (height, width), self._where)  # guard: mask-file-shape
             names = self._container.format.name
             brand = self._container.metadata.get("major_brand", "")
             self.is_picture = names.endswith("_pipe") or brand in _STILL_BRANDS
@@ -229,7 +231,7 @@ def check_size(width: int, height: int, where: str) -> None:
         # FFmpeg leaves sizes that it refuses at 0.
         msg = f"{where}: damaged, or larger than any mask may be ({limit})"
         raise InputError(msg, remedy="scale the mask to the frame's size")
-    if max(width, height) > MAX_SIDE or width * height > MAX_SAMPLES:
+    if max(width, height) > MAX_SIDE or width * height > MAX_SAMPLES:  # guard: mask-size-limits
         msg = f"{where}: {width}x{height} is larger than a mask may be ({limit})"
         raise InputError(msg, remedy="scale the mask to the frame's size")
 
@@ -275,6 +277,6 @@ def has_shape(mask: tuple[int, int], frame: tuple[int, int]) -> bool:
         for side in mask
     ]
     # With width = s * frame_width +- slack and height likewise, the scale s cancels out.
-    return abs(width * frame_height - height * frame_width) <= (
+    return abs(width * frame_height - height * frame_width) <= (  # guard: mask-picture-shape
         slack[0] * frame_width + slack[1] * frame_height
     )

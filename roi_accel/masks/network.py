@@ -190,7 +190,7 @@ class NetworkSource(MaskSource):
         except ParityError:
             raise  # It names its frame.
         except RoiAccelError as error:
-            error.message = f"frame {index}: {error.message}"
+            error.message = f"frame {index}: {error.message}"  # guard: provider-failure-frame
             raise
         except NotSaliencyError as error:
             msg = f"frame {index}: network {self.label} gave a map that is no mask: {error}"

@@ -174,7 +174,7 @@ class _Watched:
         try:
             yield
         except Exception:
-            if self._error is not None:
+            if self._error is not None:  # guard: mask-output-error
                 raise self._error from None
             raise
         if self._error is not None:

@@ -67,7 +67,7 @@ Texts = Annotated[tuple[str, ...], Given("str | Sequence[str]", _texts)]
 Seconds = Annotated[
     Fraction, Given(_TIME, parse_seconds), PlainSerializer(float, Annotated[float, Field(ge=0)])
 ]
-Share = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
+Share = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]  # guard: option-range
 Whole = Annotated[int, Field(ge=0)]
 Count = Annotated[int, Field(ge=1)]
 
@@ -284,6 +284,7 @@ class ScoreOptions(RawOptions):
             is_file=True,
         ),
     ] = None
+    # guard: mask-fill-range
     synthetic_mask: Annotated[
         Share | None,
         Option(
@@ -316,6 +317,7 @@ class ScoreOptions(RawOptions):
             recorded="threshold",
         ),
     ] = DEFAULT_THRESHOLD
+    # guard: option-range-fade
     fade: Annotated[
         Share,
         Option(

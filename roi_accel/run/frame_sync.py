@@ -78,7 +78,7 @@ def read_together(
             frames = [next(iterator, None) for iterator in iterators]
             present = tuple(frame for frame in frames if frame is not None)
             if len(present) < len(frames):
-                if present and not shortest:
+                if present and not shortest:  # guard: unequal-lengths
                     _raise_unequal(readers, iterators, frames, count)
                 return
             yield present

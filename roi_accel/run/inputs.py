@@ -84,7 +84,7 @@ class Inputs:
             It has masks of another part of the frames than the one that is scored.
         """
         if source.covers is not None:
-            if source.covers != self.crop:
+            if source.covers != self.crop:  # guard: mask-crop
                 source.close()
                 scored = f"--crop {self.crop}" if self.crop else "the whole frame"
                 msg = f"{source.label} has masks of --crop {source.covers} alone, not of {scored}"
@@ -137,7 +137,7 @@ def prepare_inputs(opened: Sequence[VideoReader], options: ScoreOptions) -> Inpu
     whole = readers[0].info
     warnings = [_stretched(reader.info) for reader in readers]
     for reader in readers[1:]:
-        check_same_geometry(whole, reader.info)
+        check_same_geometry(whole, reader.info)  # guard: size-differs
     told: tuple[str, ...] = ()
     if options.crop == AUTO_CROP:
         rectangle, told = _picture_of(readers[0], frame_count)

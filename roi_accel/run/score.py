@@ -103,7 +103,7 @@ def score_all(
                 threads=shares.vmaf,
                 subsample=options.subsample,
             )
-            try_models(scorer, request)
+            try_models(scorer, request)  # guard: vmaf-unknown-model
             # Before the backend and the network, so that VMAF starts while they load.
             scoring = resources.enter_context(Scoring(scorer, request))
             masking = open_masking(

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from roi_accel.backends.plan import Plan
 from roi_accel.backends.protocol import TellsEvents, slots_of, unwrapped
-from roi_accel.backends.serial_session import SerialSession
+from roi_accel.backends.serial_session import serial
 from roi_accel.devices.dispatch import choose_backend
 from roi_accel.errors import InputError
 from roi_accel.inference.models import resolve
@@ -176,7 +176,7 @@ def open_masking(
     )
     if stopwatch.is_traced:
         _trace_device(unwrapped(session), choice.backend.device, stopwatch)
-    session = session if slots_of(session) > 1 else SerialSession(session)
+    session = session if slots_of(session) > 1 else serial(session)
     return Masking(choice=choice, source=source, session=session, gate=gate)
 
 
@@ -190,9 +190,9 @@ def _trace_device(session: Session, device: str, stopwatch: Stopwatch) -> None:
 
 def _check_readers(inputs: Inputs, options: ScoreOptions) -> None:
     readers = inputs.readers
-    check_scorable(readers[0].info)
+    check_scorable(readers[0].info)  # guard: small-side-before-start
     if not options.shortest and inputs.frame_count is None:
-        check_known_counts(readers)
+        check_known_counts(readers)  # guard: unequal-lengths-raw
 
 
 def _network_source(

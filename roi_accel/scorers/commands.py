@@ -84,7 +84,7 @@ def plan_launches(scorer: Scorer, request: ScoringRequest, folder: Path) -> list
     files = tuple(_copy_model(model, n, folder) for n, model in enumerate(request.models))
     if scorer.kind == "ffmpeg":
         return [_ffmpeg_launch(scorer, request, files)]
-    _check_tool_geometry(request)
+    _check_tool_geometry(request)  # guard: odd-size-tool
     return [_tool_launch(scorer, request, files, v + 1) for v in range(request.variants)]
 
 
@@ -92,7 +92,7 @@ def _copy_model(model: VmafModel, number: int, folder: Path) -> str:
     """Copy a model file to a name that needs no quoting anywhere, and return that name."""
     if model.path is None:
         return ""
-    name = f"model{number}.json"
+    name = f"model{number}.json"  # guard: model-plain-name
     try:
         shutil.copyfile(model.path, folder / name)
     except OSError as error:
@@ -144,7 +144,7 @@ def _ffmpeg_launch(scorer: Scorer, request: ScoringRequest, model_files: tuple[s
 def has_odd_chroma(pixel_format: PixelFormat, width: int, height: int) -> bool:
     """Whether chroma planes are rounded up: vmaf 3.2 reads them rounded down, older ones up."""
     (luma_height, luma_width), (height, width), _ = pixel_format.plane_shapes(width, height)
-    return width * 2 == luma_width + 1 or height * 2 == luma_height + 1
+    return width * 2 == luma_width + 1 or height * 2 == luma_height + 1  # guard: odd-chroma
 
 
 def is_unsafe_for_tool(pixel_format: PixelFormat, width: int, height: int) -> bool:

@@ -139,7 +139,7 @@ def _identify_ffmpeg(path: Path, source: str) -> Scorer:
         msg = f"{path} does not answer like ffmpeg"
         raise ScorerError(msg, remedy=_REMEDY)
     options = _run(path, "-hide_banner", "-h", "filter=libvmaf")
-    if "n_threads" not in options:
+    if "n_threads" not in options:  # guard: vmaf-without-libvmaf
         msg = f"{path} (ffmpeg {version.group(1)}) was built without libvmaf"
         raise ScorerError(msg, remedy=_REMEDY)
     if not re.search(r"^\s+feature\s", options, re.MULTILINE):

@@ -65,6 +65,7 @@ def read_log(path: Path, *, frames_fed: int, subsample: int, scores: tuple[str, 
         raise ScorerError(msg, remedy=_REMEDY) from error
     expected = tuple(range(0, frames_fed, subsample))
     # True and 1.0 equal 1, but are no frame's number.
+    # guard: vmaf-log-frames
     if numbers != expected or not all(type(number) is int for number in numbers):
         msg = (
             f"VMAF scored {len(numbers)} frames where {len(expected)} were expected "
@@ -76,7 +77,7 @@ def read_log(path: Path, *, frames_fed: int, subsample: int, scores: tuple[str, 
             msg = f"VMAF's log has no score {name!r}; it has {', '.join(map(_shown, metrics))}"
             raise ScorerError(msg, remedy=_REMEDY)
     for name, values in metrics.items():
-        _check_finite(name, values)
+        _check_finite(name, values)  # guard: vmaf-log-finite
     return VmafLog(version, numbers, metrics)
 
 

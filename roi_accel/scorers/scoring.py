@@ -145,12 +145,12 @@ class Scoring:
     def _await_end(self, process: _Process) -> None:
         while not process.wait(_POLL_SECONDS):
             self._check_stall(process)
-        if process.status != 0 or process.is_broken():
+        if process.status != 0 or process.is_broken():  # guard: vmaf-status
             raise process.failure(what="failed")
 
     def _check_stall(self, process: _Process) -> None:
         seconds = process.seconds_without_progress()
-        if seconds > self._stall_seconds:
+        if seconds > self._stall_seconds:  # guard: vmaf-stall
             process.kill()
             raise process.failure(what=f"took no input for {seconds:.0f} s and was ended")
 
@@ -230,6 +230,7 @@ class _Process:
                 raise writer.error
         how = _ending(self.status) if self.wait(_EXIT_SECONDS) else "but went on running"
         said = self.last_words()
+        # guard: vmaf-own-words
         msg = f"{self._name} {what} ({how})" + (f": {said}" if said else ", saying nothing")
         remedy = "check --model and --feature, or try another --vmaf"
         if (self.status or 0) < 0:  # A signal: nothing that its options could have caused.
@@ -239,7 +240,7 @@ class _Process:
     def last_words(self) -> str:
         """Return the end of what the process wrote to stderr, on one line."""
         self._listener.join(_EXIT_SECONDS)
-        lines = (_ADDRESSED_HEAD.sub(r"\1:", line) for line in self._tail)
+        lines = (_ADDRESSED_HEAD.sub(r"\1:", line) for line in self._tail)  # guard: vmaf-addresses
         return " | ".join(line for line in lines if line.strip())
 
     def kill(self) -> None:

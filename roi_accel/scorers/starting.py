@@ -33,6 +33,7 @@ def start(command: list[str], *, folder: Path, pipes: Sequence[int]) -> subproce
     """
 
     def begin() -> subprocess.Popen[bytes]:
+        # guard: no-shell
         return subprocess.Popen(  # noqa: S603 - a list, no shell
             command,
             cwd=folder,
@@ -59,5 +60,5 @@ def start(command: list[str], *, folder: Path, pipes: Sequence[int]) -> subproce
 def kill(process: subprocess.Popen[bytes]) -> None:
     """End `process` and all it started; harmless where it has ended."""
     with contextlib.suppress(ProcessLookupError, PermissionError):
-        os.killpg(process.pid, signal.SIGKILL)
+        os.killpg(process.pid, signal.SIGKILL)  # guard: vmaf-process-group
     process.wait()

@@ -44,7 +44,7 @@ class StreamWriter:
         """Start writing; the reading end now belongs to the scorer alone."""
         os.close(self.read_end)
         self.read_end = -1
-        self._thread.start()
+        self._thread.start()  # guard: pipe-thread
 
     def offer(self, frame: Frame | None, seconds: float) -> bool:
         """Queue `frame`, or the end of the stream; return whether there was room in time."""
@@ -86,7 +86,7 @@ class StreamWriter:
             self.broken.set()
         except MemoryError as error:
             # Not the scorer's fault, though it will complain of a stream that ends too early.
-            self.error = error
+            self.error = error  # guard: pipe-no-memory
             self.broken.set()
         finally:
             os.close(self._write_end)

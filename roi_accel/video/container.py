@@ -59,7 +59,7 @@ class ContainerReader(CheckedReader):
             closing(decode(container, stream, info.path, self._threads)) as pictures,
         ):
             for index, picture in enumerate(pictures):
-                self._check_same_format(picture, index)
+                self._check_same_format(picture, index)  # guard: format-change
                 try:
                     yield repack(picture.planes, layout, info.width, info.height, neutral)
                 except ValueError as error:
@@ -70,7 +70,7 @@ class ContainerReader(CheckedReader):
         info = self._info
         expected = (info.width, info.height, self._format_name)
         found = (picture.width, picture.height, picture.format.name)
-        if found != expected:
+        if found != expected:  # guard: format-change-comparison
             before, after = ("{}x{} {}".format(*geometry) for geometry in (expected, found))
             msg = f"{shown(info.path)}: changes from {before} to {after} at frame {index}"
             raise InputError(
@@ -103,7 +103,7 @@ def open_container(source: SourceFile, suffix: str, threads: int) -> ContainerRe
         closing(decode(container, stream, path, threads)) as pictures,
     ):
         picture = next(pictures, None)
-        if picture is None:
+        if picture is None:  # guard: container-no-frame
             msg = f"{shown(path)}: has a video stream without a single frame"
             raise InputError(msg, remedy="copy or encode the file again")
         info = _describe(path, container, stream, picture)
@@ -117,7 +117,7 @@ def _describe(
     if layout is None:
         raise _not_repackable(path, picture)
     width, height = picture.width, picture.height
-    check_dimensions(path, width, height, layout.pixel_format)
+    check_dimensions(path, width, height, layout.pixel_format)  # guard: huge-container
     rotation = getattr(picture, "rotation", 0)
     if rotation:
         # ffmpeg turns such a video when it converts it, so one of a pair may be turned already.

@@ -124,11 +124,11 @@ def opened(source: SourceFile, suffix: str) -> Iterator[tuple[InputContainer, Vi
         raise unreadable(shown(path), error) from error
     with closing(file):
         missing = file.missing_bytes(source.size)
-        if missing:
+        if missing:  # guard: container-cut-off
             msg = f"{shown(path)}: is cut off: {missing} bytes are missing at its end"
             raise InputError(msg, remedy="copy or encode the file again")
         try:
-            container = av.open(
+            container = av.open(  # guard: container-nameless
                 file,
                 "r",
                 # No file or address that is named inside the file is ever opened. (Not `options`:

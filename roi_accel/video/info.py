@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 MAX_SIDE = 16384
 """The largest width or height that is read: twice 8K. One 16-bit 4:4:4 frame is then 1.6 GB."""
 
-MIN_SCORABLE_SIDE = 32
+MIN_SCORABLE_SIDE = 32  # guard: small-side-limit
 """libvmaf crashes or gives random scores when a side is smaller."""
 
 _SUBSAMPLINGS: tuple[Subsampling, ...] = ("420", "422", "444")
@@ -159,7 +159,7 @@ def check_dimensions(path: Path, width: int, height: int, pixel_format: PixelFor
     if width < 1 or height < 1:
         msg = f"{shown(path)}: a frame of {width}x{height} is empty; width and height start at 1"
         raise InputError(msg, remedy="correct --width and --height")
-    if width > MAX_SIDE or height > MAX_SIDE:
+    if width > MAX_SIDE or height > MAX_SIDE:  # guard: huge-frame
         size = pixel_format.frame_bytes(width, height)
         msg = (
             f"{shown(path)}: frames of {width}x{height} {pixel_format.name} would take "
@@ -176,7 +176,7 @@ def check_scorable(info: VideoInfo) -> None:
     InputError
         When a side is under 32 pixels: libvmaf crashes there or gives random scores.
     """
-    if min(info.width, info.height) < MIN_SCORABLE_SIDE:
+    if min(info.width, info.height) < MIN_SCORABLE_SIDE:  # guard: small-side
         msg = (
             f"{shown(info.path)}: {info.width}x{info.height} is too small to score; "
             f"VMAF needs at least {MIN_SCORABLE_SIDE} pixels on either side"
@@ -205,7 +205,7 @@ def check_same_geometry(reference: VideoInfo, distorted: VideoInfo) -> None:
         )
         if one != other
     ]
-    if not differing:
+    if not differing:  # guard: geometry-differs
         return
     msg = (
         f"the videos differ in {' and '.join(differing)}: reference {shown(reference.path)} is "

@@ -52,7 +52,7 @@ def read_planar(stream: FileIO | BufferedReader, info: VideoInfo, index: int) ->
         except OSError as error:
             raise unreadable(shown(path), error) from error
         if not got:
-            raise truncated(path, index, wanted - filled, wanted)
+            raise truncated(path, index, wanted - filled, wanted)  # guard: short-read
         filled += got
     buffer.flags.writeable = False
     samples = buffer.view(pixel_format.dtype)

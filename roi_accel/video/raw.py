@@ -52,12 +52,13 @@ def open_raw(source: SourceFile, geometry: RawGeometry) -> RawReader:
     check_dimensions(path, width, height, geometry.pixel_format)
     frame_bytes = geometry.pixel_format.frame_bytes(width, height)
     count, over = divmod(source.size, frame_bytes)
-    if over:
+    if over:  # guard: raw-partial-frame
         msg = (
             f"{shown(path)}: {source.size} bytes are not a whole number of "
             f"{width}x{height} {geometry.pixel_format.name} frames of {frame_bytes} bytes: "
             f"frame {count} lacks {frame_bytes - over} bytes"
         )
+        # guard: raw-geometry-suggestion
         fitting = suggest_geometries(source, geometry.pixel_format)
         remedy = f"the size fits {fitting}" if fitting else "the file may be cut off"
         raise InputError(msg, remedy=remedy)

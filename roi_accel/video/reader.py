@@ -67,11 +67,11 @@ class CheckedReader(Closing):
                 self._source.check_unchanged()
                 if frame is None:
                     break
-                check_depth(frame, self._info.path, count)
+                check_depth(frame, self._info.path, count)  # guard: sample-depth
                 count += 1
                 yield frame
                 self._check_open()
-        if count == 0:
+        if count == 0:  # guard: no-frame-read
             msg = f"{shown(self._info.path)}: holds no video frame"
             raise InputError(msg, remedy="copy or encode it again")
 

@@ -177,7 +177,7 @@ class ScaledReader(DerivedReader):
             time_base=Fraction(1, 25),
         )
         size = f"{self._info.width}:{self._info.height}"
-        scale = graph.add("scale", f"{size}:flags={flags_of(self._kernel)}")
+        scale = graph.add("scale", f"{size}:flags={flags_of(self._kernel)}")  # guard: scaling-flags
         graph.link_nodes(entry, scale, graph.add("buffersink")).configure()
         return graph
 

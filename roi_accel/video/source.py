@@ -60,7 +60,7 @@ class SourceFile:
             # A pipe can be read only once and has no size; kind, length and change are unknowable.
             msg = f"{shown(path)}: is a pipe or a device, not a regular file"
             raise InputError(msg, remedy="write the video to a file first")
-        if status.st_size == 0:
+        if status.st_size == 0:  # guard: empty-file
             msg = f"{shown(path)}: is empty (0 bytes), so it has no frames"
             raise InputError(msg, remedy="copy or encode it again")
         return cls(path, path.absolute(), status.st_size, _state(status))
@@ -69,13 +69,13 @@ class SourceFile:
         """Return the first bytes, at most `HEAD_BYTES`; InputError if they cannot be read."""
         try:
             with self.location.open("rb") as stream:
-                return stream.read(HEAD_BYTES)
+                return stream.read(HEAD_BYTES)  # guard: y4m-header-read-limit
         except OSError as error:
             raise unreadable(shown(self.path), error) from error
 
     def check_unchanged(self) -> None:
         """Raise InputError if the file is no longer the one that was examined."""
-        if _state(_status(self.path, self.location)) != self.state:
+        if _state(_status(self.path, self.location)) != self.state:  # guard: input-changes
             msg = f"{shown(self.path)}: changed while it was being read"
             raise InputError(msg, remedy="run again once nothing writes to the file any more")
 

@@ -105,7 +105,7 @@ def open_y4m(source: SourceFile, head: bytes) -> Y4mReader:
     """
     header = parse_header(head, source.path)
     width, height, pixel_format = header.width, header.height, header.pixel_format
-    if source.size == header.length:
+    if source.size == header.length:  # guard: y4m-header-only
         msg = f"{shown(source.path)}: holds a Y4M header but no frame"
         raise InputError(msg, remedy="copy or encode it again")
     frame_bytes = pixel_format.frame_bytes(width, height)
@@ -137,7 +137,7 @@ def _count_frames(source: SourceFile, start: int, frame_bytes: int) -> int:
             stream.seek(start)
             while _read_marker(stream, source.path, index):
                 end = stream.seek(frame_bytes, SEEK_CUR)
-                if end > source.size:
+                if end > source.size:  # guard: y4m-truncated-frame
                     raise truncated(source.path, index, end - source.size, frame_bytes)
                 index += 1
     except OSError as error:
@@ -160,7 +160,7 @@ def parse_header(head: bytes, path: Path) -> Y4mHeader:
     InputError
         For anything but a complete header of a progressive video in a known colour space.
     """
-    end = head.find(b"\n", 0, HEAD_BYTES)
+    end = head.find(b"\n", 0, HEAD_BYTES)  # guard: y4m-header-newline
     if end < 0:
         raise _refusal(path, f"has no newline in its first {min(len(head), HEAD_BYTES)} bytes")
     magic, *tokens = head[:end].decode("latin-1").split(" ")
@@ -174,14 +174,14 @@ def parse_header(head: bytes, path: Path) -> Y4mHeader:
             extensions.append(value)
         elif key not in "WHFIAC":
             raise _refusal(path, f"has an unknown parameter {_quoted(token)}")
-        elif key in values:
+        elif key in values:  # guard: y4m-parameter-repeated
             raise _refusal(path, f"repeats the parameter {key}")
         else:
             values[key] = value
-    _check_progressive(values.get("I"), path)
+    _check_progressive(values.get("I"), path)  # guard: y4m-interlaced
     width, height = _side(values, "W", path), _side(values, "H", path)
     pixel_format = _pixel_format(values.get("C"), extensions, path)
-    check_dimensions(path, width, height, pixel_format)
+    check_dimensions(path, width, height, pixel_format)  # guard: huge-y4m
     return Y4mHeader(
         length=end + 1,
         width=width,
@@ -202,10 +202,10 @@ def _quoted(text: str) -> str:
 
 def _side(values: dict[str, str], key: str, path: Path) -> int:
     name = {"W": "width", "H": "height"}[key]
-    text = values.get(key)
+    text = values.get(key)  # guard: y4m-size-missing
     if text is None:
         raise _refusal(path, f"lacks the {name} ({key})")
-    if not re.fullmatch(r"[0-9]{1,9}", text) or int(text) == 0:
+    if not re.fullmatch(r"[0-9]{1,9}", text) or int(text) == 0:  # guard: y4m-size-number
         raise _refusal(path, f"gives {_quoted(text)} as {name}; a positive number was expected")
     return int(text)
 
@@ -238,7 +238,7 @@ def _pixel_format(text: str | None, extensions: list[str], path: Path) -> PixelF
         # Without C, files of old mjpegtools name it in an extension, and 4:2:0 is the default.
         named = [e.removeprefix("YSCSS=").lower() for e in extensions if e.startswith("YSCSS=")]
         text = named[0] if named else "420jpeg"
-    found = COLOUR_SPACES.get(text)
+    found = COLOUR_SPACES.get(text)  # guard: y4m-unknown-chroma
     if found is not None:
         return found
     if text.startswith("mono"):
@@ -270,20 +270,20 @@ def _read_marker(stream: BinaryIO, path: Path, index: int) -> bool:
     """Read the line before a frame; return False at the end of the file."""
     offset = stream.tell()
     try:
-        line = stream.readline(HEAD_BYTES)
+        line = stream.readline(HEAD_BYTES)  # guard: y4m-frame-marker-limit
     except OSError as error:
         raise unreadable(shown(path), error) from error
     if not line:
         return False
     marker, *parameters = line.rstrip(b"\n").split(b" ")
-    if marker != _MARKER or not line.endswith(b"\n"):
+    if marker != _MARKER or not line.endswith(b"\n"):  # guard: y4m-frame-marker
         msg = (
             f"{shown(path)}: frame {index} begins with {line[:_EXCERPT]!r} at byte {offset}; "
             f"{_MARKER!r} and a newline were expected"
         )
         raise InputError(msg, remedy="the file is damaged; write it again")
     for parameter in filter(None, parameters):
-        if not parameter.startswith(b"X"):
+        if not parameter.startswith(b"X"):  # guard: y4m-frame-interlaced
             msg = (
                 f"{shown(path)}: the FRAME marker at byte {offset} (frame {index}) has the "
                 f"parameter {parameter[:_EXCERPT]!r}, which is for interlaced video"

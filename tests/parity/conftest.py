@@ -25,7 +25,9 @@ def plant(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], Ma
     facts.mkdir(parents=True)
     (facts / "METADATA").write_text("Metadata-Version: 2.1\nName: faulty-backend\nVersion: 1.0\n")
     (facts / "entry_points.txt").write_text(
-        "[roi_accel.backends]\nfaulty = faulty_backend:FaultyBackend\n"
+        "[roi_accel.backends]\n"
+        "faulty = faulty_backend:FaultyBackend\n"
+        "one-slot = one_slot_backend:OneSlotBackend\n"
     )
     monkeypatch.syspath_prepend(str(site))
     importlib.invalidate_caches()
