@@ -100,11 +100,11 @@ def with_parameters(text: str) -> str:
     found = ScoreOptions.model_json_schema(mode="serialization")["properties"]
     lines = {}
     for name, each in declared(ScoreOptions).items():
-        if each.option.recorded:
+        if each.recorded:
             schema = {"description": each.option.help} | found[name]
             for key in ("title", "default"):
                 schema.pop(key, None)
-            lines[each.option.recorded] = json.dumps(schema)
+            lines[each.recorded] = json.dumps(schema)
     begin = text.index('"parameters": {') + len('"parameters": ')
     old, length = json.JSONDecoder().raw_decode(text[begin:])
     inner = ",\n".join(f'            "{key}": {schema}' for key, schema in lines.items())

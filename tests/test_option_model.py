@@ -21,10 +21,7 @@ if TYPE_CHECKING:
     from conftest import Pair
 
 DECLARATION = """\
-    sharpen: Annotated[
-        Share,
-        Option(help="Sharpen the mask a little.", panel=_MASK, recorded="sharpen"),
-    ] = 0.125
+    sharpen: Share = option(0.125, "Sharpen the mask a little.", _MASK, recorded=True)
 
 """
 ASK = """

@@ -18,7 +18,7 @@ from roi_accel.mask_export.outputs import (
     taker_of,
 )
 from roi_accel.mask_export.run import open_mask_run
-from roi_accel.options import Caller, Given, Option, ScoreOptions, declared, documented
+from roi_accel.options import Caller, Given, ScoreOptions, declared, documented, option
 from roi_accel.report.contact_sheet import Sheet
 from roi_accel.report.need import require_pillow
 
@@ -34,22 +34,20 @@ _PATH_REMEDY = 'for example roi_accel.mask("ref.mp4", "masks.npz")'
 class MaskCall(ScoreOptions, CallOptions):
     """All keywords of `mask`, and those of `score` that it refuses: see `KEYWORDS`."""
 
-    frame: Annotated[
-        int | None,
-        Option(
-            help="Which frame a picture shows, counted from 0 as in a result.",
-            panel="The picture",
-            unset="the middle one",
-        ),
-    ] = None
-    sheet: Annotated[
-        Annotated[Sheet, Given("int | str", lambda count: Sheet.parse(str(count)))] | None,
-        Option(
-            help="How many frames a picture shows instead, evenly spread in time: ``12``, or rows "
+    frame: int | None = option(
+        None,
+        "Which frame a picture shows, counted from 0 as in a result.",
+        "The picture",
+        unset="the middle one",
+    )
+    sheet: Annotated[Sheet, Given("int | str", lambda count: Sheet.parse(str(count)))] | None = (
+        option(
+            None,
+            "How many frames a picture shows instead, evenly spread in time: ``12``, or rows "
             'x columns such as ``"3x4"``.',
-            panel="The picture",
-        ),
-    ] = None
+            "The picture",
+        )
+    )
 
 
 KEYWORDS = {

@@ -13,12 +13,12 @@ from roi_accel.options import (
     PYTHON,
     File,
     Given,
-    Option,
     Options,
     ScoreOptions,
     declared,
     documented,
     is_path,
+    option,
     wrong_type,
 )
 from roi_accel.report.run import Report
@@ -35,33 +35,28 @@ _PATH_REMEDY = 'for example roi_accel.score("ref.mp4", "dist.mp4")'
 class CallOptions(Options):
     """The keywords that `score` and `mask` take besides the options of a score."""
 
-    overwrite: Annotated[
-        bool,
-        Option(help="Replace a file that exists, which is an error otherwise.", panel=_OUTPUT),
-    ] = False
-    progress: Annotated[
-        Annotated[Any, SkipValidation, Given("Progress", lambda function: function)],
-        Option(
-            help="Called as ``progress(done, total)`` by the calling thread after every frame, "
-            "with the number of frames done and of all frames, None where that is unknown. What it "
-            "raises ends the run.",
-            panel=_OUTPUT,
-        ),
-    ] = None
+    overwrite: bool = option(
+        False, "Replace a file that exists, which is an error otherwise.", _OUTPUT
+    )
+    progress: Annotated[Any, SkipValidation, Given("Progress", lambda function: function)] = option(
+        None,
+        "Called as ``progress(done, total)`` by the calling thread after every frame, "
+        "with the number of frames done and of all frames, None where that is unknown. What it "
+        "raises ends the run.",
+        _OUTPUT,
+    )
 
 
 class ScoreCall(ScoreOptions, CallOptions):
     """All keywords of `score`."""
 
-    html: Annotated[
-        File | None,
-        Option(
-            help="Where to write a page with curves and pictures of the run, for people; it needs "
-            "the extra ``report``. It is written when everything is scored, whole or not at all.",
-            panel=_OUTPUT,
-            concerns="vmaf",
-        ),
-    ] = None
+    html: File | None = option(
+        None,
+        "Where to write a page with curves and pictures of the run, for people; it needs "
+        "the extra ``report``. It is written when everything is scored, whole or not at all.",
+        _OUTPUT,
+        concerns="vmaf",
+    )
 
 
 @overload

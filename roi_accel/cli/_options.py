@@ -49,10 +49,7 @@ Progress = Annotated[
 Summary = Annotated[
     bool | None,
     option(
-        OUTPUT,
-        "Print a summary to stderr.",
-        "--summary/--no-summary",
-        show_default="on a terminal",
+        OUTPUT, "Print a summary to stderr.", "--summary/--no-summary", show_default="on a terminal"
     ),
 ]
 Debug = Annotated[bool, option(OUTPUT, "Show the traceback of a failure.", "--debug")]

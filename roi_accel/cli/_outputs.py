@@ -41,11 +41,7 @@ class Outputs:
     """
 
     def __init__(
-        self,
-        named: Mapping[str, Path | None],
-        *,
-        overwrite: bool,
-        inputs: Sequence[Path] = (),
+        self, named: Mapping[str, Path | None], *, overwrite: bool, inputs: Sequence[Path] = ()
     ) -> None:
         self._named = {name: path for name, path in named.items() if path is not None}
         self._prints = "--output" in named and "--output" not in self._named

@@ -45,7 +45,7 @@ def run(
         str,
         typer.Argument(
             help="A .csv or .jsonl file with a row per pair, or a quoted pattern of distorted "
-            "videos.",
+            "videos."
         ),
     ],
     *,
@@ -72,8 +72,7 @@ def run(
         ),
     ] = None,
     together: Annotated[
-        int,
-        option(_WORKERS, "Maximum encodes of one reference to score at once.", metavar="N"),
+        int, option(_WORKERS, "Maximum encodes of one reference to score at once.", metavar="N")
     ] = DEFAULT_TOGETHER,
     workers: Annotated[
         int | None,
@@ -128,8 +127,7 @@ def run(
         ),
     ] = None,
     no_records: Annotated[
-        bool,
-        option(_WORKERS, "File no parity records; the self-test still runs.", "--no-records"),
+        bool, option(_WORKERS, "File no parity records; the self-test still runs.", "--no-records")
     ] = False,
     output: Annotated[
         Path | None,
@@ -138,14 +136,12 @@ def run(
         ),
     ] = None,
     frames: Annotated[
-        bool,
-        option(OUTPUT, "Keep the scores of every frame in the lines.", "--frames/--no-frames"),
+        bool, option(OUTPUT, "Keep the scores of every frame in the lines.", "--frames/--no-frames")
     ] = True,
     csv: Annotated[
         Path | None,
         option(
-            OUTPUT,
-            "Write a table with a row per pair at the end; a resumed batch replaces it.",
+            OUTPUT, "Write a table with a row per pair at the end; a resumed batch replaces it."
         ),
     ] = None,
     parquet: shared.Parquet = None,
@@ -181,9 +177,7 @@ def run(
     given = {name: _plain(value) for name, value in typed_values(ScoreOptions, options).items()}
     filled = filled_in(given, {} if defaults is None else read_defaults(defaults))
     rows = read_manifest(
-        manifest,
-        reference=shared.only_reference(reference) if reference else None,
-        defaults=filled,
+        manifest, reference=shared.only_reference(reference) if reference else None, defaults=filled
     )
     inputs = [Path(manifest), *([defaults] if defaults else []), *_files(rows)]
     # Tables are made of the lines, so that a resumed batch makes them anew.

@@ -60,8 +60,7 @@ def ladder(
     output: Annotated[Path | None, shared.output_option("Write the JSON here.")] = None,
     csv: Annotated[Path | None, option(OUTPUT, "Also write a table with a row per encode.")] = None,
     html: Annotated[
-        Path | None,
-        option(OUTPUT, "Also write a page with the curves. Needs the extra 'report'."),
+        Path | None, option(OUTPUT, "Also write a page with the curves. Needs the extra 'report'.")
     ] = None,
     overwrite: shared.Overwrite = False,
     quiet: Annotated[bool, option(OUTPUT, "No tables, only warnings.", "--quiet")] = False,

@@ -144,12 +144,7 @@ def _scorer_table(inventory: Inventory) -> Table:
         table.add_column(heading, overflow="fold")
     for status in inventory.scorers:
         scorer = status.scorer
-        table.add_row(
-            scorer.kind,
-            escape(scorer.version),
-            escape(status.libvmaf),
-            scorer.source,
-        )
+        table.add_row(scorer.kind, escape(scorer.version), escape(status.libvmaf), scorer.source)
     if not inventory.scorers:
         table.add_row("none")
     return table

@@ -90,9 +90,7 @@ def list_models(
 
 
 @app.command()
-def path(
-    name: Name,
-) -> None:
+def path(name: Name) -> None:
     """Print where the network NAME lies on this machine, after checking its SHA-256.
 
     The path alone goes to stdout, for use in scripts.

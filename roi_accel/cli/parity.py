@@ -19,15 +19,10 @@ from roi_accel.options import COMMAND_LINE
 from roi_accel.options.parity import ParityOptions
 from roi_accel.parity.record import write_record
 
-app = typer.Typer(
-    cls=Group,
-    invoke_without_command=True,
-    no_args_is_help=False,
-)
+app = typer.Typer(cls=Group, invoke_without_command=True, no_args_is_help=False)
 
 Json = Annotated[
-    Path | None,
-    option(OUTPUT, "Write the report as JSON; - for stdout.", "--json", metavar="FILE"),
+    Path | None, option(OUTPUT, "Write the report as JSON; - for stdout.", "--json", metavar="FILE")
 ]
 Markdown = Annotated[
     Path | None,
@@ -36,8 +31,7 @@ Markdown = Annotated[
     ),
 ]
 Junit = Annotated[
-    Path | None,
-    option(OUTPUT, "Write the report as JUnit XML, for CI.", "--junit", metavar="FILE"),
+    Path | None, option(OUTPUT, "Write the report as JUnit XML, for CI.", "--junit", metavar="FILE")
 ]
 
 _OF_RECORDS = ("backends", "devices", "eps", "fp16", "saliency_model")

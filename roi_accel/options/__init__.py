@@ -8,6 +8,7 @@ from roi_accel.options.declaration import (
     declared,
     documented,
     is_path,
+    option,
     typed_values,
 )
 from roi_accel.options.messages import COMMAND_LINE, MANIFEST, PYTHON, Caller, wrong_type
@@ -44,6 +45,7 @@ __all__ = [
     "declared",
     "documented",
     "is_path",
+    "option",
     "typed_values",
     "wrong_type",
 ]

@@ -16,7 +16,7 @@ from pathlib import Path
 from textwrap import indent, wrap
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Self, Union, get_args, get_origin
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticCustomError, PydanticUndefined, core_schema
 
@@ -57,9 +57,9 @@ class Option:
     is_file : bool
         Whether it names a file that is read: no output may replace it, a row may name it by URL,
         and a batch knows it by its contents.
-    recorded : str, optional
-        Its key among the ``parameters`` of a result's provenance: it decides the score, and scores
-        that differ in it are not comparable.
+    recorded : bool or str
+        Whether a result's provenance has it among its ``parameters``, and under which name if not
+        its own: it decides the score, and scores that differ in it are not comparable.
     changes_scores : bool
         Whether pairs that differ in it are different work for a batch.
     remedy : str
@@ -75,9 +75,28 @@ class Option:
     concerns: Concern = "masks"
     role: Literal["network", "own masks"] | None = None
     is_file: bool = False
-    recorded: str | None = None
+    recorded: bool | str = False
     changes_scores: bool = True
     remedy: str = ""
+
+    def __call__(self, schema: dict[str, Any]) -> None:
+        """Describe the option in its JSON schema, as pydantic asks."""
+        schema["description"] = self.help
+
+
+def option(
+    default: object,
+    help: str,  # noqa: A002 - as Typer calls it
+    panel: str,
+    *,
+    factory: Callable[[], object] | None = None,
+    **more: Any,  # noqa: ANN401 - of `Option`
+) -> Any:  # noqa: ANN401 - as pydantic's Field
+    """Return a model's field with an `Option`; `factory` makes a default that is found out late."""
+    said = Option(help=help, panel=panel, **more)
+    if factory is not None:
+        return Field(default_factory=factory, json_schema_extra=said)
+    return Field(default, json_schema_extra=said)
 
 
 @dataclass(frozen=True)
@@ -162,6 +181,12 @@ class Declared:
         """Whether it may be given several times."""
         is_joined = self.given is not None and self.given.is_joined
         return get_origin(self.kept_as) is tuple and not is_joined
+
+    @property
+    def recorded(self) -> str:
+        """Its key among the ``parameters`` of a result's provenance; "" if it has none."""
+        found = self.option.recorded
+        return found if isinstance(found, str) else self.name if found else ""
 
     @property
     def flags(self) -> tuple[str, ...]:
@@ -317,13 +342,13 @@ def declared(model: type[Options]) -> dict[str, Declared]:
 def _declared(name: str, field: FieldInfo) -> Declared:
     kept_as, found = _unwrapped(field.annotation)
     found += field.metadata
-    option = next(each for each in found if isinstance(each, Option))
+    said: Any = field.json_schema_extra
     default = field.get_default(call_default_factory=True)
     return Declared(
         name=name,
-        option=option,
+        option=said,
         kept_as=kept_as,
-        default=None if default is PydanticUndefined or option.unset else default,
+        default=None if default is PydanticUndefined or said.unset else default,
         least=next((each.ge for each in found if hasattr(each, "ge")), None),
         most=next((each.le for each in found if hasattr(each, "le")), None),
         given=next((each for each in found if isinstance(each, Given)), None),

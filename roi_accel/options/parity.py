@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from os import PathLike
 from typing import TYPE_CHECKING, Annotated, Any, Self
 
-from pydantic import SkipValidation, ValidationInfo, model_validator
+from pydantic import ValidationInfo, model_validator
 
 from roi_accel._util.suggest import no_such
 from roi_accel.errors import InputError
-from roi_accel.options.declaration import Given, Option
-from roi_accel.options.score import DEFAULT_NETWORK, Count, File, RawOptions, Texts
+from roi_accel.options.declaration import Given, option
+from roi_accel.options.score import DEFAULT_NETWORK, Count, File, Network, RawOptions, Texts
 from roi_accel.parity.cases import FORMATS
 from roi_accel.parity.tolerance import STAGES
 
@@ -44,85 +43,52 @@ Names = Annotated[tuple[str, ...], Given("str | Sequence[str]", _names, is_joine
 class ParityOptions(RawOptions):
     """The options of `parity`, as `Options` takes them."""
 
-    backends: Annotated[
-        Names | None,
-        Option(
-            help="Backends, as 'roi-accel devices' names them.",
-            panel=_WHO,
-            flags=("--backends", "--backend"),
-            metavar="A,B",
-            unset="all",
-        ),
-    ] = None
-    devices: Annotated[
-        Names,
-        Option(
-            help="Every device of every backend, or these, such as opencl:0.1.",
-            panel=_WHO,
-            flags=("--devices", "--device"),
-            metavar="all|ID,ID",
-            unset="each backend's first",
-        ),
-    ] = ()
-    eps: Annotated[
-        Names | None,
-        Option(
-            help="Execution providers, as --ep of 'score' names them; compared with cpu.",
-            panel=_WHO,
-            metavar="A,B",
-            unset="all of this onnxruntime",
-        ),
-    ] = None
-    fp16: Annotated[bool, Option(help="Also let providers compute in float16.", panel=_WHO)] = False
-    require_backend: Annotated[
-        Texts, Option(help="Fail if this backend is absent; repeatable.", panel=_WHO)
-    ] = ()
-    require_ep: Annotated[
-        Texts, Option(help="Fail if this provider is absent; repeatable.", panel=_WHO)
-    ] = ()
-    stages: Annotated[Names, Option(help="Stages to compare.", panel=_WHAT, metavar="A,B")] = STAGES
-    formats: Annotated[
-        Names,
-        Option(
-            help="Pixel formats by FFmpeg's names, such as yuv420p10le.",
-            panel=_WHAT,
-            metavar="A,B",
-            unset="all",
-        ),
-    ] = FORMAT_NAMES
-    reference: Annotated[
-        File | None,
-        Option(
-            help="A video of your own, in addition.",
-            panel=_WHAT,
-            flags=("-r", "--reference"),
-            is_file=True,
-        ),
-    ] = None
-    distorted: Annotated[
-        File | None,
-        Option(
-            help="Its distorted version.", panel=_WHAT, flags=("-d", "--distorted"), is_file=True
-        ),
-    ] = None
-    frames: Annotated[Count, Option(help="How many frames of it.", panel=_WHAT)] = DEFAULT_FRAMES
-    saliency_model: Annotated[
-        Annotated[str | PathLike[str], SkipValidation, Given("AnyPath", lambda path: path)],
-        Option(help="The network of the stage saliency.", panel=_WHAT),
-    ] = DEFAULT_NETWORK
-    vmaf: Annotated[
-        str | None,
-        Option(help="A vmaf or ffmpeg executable.", panel=_WHAT, unset="the first found"),
-    ] = None
-    calibration: Annotated[
-        File | None,
-        Option(
-            help="Tolerances measured for single devices.",
-            panel=_WHAT,
-            metavar="TOML",
-            is_file=True,
-        ),
-    ] = None
+    backends: Names | None = option(
+        None,
+        "Backends, as 'roi-accel devices' names them.",
+        _WHO,
+        flags=("--backends", "--backend"),
+        metavar="A,B",
+        unset="all",
+    )
+    devices: Names = option(
+        (),
+        "Every device of every backend, or these, such as opencl:0.1.",
+        _WHO,
+        flags=("--devices", "--device"),
+        metavar="all|ID,ID",
+        unset="each backend's first",
+    )
+    eps: Names | None = option(
+        None,
+        "Execution providers, as --ep of 'score' names them; compared with cpu.",
+        _WHO,
+        metavar="A,B",
+        unset="all of this onnxruntime",
+    )
+    fp16: bool = option(False, "Also let providers compute in float16.", _WHO)
+    require_backend: Texts = option((), "Fail if this backend is absent; repeatable.", _WHO)
+    require_ep: Texts = option((), "Fail if this provider is absent; repeatable.", _WHO)
+    stages: Names = option(STAGES, "Stages to compare.", _WHAT, metavar="A,B")
+    formats: Names = option(
+        FORMAT_NAMES,
+        "Pixel formats by FFmpeg's names, such as yuv420p10le.",
+        _WHAT,
+        metavar="A,B",
+        unset="all",
+    )
+    reference: File | None = option(
+        None, "A video of your own, in addition.", _WHAT, flags=("-r", "--reference"), is_file=True
+    )
+    distorted: File | None = option(
+        None, "Its distorted version.", _WHAT, flags=("-d", "--distorted"), is_file=True
+    )
+    frames: Count = option(DEFAULT_FRAMES, "How many frames of it.", _WHAT)
+    saliency_model: Network = option(DEFAULT_NETWORK, "The network of the stage saliency.", _WHAT)
+    vmaf: str | None = option(None, "A vmaf or ffmpeg executable.", _WHAT, unset="the first found")
+    calibration: File | None = option(
+        None, "Tolerances measured for single devices.", _WHAT, metavar="TOML", is_file=True
+    )
 
     @property
     def backend_stages(self) -> list[Stage]:
