@@ -17,9 +17,9 @@ import pytest
 from clips import run_ffmpeg
 from support import DATA_VARIABLE, ROOT, console_script, data_folder
 
-from roi_accel.checks.matrix_run import ParityOptions
 from roi_accel.checks.record_run import make_record
 from roi_accel.demo import make_pair
+from roi_accel.options.parity import ParityOptions
 from roi_accel.parity.record import write_record
 
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Annotated, Any, Self
 from pydantic import ValidationInfo, model_validator
 
 from roi_accel._util.suggest import no_such
+from roi_accel.backends.frame import PIXEL_FORMATS
 from roi_accel.errors import InputError
 from roi_accel.options.declaration import Given, option
 from roi_accel.options.score import DEFAULT_NETWORK, Count, File, Network, RawOptions, Texts
-from roi_accel.parity.cases import FORMATS
 from roi_accel.parity.tolerance import STAGES
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from roi_accel.parity.tolerance import Stage
 
-FORMAT_NAMES = tuple(each.name for each in FORMATS)
+FORMAT_NAMES = tuple(each.name for each in PIXEL_FORMATS)
 DEFAULT_FRAMES = 10
 SALIENCY: Stage = "saliency"
 

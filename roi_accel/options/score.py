@@ -17,6 +17,7 @@ from pydantic import (
     model_validator,
 )
 
+from roi_accel.backends.frame import PIXEL_FORMATS
 from roi_accel.backends.host import available_cores
 from roi_accel.devices.dispatch import AUTO, BACKENDS, backend_names
 from roi_accel.errors import InputError
@@ -30,7 +31,6 @@ from roi_accel.options.raw import raw_geometry
 from roi_accel.parity.gate import DEFAULT_GATE, GateMode
 from roi_accel.scorers.options import DEFAULT_MODEL, parse_models
 from roi_accel.video import RawGeometry, Rectangle
-from roi_accel.video.info import PIXEL_FORMATS
 from roi_accel.video.scaling import Kernel, TargetSize
 from roi_accel.video.time_range import parse_rate, parse_seconds
 

@@ -7,7 +7,7 @@ from contextlib import closing
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from roi_accel.backends.closing import Closing
+from roi_accel._util.closing import Closing
 from roi_accel.errors import InputError
 from roi_accel.video.info import shown
 

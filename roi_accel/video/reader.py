@@ -7,7 +7,7 @@ from contextlib import closing, suppress
 from typing import TYPE_CHECKING
 from weakref import WeakSet
 
-from roi_accel.backends.closing import Closing
+from roi_accel._util.closing import Closing
 from roi_accel.errors import InputError
 from roi_accel.video.info import VideoInfo, shown
 from roi_accel.video.planes import check_depth
