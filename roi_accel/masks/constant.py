@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from roi_accel.backends.plan import MASK_MAX
-from roi_accel.errors import InputError
 from roi_accel.masks.source import Mask, MaskSource
 
 if TYPE_CHECKING:
@@ -23,17 +22,9 @@ class ConstantSource(MaskSource):
     ----------
     fill : float
         Saliency in [0, 1]. Stored as floor(fill * 65535 + 0.5), as a network's output is.
-
-    Raises
-    ------
-    InputError
-        `fill` is not a number in [0, 1].
     """
 
     def __init__(self, fill: float) -> None:
-        if not (math.isfinite(fill) and 0.0 <= fill <= 1.0):  # guard: mask-fill-range
-            msg = f"--synthetic-mask must be a number in [0, 1], not {fill}"
-            raise InputError(msg, remedy="give 1 for salient everywhere, 0 for nowhere")
         self.label = "synthetic"
         self.size = (1, 1)
         self.region_names: tuple[str, ...] = ()

@@ -76,7 +76,7 @@ class TargetSize:
         match = _SIZE.fullmatch(name)
         width, height = (int(side) for side in match.groups()) if match else (0, 0)
         if min(width, height) < 1 or max(width, height) > MAX_SIDE:
-            msg = f"--scale-to {text[:40]!r} is neither a name nor WxH with sides up to {MAX_SIDE}"
+            msg = f"{text[:40]!r} is neither a name nor WxH with sides up to {MAX_SIDE}"
             raise InputError(msg, remedy=f"one of {', '.join(_HEIGHTS)}, or such as 1920x1080")
         return cls(width, height, keeps_shape=False, text=name)
 
