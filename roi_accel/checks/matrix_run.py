@@ -13,6 +13,7 @@ import numpy as np
 from roi_accel._util.files import sha256_of
 from roi_accel._util.suggest import no_such
 from roi_accel._version import __version__
+from roi_accel.backends.frame import PIXEL_FORMATS
 from roi_accel.checks.clip_case import DEFAULT_FRAMES, ClipCase
 from roi_accel.checks.participants import find_backends, find_providers
 from roi_accel.checks.vmaf_metric import vmaf_ruler
@@ -21,7 +22,7 @@ from roi_accel.inference.models import resolve
 from roi_accel.options import DEFAULT_NETWORK
 from roi_accel.parity.accumulator import Tally
 from roi_accel.parity.calibration import Calibration, read_calibration
-from roi_accel.parity.cases import FORMATS, cases
+from roi_accel.parity.cases import cases
 from roi_accel.parity.cells import Report
 from roi_accel.parity.matrix import run_backends, run_networks
 from roi_accel.parity.tolerance import STAGES, Stage
@@ -37,7 +38,7 @@ if TYPE_CHECKING:
     from roi_accel.parity.scores import OpenRuler
     from roi_accel.video import RawGeometry
 
-FORMAT_NAMES = tuple(each.name for each in FORMATS)
+FORMAT_NAMES = tuple(each.name for each in PIXEL_FORMATS)
 SALIENCY: Stage = "saliency"
 SCORE: Stage = "score"
 

@@ -5,11 +5,11 @@ Nothing is probed, for the answer must come while somebody types.
 
 from __future__ import annotations
 
+from roi_accel.backends.frame import PIXEL_FORMATS
 from roi_accel.devices.dispatch import AUTO, backend_names
 from roi_accel.inference.models import KNOWN_MODELS
 from roi_accel.inference.providers import SHORT_NAMES
 from roi_accel.parity.gate import GATE_MODES
-from roi_accel.video.info import PIXEL_FORMATS
 
 
 def backends() -> list[str]:

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from roi_accel.backends.frame import PixelFormat
-from roi_accel.video.info import PIXEL_FORMATS, RawGeometry
+from roi_accel.backends.frame import PIXEL_FORMATS, PixelFormat
+from roi_accel.video.info import RawGeometry
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

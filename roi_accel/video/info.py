@@ -5,14 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, Protocol, Self
 
-from roi_accel.backends.frame import (
-    BIT_DEPTHS,
-    ColourMatrix,
-    ColourRange,
-    Frame,
-    PixelFormat,
-    Subsampling,
-)
 from roi_accel.errors import InputError
 
 if TYPE_CHECKING:
@@ -21,6 +13,7 @@ if TYPE_CHECKING:
     from pathlib import Path
     from types import TracebackType
 
+    from roi_accel.backends.frame import ColourMatrix, ColourRange, Frame, PixelFormat
     from roi_accel.video.rectangle import Rectangle
 
 MAX_SIDE = 16384
@@ -28,11 +21,6 @@ MAX_SIDE = 16384
 
 MIN_SCORABLE_SIDE = 32  # guard: small-side-limit
 """libvmaf crashes or gives random scores when a side is smaller."""
-
-_SUBSAMPLINGS: tuple[Subsampling, ...] = ("420", "422", "444")
-
-PIXEL_FORMATS = tuple(PixelFormat(s, b) for s in _SUBSAMPLINGS for b in BIT_DEPTHS)
-"""Every format that is read: 4:2:0 before the others, and shallow before deep."""
 
 Origin = Literal["stream", "assumed"]
 Kind = Literal["raw", "y4m", "container"]

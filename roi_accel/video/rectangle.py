@@ -64,7 +64,7 @@ class Rectangle:
         width, height : int
             The frame's luma size; its own right and bottom edge always count as aligned.
         """
-        across, down = _chroma_steps(pixel_format)
+        across, down = pixel_format.chroma_steps
         left, top = -(-self.x // across) * across, -(-self.y // down) * down
         right, bottom = self.x + self.width, self.y + self.height
         right = right if right == width else right // across * across
@@ -91,7 +91,7 @@ class Rectangle:
 
     def of(self, frame: Frame) -> Frame:
         """Return views of this part of `frame`; the rectangle has passed `check`."""
-        across, down = _chroma_steps(frame.pixel_format)
+        across, down = frame.pixel_format.chroma_steps
         luma, *chroma = frame.planes
         rows, columns = frame.pixel_format.plane_shapes(self.width, self.height)[1]
         left, top = self.x // across, self.y // down
@@ -102,9 +102,3 @@ class Rectangle:
     def to_dict(self) -> dict[str, int]:
         """Return the rectangle as the result has it."""
         return {"width": self.width, "height": self.height, "x": self.x, "y": self.y}
-
-
-def _chroma_steps(pixel_format: PixelFormat) -> tuple[int, int]:
-    """Return how many luma columns and rows share one chroma sample."""
-    across = 1 if pixel_format.subsampling == "444" else 2
-    return across, 2 if pixel_format.subsampling == "420" else 1

@@ -12,10 +12,10 @@ from io import SEEK_CUR
 from types import MappingProxyType
 from typing import TYPE_CHECKING, BinaryIO
 
-from roi_accel.backends.frame import ColourRange, PixelFormat
+from roi_accel.backends.frame import PIXEL_FORMATS, ColourRange, PixelFormat
 from roi_accel.errors import InputError, unreadable
 from roi_accel.video.colour import assumed_matrix
-from roi_accel.video.info import PIXEL_FORMATS, VideoInfo, check_dimensions, shown
+from roi_accel.video.info import VideoInfo, check_dimensions, shown
 from roi_accel.video.planes import read_planar, truncated
 from roi_accel.video.reader import CheckedReader
 from roi_accel.video.source import HEAD_BYTES, SourceFile
