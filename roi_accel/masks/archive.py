@@ -15,8 +15,9 @@ from typing import IO, TYPE_CHECKING, Any, BinaryIO, cast
 import numpy as np
 from numpy.lib import format as npy
 
+from roi_accel._util.text import printable
 from roi_accel.errors import InputError
-from roi_accel.masks.files import open_regular, path_text, require_unchanged, sha256_file
+from roi_accel.masks.files import open_regular, require_unchanged, sha256_file
 from roi_accel.masks.media import OPTION, check_shape, check_size, has_shape
 from roi_accel.masks.origin import ABOUT, MaskOrigin, read_about
 from roi_accel.masks.place import CROP, FIRST_FRAME, MaskPlace
@@ -94,7 +95,7 @@ class MaskArchive:
         self, path: Path, *, width: int, height: int, scaled: tuple[int, int] | None = None
     ) -> None:
         self._path = path
-        self._where = f"{OPTION} {path_text(path)}"
+        self._where = f"{OPTION} {printable(path)}"
         self._file, self._state = open_regular(path, OPTION)
         try:
             with self._telling("is no NumPy archive, or cut off"):

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from roi_accel._util.text import printable
 from roi_accel.errors import InputError
-from roi_accel.masks.files import path_text
 from roi_accel.masks.media import OPTION
 from roi_accel.masks.source import Mask, MaskSource
 
@@ -42,11 +42,11 @@ class ClipSource(MaskSource):
     """
 
     def __init__(self, media: MaskMedia | MaskArchive, path: Path, *, first_frame: int = 0) -> None:
-        self.label = f"mask:{path_text(path)}"
+        self.label = f"mask:{printable(path)}"
         self.size = media.size
         self.region_names: tuple[str, ...] = ()
         self._media = media
-        self._where = f"{OPTION} {path_text(path)}"
+        self._where = f"{OPTION} {printable(path)}"
         self._path = path
         self._stream = media.masks()
         self._next = 0
@@ -110,7 +110,7 @@ class ClipSource(MaskSource):
             self._digest = self._media.sha256()
         return {
             "kind": "clip",
-            "path": path_text(self._path),
+            "path": printable(self._path),
             "sha256": self._digest,
             "codec": self._media.codec,
             "width": self.size[1],

@@ -8,16 +8,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, BinaryIO
 
 from roi_accel._util.files import sha256_of
+from roi_accel._util.text import printable
 from roi_accel.errors import InputError, unreadable
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-
-def path_text(path: Path) -> str:
-    """Return `path` as one line of text that any encoder takes, whatever bytes it is made of."""
-    text = str(path)
-    return text if text.isprintable() else ascii(text)[1:-1]  # guard: path-not-text
 
 
 @dataclass(frozen=True)
@@ -61,12 +56,12 @@ def open_regular(path: Path, option: str) -> tuple[BinaryIO, FileState]:
     try:
         descriptor = os.open(path, flags)
     except (OSError, ValueError) as error:
-        what = f"{option} {path_text(path)}"
+        what = f"{option} {printable(path)}"
         raise unreadable(what, error) from error
     status = os.fstat(descriptor)
     if not stat.S_ISREG(status.st_mode):
         os.close(descriptor)
-        msg = f"{option} {path_text(path)}: not a regular file"
+        msg = f"{option} {printable(path)}: not a regular file"
         raise InputError(msg, remedy="save it to a file first")
     return os.fdopen(descriptor, "rb"), FileState.of(status)
 
@@ -78,7 +73,7 @@ def require_unchanged(path: Path, option: str, state: FileState) -> None:
     except OSError:
         now = None
     if now != state:
-        msg = f"{option} {path_text(path)}: the file changed while it was read"
+        msg = f"{option} {printable(path)}: the file changed while it was read"
         raise InputError(msg, remedy="run again once nothing writes to it")
 
 
@@ -89,7 +84,7 @@ def read_bounded(path: Path, option: str, limit: int) -> bytes:
         # The size is asked again by reading one byte more: the file may be growing.
         data = file.read(limit + 1) if state.size <= limit else None
     if data is None or len(data) > limit:
-        msg = f"{option} {path_text(path)}: larger than {limit >> 20} MiB"
+        msg = f"{option} {printable(path)}: larger than {limit >> 20} MiB"
         raise InputError(msg, remedy="check that it is the file meant")
     return data
 
@@ -99,7 +94,7 @@ def sha256_file(path: Path, option: str, state: FileState) -> str:
     try:
         return sha256_of(path)
     except OSError as error:
-        msg = f"{option} {path_text(path)}: {error.strerror or error}"
+        msg = f"{option} {printable(path)}: {error.strerror or error}"
         raise InputError(msg, remedy="leave the file where it is during the run") from error
     finally:
         require_unchanged(path, option, state)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, BinaryIO
 
+from roi_accel._util.text import printable
 from roi_accel.errors import InputError
-from roi_accel.masks.files import open_regular, path_text, require_unchanged, sha256_file
+from roi_accel.masks.files import open_regular, require_unchanged, sha256_file
 from roi_accel.masks.gray import to_mask
 from roi_accel.masks.origin import origin_in_tags
 from roi_accel.masks.place import MaskPlace
@@ -81,7 +82,7 @@ class MaskMedia:
         self, path: Path, *, width: int, height: int, scaled: tuple[int, int] | None = None
     ) -> None:
         self._path = path
-        self._where = f"{OPTION} {path_text(path)}"
+        self._where = f"{OPTION} {printable(path)}"
         self._file, self._state = open_regular(path, OPTION)
         self._container: InputContainer | None = None
         try:

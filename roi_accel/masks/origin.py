@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from roi_accel._util.files import sha256_of
+from roi_accel._util.text import printable
 from roi_accel.errors import InputError, unreadable
-from roi_accel.masks.files import path_text
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -195,7 +195,7 @@ def reference_identity(path: Path) -> dict[str, Any]:
         return {"bytes": path.stat().st_size, "sha256": sha256_of(path)}
     except OSError as error:
         remedy = "leave the file where it is during the run"
-        raise unreadable(path_text(path), error, remedy=remedy) from error
+        raise unreadable(printable(path), error, remedy=remedy) from error
 
 
 def _wrong(key: str, value: object) -> ValueError:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from roi_accel._util.text import printable
 from roi_accel.errors import InputError
-from roi_accel.masks.files import path_text
 from roi_accel.masks.media import OPTION
 from roi_accel.masks.source import Mask, MaskSource
 
@@ -38,21 +38,21 @@ class PictureSource(MaskSource):
             pictures = media.masks()
             mask = next(pictures, None)
             if mask is None:
-                msg = f"{OPTION} {path_text(path)}: holds no picture"
+                msg = f"{OPTION} {printable(path)}: holds no picture"
                 raise InputError(msg, remedy="the file may be damaged; write it again")
             if next(pictures, None) is not None:
-                msg = f"{OPTION} {path_text(path)}: holds more than one picture"
+                msg = f"{OPTION} {printable(path)}: holds more than one picture"
                 raise InputError(msg, remedy="give one picture, or a video of masks")
             digest = media.sha256()
         finally:
             media.close()
-        self.label = f"mask:{path_text(path)}"
+        self.label = f"mask:{printable(path)}"
         self.size = media.size
         self.region_names: tuple[str, ...] = ()
         self._masks: tuple[Mask, ...] = (mask,)
         self._provenance: dict[str, object] = {
             "kind": "picture",
-            "path": path_text(path),
+            "path": printable(path),
             "sha256": digest,
             "codec": media.codec,
             "width": media.size[1],

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from roi_accel._util.text import printable
 from roi_accel.errors import InputError
 from roi_accel.masks.boxes import Box, draw_regions, region_names
-from roi_accel.masks.files import path_text, read_bounded
+from roi_accel.masks.files import read_bounded
 from roi_accel.masks.source import Mask, MaskSource
 from roi_accel.masks.track_file import parse_track
 
@@ -54,17 +55,17 @@ class TrackSource(MaskSource):
     """
 
     def __init__(self, path: Path, *, width: int, height: int, first_frame: int = 0) -> None:
-        source = f"{_OPTION} {path_text(path)}"
+        source = f"{_OPTION} {printable(path)}"
         data = read_bounded(path, _OPTION, MAX_BYTES)
         table = parse_track(data, source)
-        self.label = f"roi-track:{path_text(path)}"
+        self.label = f"roi-track:{printable(path)}"
         self.size = (height, width)
         self.region_names = region_names(table.names, source)
         self._source = source
         self._names = table.names
         self._provenance: dict[str, object] = {
             "kind": "track",
-            "path": path_text(path),
+            "path": printable(path),
             "sha256": hashlib.sha256(data).hexdigest(),
             "boxes": len(table.frame),
             "first_frame": int(table.frame.min()),

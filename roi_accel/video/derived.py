@@ -7,9 +7,9 @@ from contextlib import closing
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from roi_accel._util.text import printable
 from roi_accel.backends.closing import Closing
 from roi_accel.errors import InputError
-from roi_accel.video.info import shown
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator
@@ -101,7 +101,7 @@ class SkippingReader(DerivedReader):
         yield from frames
 
     def _nothing_left(self, info: VideoInfo, found: int) -> InputError:
-        msg = f"{shown(info.path)}: has {found} frames, and {self._because} skips {self._count}"
+        msg = f"{printable(info.path)}: has {found} frames, and {self._because} skips {self._count}"
         return InputError(msg, remedy="skip fewer")
 
 

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from roi_accel._util.text import printable
 from roi_accel.backends.frame import Frame
 from roi_accel.errors import InputError, unreadable
-from roi_accel.video.info import shown
 
 if TYPE_CHECKING:
     from io import BufferedReader, FileIO
@@ -50,7 +50,7 @@ def read_planar(stream: FileIO | BufferedReader, info: VideoInfo, index: int) ->
         try:
             got = stream.readinto(view[filled:])
         except OSError as error:
-            raise unreadable(shown(path), error) from error
+            raise unreadable(printable(path), error) from error
         if not got:
             raise truncated(path, index, wanted - filled, wanted)  # guard: short-read
         filled += got
@@ -71,7 +71,7 @@ def read_planar(stream: FileIO | BufferedReader, info: VideoInfo, index: int) ->
 
 def truncated(path: Path, index: int, missing: int, wanted: int) -> InputError:
     """Return the error for a file that ends within frame `index`, `missing` bytes too early."""
-    msg = f"{shown(path)}: frame {index} is truncated: {missing} of its {wanted} bytes are missing"
+    msg = f"{printable(path)}: frame {index} is truncated: {missing} of its {wanted} bytes are missing"
     return InputError(msg, remedy="copy or encode the file again")
 
 
@@ -94,7 +94,7 @@ def check_depth(frame: Frame, path: Path, index: int) -> None:
             continue
         y, x = (int(i) for i in np.argwhere(plane > pixel_format.max_value)[0])
         msg = (
-            f"{shown(path)}: frame {index} holds {int(plane[y, x])} in plane {name} at "
+            f"{printable(path)}: frame {index} holds {int(plane[y, x])} in plane {name} at "
             f"x={x}, y={y}; {pixel_format.bit_depth}-bit samples end at {pixel_format.max_value}"
         )
         raise InputError(

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from roi_accel._util.text import printable
 from roi_accel.backends.frame import ColourRange
 from roi_accel.errors import InputError, unreadable
 from roi_accel.video.colour import assumed_matrix
-from roi_accel.video.guessing import doubt_geometry, suggest_geometries
 from roi_accel.video.info import (
     RawGeometry,
     VideoInfo,
     check_dimensions,
     geometry_text,
-    shown,
 )
 from roi_accel.video.planes import read_planar
+from roi_accel.video.raw_hints import doubt_depth, suggest_geometries
 from roi_accel.video.reader import CheckedReader
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ class RawReader(CheckedReader):
         try:
             stream = self._source.location.open("rb", buffering=0)
         except OSError as error:
-            raise unreadable(shown(info.path), error) from error
+            raise unreadable(printable(info.path), error) from error
         with stream:
             for index in range(info.frame_count or 0):
                 yield read_planar(stream, info, index)
@@ -54,7 +54,7 @@ def open_raw(source: SourceFile, geometry: RawGeometry) -> RawReader:
     count, over = divmod(source.size, frame_bytes)
     if over:  # guard: raw-partial-frame
         msg = (
-            f"{shown(path)}: {source.size} bytes are not a whole number of "
+            f"{printable(path)}: {source.size} bytes are not a whole number of "
             f"{width}x{height} {geometry.pixel_format.name} frames of {frame_bytes} bytes: "
             f"frame {count} lacks {frame_bytes - over} bytes"
         )
@@ -74,7 +74,7 @@ def open_raw(source: SourceFile, geometry: RawGeometry) -> RawReader:
         colour_range_source="assumed",
         frame_count=count,
         estimated_frame_count=count,
-        doubt=doubt_geometry(source, geometry),
+        doubt=doubt_depth(source, geometry),
     )
     return RawReader(info, source)
 
@@ -84,7 +84,7 @@ def geometry_missing(source: SourceFile) -> InputError:
     fitting = suggest_geometries(source)
     hint = f"; its size fits {fitting}" if fitting else ""
     return InputError(
-        f"{shown(source.path)}: raw video does not say its size and pixel format",
+        f"{printable(source.path)}: raw video does not say its size and pixel format",
         remedy=f"add --width, --height and --pix-fmt{hint}",
     )
 
@@ -96,7 +96,7 @@ def geometry_incomplete(
     fitting = suggest_geometries(source, width=width, height=height)
     hint = f"; its size fits {fitting}" if fitting else ""
     return InputError(
-        f"{shown(source.path)}: raw input also needs {' and '.join(missing)}",
+        f"{printable(source.path)}: raw input also needs {' and '.join(missing)}",
         remedy=f"add {'it' if len(missing) == 1 else 'them'}{hint}",
     )
 
@@ -107,7 +107,7 @@ def geometry_contradiction(info: VideoInfo, geometry: RawGeometry) -> InputError
     if declared == geometry:
         return None
     return InputError(
-        f"{shown(info.path)}: is {geometry_text(info.width, info.height, info.pixel_format)} by "
+        f"{printable(info.path)}: is {geometry_text(info.width, info.height, info.pixel_format)} by "
         "its own header, but the options say "
         f"{geometry_text(geometry.width, geometry.height, geometry.pixel_format)}",
         remedy="correct --width, --height and --pix-fmt, or leave them out",

@@ -7,9 +7,10 @@ from contextlib import closing, suppress
 from typing import TYPE_CHECKING
 from weakref import WeakSet
 
+from roi_accel._util.text import printable
 from roi_accel.backends.closing import Closing
 from roi_accel.errors import InputError
-from roi_accel.video.info import VideoInfo, shown
+from roi_accel.video.info import VideoInfo
 from roi_accel.video.planes import check_depth
 
 if TYPE_CHECKING:
@@ -72,12 +73,12 @@ class CheckedReader(Closing):
                 yield frame
                 self._check_open()
         if count == 0:  # guard: no-frame-read
-            msg = f"{shown(self._info.path)}: holds no video frame"
+            msg = f"{printable(self._info.path)}: holds no video frame"
             raise InputError(msg, remedy="copy or encode it again")
 
     def _check_open(self) -> None:
         if self._closed:
-            msg = f"the reader of {shown(self._info.path)} is closed"
+            msg = f"the reader of {printable(self._info.path)} is closed"
             raise ValueError(msg)
 
     def close(self) -> None:

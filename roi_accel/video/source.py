@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from roi_accel._util.text import printable
 from roi_accel.errors import InputError, unreadable
-from roi_accel.video.info import shown
 
 if TYPE_CHECKING:
     from typing import Self
@@ -54,14 +54,14 @@ class SourceFile:
         path = Path(path)
         status = _status(path)
         if stat.S_ISDIR(status.st_mode):
-            msg = f"{shown(path)}: is a directory, not a video file"
+            msg = f"{printable(path)}: is a directory, not a video file"
             raise InputError(msg, remedy="name a file inside it")
         if not stat.S_ISREG(status.st_mode):
             # A pipe can be read only once and has no size; kind, length and change are unknowable.
-            msg = f"{shown(path)}: is a pipe or a device, not a regular file"
+            msg = f"{printable(path)}: is a pipe or a device, not a regular file"
             raise InputError(msg, remedy="write the video to a file first")
         if status.st_size == 0:  # guard: empty-file
-            msg = f"{shown(path)}: is empty (0 bytes), so it has no frames"
+            msg = f"{printable(path)}: is empty (0 bytes), so it has no frames"
             raise InputError(msg, remedy="copy or encode it again")
         return cls(path, path.absolute(), status.st_size, _state(status))
 
@@ -71,12 +71,12 @@ class SourceFile:
             with self.location.open("rb") as stream:
                 return stream.read(HEAD_BYTES)  # guard: y4m-header-read-limit
         except OSError as error:
-            raise unreadable(shown(self.path), error) from error
+            raise unreadable(printable(self.path), error) from error
 
     def check_unchanged(self) -> None:
         """Raise InputError if the file is no longer the one that was examined."""
         if _state(_status(self.path, self.location)) != self.state:  # guard: input-changes
-            msg = f"{shown(self.path)}: changed while it was being read"
+            msg = f"{printable(self.path)}: changed while it was being read"
             raise InputError(msg, remedy="run again once nothing writes to the file any more")
 
 
@@ -84,7 +84,7 @@ def _status(path: Path, location: Path | None = None) -> os.stat_result:
     try:
         return (location or path).stat()
     except (OSError, ValueError) as error:
-        raise unreadable(shown(path), error) from error
+        raise unreadable(printable(path), error) from error
 
 
 def _state(status: os.stat_result) -> tuple[int, int, int, int]:
