@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from roi_accel._util.files import read_bounded
 from roi_accel._util.text import printable
 from roi_accel.errors import InputError
 from roi_accel.masks.boxes import Box, draw_regions, region_names
-from roi_accel.masks.files import read_bounded
 from roi_accel.masks.source import Mask, MaskSource
 from roi_accel.masks.track_file import parse_track
+from roi_accel.video.source import SourceFile
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -51,12 +52,13 @@ class TrackSource(MaskSource):
     Raises
     ------
     InputError
-        The file is no track, too large, or none of its boxes touches the frame.
+        The file is not a track, too large, or none of its boxes touches the frame.
     """
 
     def __init__(self, path: Path, *, width: int, height: int, first_frame: int = 0) -> None:
-        source = f"{_OPTION} {printable(path)}"
-        data = read_bounded(path, _OPTION, MAX_BYTES)
+        file = SourceFile.examine(path, _OPTION)
+        source = file.name
+        data = read_bounded(file.location, MAX_BYTES)
         table = parse_track(data, source)
         self.label = f"roi-track:{printable(path)}"
         self.size = (height, width)
@@ -125,11 +127,6 @@ class TrackSource(MaskSource):
 
     def _warn(self, text: str) -> None:
         self.warnings += (f"{self._source}: {text}",)
-
-    @property
-    def empty_frames(self) -> int:
-        """How many of the frames asked for so far have no box, and so an empty mask."""
-        return self._empty
 
     def unused_boxes(self, frame_count: int) -> int:
         """Return how many boxes that touch the frame come after `frame_count` frames."""

@@ -10,10 +10,10 @@ from __future__ import annotations
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 from roi_accel._util.text import printable
-from roi_accel.errors import InputError, unreadable
+from roi_accel.errors import InputError
 from roi_accel.video.info import MAX_SIDE
 from roi_accel.video.integrity import missing_bytes
 
@@ -82,20 +82,9 @@ class _NamelessFile:
     suffix, which helps it to tell elementary streams apart.
     """
 
-    def __init__(self, path: Path, suffix: str) -> None:
-        self._stream = path.open("rb", buffering=0)
+    def __init__(self, stream: BinaryIO, suffix: str) -> None:
         self.name = f"video{suffix}"
-        self.read = self._stream.read
-        self.seek = self._stream.seek
-        self.tell = self._stream.tell
-
-    def missing_bytes(self, size: int) -> int:
-        missing = missing_bytes(self._stream, size)
-        self._stream.seek(0)
-        return missing
-
-    def close(self) -> None:
-        self._stream.close()
+        self.read, self.seek, self.tell = stream.read, stream.seek, stream.tell
 
 
 @contextmanager
@@ -116,21 +105,18 @@ def opened(source: SourceFile, suffix: str) -> Iterator[tuple[InputContainer, Vi
     try:
         import av  # noqa: PLC0415  (heavy, and needed for nothing but containers)
     except ImportError as error:
-        msg = f"{printable(source.path)}: PyAV is needed to decode it, and cannot be imported ({error})"
+        msg = f"{source.name}: PyAV is needed to decode it, and cannot be imported ({error})"
         raise InputError(msg, remedy='pip install "roi-accel[cpu]"') from error
     path = source.path
-    try:
-        file = _NamelessFile(source.location, suffix)
-    except OSError as error:
-        raise unreadable(printable(path), error) from error
-    with closing(file):
-        missing = file.missing_bytes(source.size)
+    with source.open() as file:
+        missing = missing_bytes(file, source.size)
+        file.seek(0)
         if missing:  # guard: container-cut-off
             msg = f"{printable(path)}: is cut off: {missing} bytes are missing at its end"
             raise InputError(msg, remedy="copy or encode the file again")
         try:
             container = av.open(  # guard: container-nameless
-                file,
+                _NamelessFile(file, suffix),
                 "r",
                 # No file or address that is named inside the file is ever opened. (Not `options`:
                 # PyAV 14 crashes with those on formats whose streams show up late, such as FLV.)

@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, Protocol, Self
+from typing import TYPE_CHECKING, Literal
 
 from roi_accel._util.text import printable
 from roi_accel.errors import InputError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from fractions import Fraction
     from pathlib import Path
-    from types import TracebackType
 
-    from roi_accel.backends.frame import ColourMatrix, ColourRange, Frame, PixelFormat
+    from roi_accel.backends.frame import ColourMatrix, ColourRange, PixelFormat
     from roi_accel.video.rectangle import Rectangle
 
 MAX_SIDE = 16384
@@ -98,31 +96,6 @@ class VideoInfo:
     skipped: int = 0
     scaled_from: tuple[int, int] | None = None
     crop: Rectangle | None = None
-
-
-class VideoReader(Protocol):
-    """Gives a video's frames in order; every iteration begins at the first frame.
-
-    A frame stays valid after the next one is read, and after the reader is closed.
-    """
-
-    @property
-    def info(self) -> VideoInfo:
-        """What is known of the video."""
-
-    def __iter__(self) -> Iterator[Frame]: ...
-
-    def __enter__(self) -> Self: ...
-
-    def __exit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None: ...
-
-    def close(self) -> None:
-        """End the reading; safe to call twice, and from another thread."""
 
 
 shown = printable

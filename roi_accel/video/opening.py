@@ -14,7 +14,8 @@ from roi_accel.video.y4m import MAGIC, open_y4m
 if TYPE_CHECKING:
     import os
 
-    from roi_accel.video.info import RawGeometry, VideoReader
+    from roi_accel.video.info import RawGeometry
+    from roi_accel.video.reader import VideoReader
 
 RAW_SUFFIXES = frozenset({".yuv", ".raw", ".i420", ".i422", ".i444"})
 _CONTAINER_NAMES = """

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from roi_accel.backends.frame import PIXEL_FORMATS, PixelFormat
+from roi_accel.errors import InputError
 
 if TYPE_CHECKING:
     from roi_accel.video.info import RawGeometry
@@ -98,12 +99,12 @@ def _words(source: SourceFile) -> np.ndarray:
     room = max(0, source.size - _SAMPLED_BYTES)
     pieces = []
     try:
-        with source.location.open("rb") as file:
+        with source.open() as file:
             for part in _SAMPLED_AT:
                 file.seek(int(room * part) // 2 * 2)
                 piece = file.read(_SAMPLED_BYTES)
                 pieces.append(piece[: len(piece) // 2 * 2])
-    except OSError:
+    except (OSError, InputError):
         pass  # only a hint is lost; the reader reports the error
     return np.frombuffer(b"".join(pieces), "<u2").astype(np.int32)
 

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from av.video.frame import VideoFrame
 
     from roi_accel.backends.frame import Frame
-    from roi_accel.video.info import VideoReader
+    from roi_accel.video.reader import VideoReader
 
 Kernel = Literal["bicubic", "bilinear", "lanczos"]
 KERNELS: tuple[Kernel, ...] = get_args(Kernel)

@@ -17,8 +17,7 @@ from roi_accel.backends.frame import PIXEL_FORMATS, ColourRange, PixelFormat
 from roi_accel.errors import InputError, unreadable
 from roi_accel.video.colour import assumed_matrix
 from roi_accel.video.info import VideoInfo, check_dimensions
-from roi_accel.video.planes import read_planar, truncated
-from roi_accel.video.reader import CheckedReader
+from roi_accel.video.reader import CheckedReader, read_planar, truncated
 from roi_accel.video.source import HEAD_BYTES, SourceFile
 
 if TYPE_CHECKING:
@@ -83,11 +82,7 @@ class Y4mReader(CheckedReader):
 
     def _frames(self) -> Generator[Frame, None, None]:
         info = self._info
-        try:
-            stream = self._source.location.open("rb")
-        except OSError as error:
-            raise unreadable(printable(info.path), error) from error
-        with stream:
+        with self._source.open() as stream:
             stream.seek(self._header_length)
             index = 0
             while _read_marker(stream, info.path, index):
@@ -134,7 +129,7 @@ def _count_frames(source: SourceFile, start: int, frame_bytes: int) -> int:
     """Return how many frames follow the header, from marker to marker without reading samples."""
     index = 0
     try:
-        with source.location.open("rb") as stream:
+        with source.open() as stream:
             stream.seek(start)
             while _read_marker(stream, source.path, index):
                 end = stream.seek(frame_bytes, SEEK_CUR)

@@ -211,8 +211,8 @@ def test_a_number_out_of_range_is_refused(
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        (("--synthetic-mask", "nan"), "must be a number in [0, 1], not nan"),
-        (("--synthetic-mask", "1.5"), "must be a number in [0, 1], not 1.5"),
+        (("--synthetic-mask", "nan"), "must be a number from 0 to 1, not nan"),
+        (("--synthetic-mask", "1.5"), "must be a number from 0 to 1, not 1.5"),
         (("--roi", "0,0,8"), "expected four whole numbers X,Y,W,H"),
         (("--roi", "0,0,0,8"), "width and height must be at least 1, not 0x8"),
         (("--roi", "96,0,8,8"), "lies outside the 96x64 frame"),
@@ -240,4 +240,4 @@ def test_a_mask_clip_that_changes_during_the_run_is_refused(
 
     monkeypatch.setattr(Scoring, "feed", touch)
     pair = ("-r", tiny_pair.reference, "-d", tiny_pair.distorted)
-    refused(2, "the file changed while it was read", *pair, "--mask", mask, *NUMPY)
+    refused(2, "changed while it was being read", *pair, "--mask", mask, *NUMPY)

@@ -84,7 +84,7 @@ def test_missing_geometry_names_the_options_and_what_fits(tmp_path: Path) -> Non
     ten = PixelFormat("420", 10)
     path = tmp_path / "src01_576x324.yuv420p10le.yuv"
     path.write_bytes(bytes(ten.frame_bytes(576, 324) * 3))
-    with pytest.raises(InputError, match="does not say its size") as caught:
+    with pytest.raises(InputError, match="does not declare its size") as caught:
         open_video(path)
     assert "--width, --height and --pix-fmt" in caught.value.remedy
     assert "fits 576x324 yuv420p10le (3 frames)" in caught.value.remedy
