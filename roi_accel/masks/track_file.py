@@ -46,7 +46,7 @@ class TrackTable:
     name : int64[n]
         Index into `names`.
     names : tuple of str
-        Region names in order of first use; an empty one is no region.
+        Region names in order of first use; an empty one is not a region.
     """
 
     frame: NDArray[np.int64]

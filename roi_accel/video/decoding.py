@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 # How a decoder can be made to report damage was measured, by flipping bytes of short clips.
 #
 # These mark every frame in which they concealed damage, but on a single thread only: with more,
-# H.264 leaves the concealing out, and the mark with it. The others are told to give up at damage
+# H.264 leaves the concealing out, and the mark with it. The others are set to give up at damage
 # ("explode"), which these need not be, and must not: they would refuse sound files whose encoder
 # merely breaks a rule on reference counts.
 _MARK_DAMAGE = frozenset({"h264", "mpeg1video", "mpeg2video", "mpeg4"})

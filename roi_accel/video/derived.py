@@ -1,4 +1,4 @@
-"""Readers over readers: what is left out of a video before anything looks at it."""
+"""Readers over readers: what is left out of a video, or changed, before it is scored."""
 
 from __future__ import annotations
 
