@@ -74,8 +74,8 @@ class PixelFormat:
     def plane_shapes(self, width: int, height: int) -> tuple[tuple[int, int], ...]:
         """Return (height, width) of Y, U and V, chroma rounded up at odd sizes."""
         columns, rows = self.chroma_steps
-        chroma_height = -(-height // rows)  # guard: odd-height-round-up
         chroma_width = -(-width // columns)  # guard: odd-width-round-up
+        chroma_height = -(-height // rows)  # guard: odd-height-round-up
         return (height, width), (chroma_height, chroma_width), (chroma_height, chroma_width)
 
     def frame_bytes(self, width: int, height: int) -> int:

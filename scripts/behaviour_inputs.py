@@ -5,6 +5,7 @@ They are made without roi-accel, since both of its versions must get the same by
 
 from __future__ import annotations
 
+import csv
 import json
 import subprocess
 from pathlib import Path
@@ -223,5 +224,7 @@ def _write_manifests(folder: Path) -> None:
 
 
 def _write_csv(path: Path, rows: list[dict[str, object]] | list[dict[str, str]]) -> None:
-    lines = [",".join(rows[0]), *(",".join(map(str, row.values())) for row in rows)]
-    path.write_text("\n".join(lines) + "\n")
+    with path.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, list(rows[0]), lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)

@@ -254,7 +254,7 @@ def run_command(command: str, case: Case, side: Side, place: Path) -> Outcome:
     folder = place / "files"
     before = snapshot(folder)
     if command.startswith(PYTHON):
-        arguments = ["-c", PREAMBLE + command.removeprefix(PYTHON)]
+        arguments = ["-c", python_code(command)]
     else:
         arguments = ["-m", "roi_accel", *shlex.split(command)]
     code: int | str
@@ -289,6 +289,11 @@ def run_command(command: str, case: Case, side: Side, place: Path) -> Outcome:
     elif case.keys_only:
         output = shape(output)
     return Outcome(code, output, clean_text(without_paths(text_of(stderr))), files)
+
+
+def python_code(command: str) -> str:
+    """Return what the interpreter runs for a command that begins with `PYTHON`."""
+    return PREAMBLE + command.removeprefix(PYTHON).strip()
 
 
 def snapshot(folder: Path) -> dict[str, bytes]:

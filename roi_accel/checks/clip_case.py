@@ -10,7 +10,7 @@ from roi_accel.backends.plan import Plan
 from roi_accel.errors import InputError
 from roi_accel.inference.network import DEFAULT_SIZE, SaliencySize
 from roi_accel.parity.cases import Sample, SeededCase
-from roi_accel.run.frame_sync import read_together
+from roi_accel.run.frame_sync import synced_frames
 from roi_accel.video import check_same_geometry, open_video
 from roi_accel.video.info import MIN_SCORABLE_SIDE
 
@@ -90,7 +90,7 @@ class ClipCase:
             readers = [
                 resources.enter_context(open_video(path, raw=self._raw)) for path in self._paths
             ]
-            pairs = read_together(
+            pairs = synced_frames(
                 readers, frame_count=self._frames, shortest=False, stopwatch=Stopwatch()
             )
             number = -1

@@ -98,9 +98,6 @@ class VideoInfo:
     crop: Rectangle | None = None
 
 
-shown = printable
-
-
 def geometry_text(width: int, height: int, pixel_format: PixelFormat) -> str:
     """Return size, subsampling and depth in words, such as ``576x324 4:2:0 10-bit``."""
     subsampling = ":".join(pixel_format.subsampling)

@@ -9,8 +9,8 @@ from weakref import WeakSet
 
 import numpy as np
 
+from roi_accel._util.closing import Closing
 from roi_accel._util.text import printable
-from roi_accel.backends.closing import Closing
 from roi_accel.backends.frame import Frame
 from roi_accel.errors import InputError, unreadable
 

@@ -175,7 +175,7 @@ def test_masks_of_another_reference_are_used_with_a_warning(
         other = tmp_path / name
         other.write_bytes(data)
         out, err = main("score", "-r", other, *pair[2:], "--mask", f"masks.{suffix}")
-        told = f"mask:masks.{suffix} was made from another reference, {tiny_pair.reference}, and"
+        told = f"mask:masks.{suffix} was made from another reference, {tiny_pair.reference}, not"
         assert told in err
         assert told in json.loads(out)["warnings"][0]
         _, err = main("mask", "-r", other, "--mask", f"masks.{suffix}", "-o", f"{name}.png")

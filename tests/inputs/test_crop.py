@@ -192,7 +192,7 @@ def test_cropping_follows_scaling(tmp_path: Path, outer: tuple[Path, Path]) -> N
 def test_a_video_that_is_black_all_over_has_no_rectangle(tmp_path: Path) -> None:
     black = Frame((np.full((64, 96), 16, np.uint8), *[np.full((32, 48), 128, np.uint8)] * 2), P8)
     path = write_y4m(tmp_path / "black.y4m", [black] * 3)
-    with pytest.raises(InputError, match="black all over"):
+    with pytest.raises(InputError, match="entirely black"):
         score(path, path, crop="auto")
 
 

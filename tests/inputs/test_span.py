@@ -130,7 +130,7 @@ def test_raw_video_needs_its_rate_for_seconds(tmp_path: Path, good: list[Frame])
 def test_a_rate_that_contradicts_the_file_is_refused(
     pair: tuple[Path, Path], needs_a_rate: dict[str, float]
 ) -> None:
-    with pytest.raises(InputError, match="25 frames per second by its own account"):
+    with pytest.raises(InputError, match="declares 25 fps"):
         score(*pair, fps=30, **needs_a_rate)
 
 

@@ -15,11 +15,11 @@ import pytest
 from clips import P8, run_ffmpeg, smooth_frames, write_raw
 from support import console_script
 
-import roi_accel.run.score
 from roi_accel.backends.frame import Frame
 from roi_accel.options import ScoreOptions
 from roi_accel.run.score import score_all
-from roi_accel.scorers.find import bundled_ffmpeg
+from roi_accel.scorers.ffmpeg import bundled_ffmpeg
+from roi_accel.scorers.scoring import ProgramScoring
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -27,8 +27,9 @@ if TYPE_CHECKING:
 
     from conftest import Pair
 
+    from roi_accel.backends.frame_set import FrameSet
     from roi_accel.results.result import Result
-    from roi_accel.run.replay import SeenFrame
+    from roi_accel.video import VideoInfo
 
 Image = pytest.importorskip("PIL.Image")
 
@@ -103,14 +104,15 @@ class Noted:
 
     def __init__(self, *numbers: int) -> None:
         self._numbers = numbers
-        self.seen: dict[tuple[int, int], SeenFrame] = {}
+        self.seen: dict[tuple[int, int], FrameSet] = {}
 
     def choose(self, result: Result) -> Collection[int]:
         del result
         return self._numbers
 
-    def take(self, video: int, frame: SeenFrame) -> None:
-        self.seen[video, frame.index] = frame
+    def take(self, video: int, frames: FrameSet, info: VideoInfo) -> None:
+        del info
+        self.seen[video, frames.index] = frames
 
 
 class Recorded:
@@ -118,14 +120,17 @@ class Recorded:
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.fed: list[list[Frame]] = []
-        feed = roi_accel.run.score.Scoring.feed
+        feed = ProgramScoring.feed
         fed = self.fed
 
-        def noting(scoring: object, frames: list[Frame]) -> None:
-            fed.append(list(frames))
-            feed(scoring, frames)  # type: ignore[arg-type]
+        def noting(scoring: ProgramScoring, frames: FrameSet) -> None:
+            streams = [frames.reference]
+            for distorted, masked in zip(frames.distorted, frames.masked, strict=True):
+                streams += [distorted, *masked]
+            fed.append(streams)
+            feed(scoring, frames)
 
-        monkeypatch.setattr(roi_accel.run.score.Scoring, "feed", noting)
+        monkeypatch.setattr(ProgramScoring, "feed", noting)
 
 
 def sources(tmp_path: Path, network: Path) -> dict[str, dict[str, object]]:
@@ -182,12 +187,11 @@ def test_frames_seen_again_are_those_that_vmaf_saw(
     options = ScoreOptions(backend="numpy", **sources(tmp_path, tiny_network)[kind])  # type: ignore[arg-type]
     score_all(tiny_pair.reference, [tiny_pair.distorted] * 2, options, revisit=noted)
     assert sorted(noted.seen) == [(video, index) for video in (0, 1) for index in frames]
-    for (video, index), frame in noted.seen.items():
+    for (video, index), shown in noted.seen.items():
         reference, *streams = recorded.fed[index]
         wanted = [reference, *streams[2 * video : 2 * video + 2]]
-        for one, other in zip(
-            wanted, (frame.reference, frame.distorted, frame.masked), strict=True
-        ):
+        seen = (shown.reference, shown.distorted[video], shown.masked[video][0])
+        for one, other in zip(wanted, seen, strict=True):
             assert all(map(np.array_equal, one.planes, other.planes))
 
 
