@@ -21,6 +21,7 @@ from roi_accel.inference.models import resolve
 from roi_accel.options import FILE_OPTIONS, ScoreOptions, declared
 from roi_accel.options.score import RawOptions
 from roi_accel.scorers import find_scorer, parse_models
+from roi_accel.video.source import state_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -181,5 +182,4 @@ def _described(options: ScoreOptions) -> dict[str, str]:
 def _stamp(path: str) -> Stamp:
     if is_url(path):
         return stamp_of(path)
-    status = Path(path).stat()
-    return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns
+    return state_of(Path(path).stat())

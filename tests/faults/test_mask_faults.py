@@ -241,4 +241,4 @@ def test_a_mask_clip_that_changes_during_the_run_is_refused(
 
     monkeypatch.setattr(ProgramScoring, "feed", touch)
     pair = ("-r", tiny_pair.reference, "-d", tiny_pair.distorted)
-    refused(2, "the file changed while it was read", *pair, "--mask", mask, *NUMPY)
+    refused(2, "changed while it was being read", *pair, "--mask", mask, *NUMPY)

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from roi_accel.errors import InputError
-from roi_accel.masks.constant import ConstantSource
+from roi_accel.masks.still import ConstantSource
 from roi_accel.options import ScoreOptions
 
 
