@@ -1,4 +1,4 @@
-"""A short pair made on the spot, so that anyone can see a score without a file of their own."""
+"""A short pair made on the spot, for a first score without any files."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from roi_accel.errors import ScorerError
-from roi_accel.scorers.find import bundled_ffmpeg
+from roi_accel.scorers.ffmpeg import bundled_ffmpeg
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

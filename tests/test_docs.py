@@ -28,6 +28,7 @@ FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 INLINE = re.compile(r"`((?:roi-accel) [^`\n]+)`")
 EXTRAS = re.compile(r'pip install "(?:roi-accel|\.)\[([\w,]+)\]"')
 LINK = re.compile(r"\]\((?!https?:)([^)#]+)")
+ANCHOR = re.compile(r"\]\((?!https?:)([^)#]*)#([^)]+)\)")
 PICTURE = re.compile(r'\bsrc(?:set)?="([^"]+)"')
 
 # Without the real networks such a command must fail as documented, not as a mistake in the command.
@@ -230,6 +231,18 @@ def test_every_link_inside_the_repository_leads_somewhere(page: Path) -> None:
     text = page.read_text("utf-8")
     for target in LINK.findall(text) + PICTURE.findall(text):
         assert (page.parent / target).exists(), f"{page.name} links to {target}"
+
+
+@pytest.mark.parametrize(
+    "page", [*PAGES, ROOT / "SECURITY.md"], ids=lambda page: str(page.relative_to(ROOT))
+)
+def test_every_link_to_a_heading_has_one(page: Path) -> None:
+    for target, anchor in ANCHOR.findall(page.read_text("utf-8")):
+        other = page.parent / target if target else page
+        text = FENCE.sub("", other.read_text("utf-8"))
+        headings = re.findall(r"^#+ (.+)$", text, re.MULTILINE)
+        known = {re.sub(r"[^\w -]", "", each.lower()).replace(" ", "-") for each in headings}
+        assert anchor in known, f"{page.name} links to {target}#{anchor}"
 
 
 @pytest.mark.parametrize(

@@ -1,10 +1,10 @@
-"""Who takes part in a parity run on this machine: every backend's devices and every provider."""
+"""What a parity run on this machine compares: the backends' devices and execution providers."""
 
 from __future__ import annotations
 
 import json
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Generic, TypeVar
 
 import numpy as np
 
@@ -26,7 +26,7 @@ from roi_accel.inference.providers import (
 )
 from roi_accel.parity.cases import cases
 from roi_accel.parity.cells import Participant
-from roi_accel.parity.matrix import Computing, Looking
+from roi_accel.parity.matrix import BackendRunner, NetworkRunner
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -41,35 +41,27 @@ ALL_DEVICES = "all"
 CPU = "cpu"
 
 
+Runner = TypeVar("Runner", BackendRunner, NetworkRunner)
+
+
 @dataclass(frozen=True)
-class Backends:
-    """The backends' side of a run.
+class Participants(Generic[Runner]):
+    """The backends or the providers of a run.
 
     Attributes
     ----------
     participants : tuple of Participant
         Present and absent ones, in the order asked for.
-    computing : tuple of Computing
-        Those that can compute.
+    runners : tuple of BackendRunner or NetworkRunner
+        What runs those that are present.
     """
 
     participants: tuple[Participant, ...]
-    computing: tuple[Computing, ...]
+    runners: tuple[Runner, ...]
 
 
-@dataclass(frozen=True)
-class Providers:
-    """The providers' side of a run.
-
-    Attributes
-    ----------
-    participants : tuple of Participant
-    looking : tuple of Looking
-        Those that can run the network.
-    """
-
-    participants: tuple[Participant, ...]
-    looking: tuple[Looking, ...]
+Backends = Participants[BackendRunner]
+Providers = Participants[NetworkRunner]
 
 
 def find_backends(
@@ -85,15 +77,15 @@ def find_backends(
     names : sequence of str, optional
         Default: all there are.
     devices : sequence of str
-        ``all``, or ids such as ``opencl:0.1``; a backend without one uses its first choice. That
-        one which is named by its id is absent is an error.
+        ``all``, or ids such as ``opencl:0.1``; a backend without one uses its first choice. A
+        device that is named by its id must be there.
     required : sequence of str
-        Backends whose absence is an error; they are added to `names`.
+        Backends that must be there; they are added to `names`.
 
     Raises
     ------
     BackendUnavailable
-        There is no backend of such a name, or no backend for such a device.
+        A name is unknown, or a device is of none of the backends.
     """
     known = backend_names()
     check_backends(names or ())
@@ -101,21 +93,21 @@ def find_backends(
     wanted = dict.fromkeys((*(known if names is None else names), *required))
     for device in devices:
         if device != ALL_DEVICES and device.partition(":")[0] not in wanted:
-            msg = f"--devices: {device!r} is no device of {', '.join(wanted)}"
+            msg = f"--devices: {device!r} is not a device of {', '.join(wanted)}"
             meant = did_you_mean(device.partition(":")[0], wanted)
             raise BackendUnavailable(
                 msg, remedy=f"{meant}for example opencl:0.1, or all; see roi-accel devices"
             )
     participants: list[Participant] = []
-    computing: list[Computing] = []
+    runners: list[BackendRunner] = []
     for name in wanted:
         for participant, choice in _of_backend(name, devices, fatal=name in required):
             if participant.name in {each.name for each in participants}:
                 continue
             participants.append(participant)
             if choice is not None:
-                computing.append(Computing(participant.name, choice.backend.open))
-    return Backends(tuple(participants), tuple(computing))
+                runners.append(BackendRunner(participant.name, choice.backend.open))
+    return Backends(tuple(participants), tuple(runners))
 
 
 def _of_backend(
@@ -185,18 +177,17 @@ def find_providers(
     resources : ExitStack
         Closes what is opened here.
     names : sequence of str, optional
-        As ``--ep`` takes them; ``cpu``, which the others are held against, is always among them,
-        whichever of its names it is given.
-        Default: all that this onnxruntime has.
+        As ``--ep`` takes them; ``cpu``, which the others are compared with, is always added, by
+        whichever of its names it is given. Default: all that this onnxruntime has.
     half : bool
         Whether each is also asked to compute in float16.
     required : sequence of str
-        Providers whose absence is an error; they are added to `names`.
+        Providers that must be there; they are added to `names`.
 
     Raises
     ------
     InputError
-        There is no provider of such a name.
+        A name is unknown, or two are of the same provider.
     ModelError
         The network cannot be loaded.
     """
@@ -216,7 +207,7 @@ def find_providers(
     if asked is None:
         asked = [short for short, full in SHORT_NAMES.items() if full in available]
     participants: list[Participant] = []
-    looking: list[Looking] = []
+    runners: list[NetworkRunner] = []
     plans: dict[str, ProviderPlan] = {}
     for name in dict.fromkeys((CPU, *asked, *required)):
         option = "--require-ep" if name in required else "--eps"
@@ -224,19 +215,19 @@ def find_providers(
         for other, planned in plans.items():
             if replace(planned, reason="", option="") == replace(plan, reason="", option=""):
                 msg = f"--eps: {name} and {other} are the same provider"
-                raise InputError(msg, remedy="name it once; it is held against itself anyway")
+                raise InputError(msg, remedy="name it once; each is compared with itself anyway")
         plans[name] = plan
         fatal = name in required
         participant, network = _attach(model, plan, name, resources, fatal=fatal)
         participants.append(participant)
         if network is not None:
-            looking.append(Looking(name, network.infer))
+            runners.append(NetworkRunner(name, network.infer))
         if half:
             participant, half_network = _attach_half(model, plan, network, participant, resources)
             participants.append(participant)
             if half_network is not None:
-                looking.append(Looking(participant.name, half_network.infer))
-    return Providers(tuple(participants), tuple(looking))
+                runners.append(NetworkRunner(participant.name, half_network.infer))
+    return Providers(tuple(participants), tuple(runners))
 
 
 def _canonical(name: str) -> str:

@@ -51,7 +51,7 @@ def refused(*arguments: object) -> tuple[str, int]:
         (["parity", "--stages", "substitut"], 2, "no stage 'substitut'; did you mean substitute?"),
         (["parity", "--formats", "yuv420pp"], 2, "pixel format 'yuv420pp'; did you mean yuv420p?"),
         (["models", "path", "student-v2"], 3, "'student-v2'; did you mean student_v2?"),
-        (["parity", "--devices", "opncl:0"], 4, "'opncl:0' is no device of"),
+        (["parity", "--devices", "opncl:0"], 4, "'opncl:0' is not a device of"),
         (["parity", "--devices", "opncl:0"], 4, "did you mean opencl?"),
         ([*PAIR, "-w9", "-h9"], 2, "no option '-h'; did you mean --help, --height or --html? s"),
         (["mask", "-h"], 2, "no option '-h'; did you mean --help or --height? see roi-accel mask"),
