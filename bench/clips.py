@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING
 
 from roi_accel.bench.sizes import SIZES
 from roi_accel.errors import InputError
+from roi_accel.scorers import find_scorer
+from roi_accel.scorers.ffmpeg import FfmpegScorer
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from roi_accel.scorers import Scorer
 
 _QUALITIES = (36, 40, 32, 44, 30, 46, 34, 42)
 """x264's CRF of each distorted video, which all differ."""
@@ -41,8 +42,25 @@ class Pair:
     is_raw: bool = False
 
 
+def find_ffmpeg(requested: str | None = None) -> FfmpegScorer:
+    """Return the ffmpeg that `find_scorer` finds.
+
+    Raises
+    ------
+    InputError
+        It finds another scorer.
+    ScorerError
+        It finds none.
+    """
+    scorer = find_scorer(requested)
+    if not isinstance(scorer, FfmpegScorer):
+        msg = f"{scorer.name} reads no video files, so there is nothing plain to compare with"
+        raise InputError(msg, remedy="name an ffmpeg with libvmaf: --vmaf FFMPEG")
+    return scorer
+
+
 def make_pair(
-    scorer: Scorer,
+    scorer: FfmpegScorer,
     folder: Path,
     frames: int,
     *,
@@ -73,7 +91,7 @@ def make_pair(
     return Pair(reference, tuple(copies), width, height, pixel_format)
 
 
-def as_raw(scorer: Scorer, pair: Pair) -> Pair:
+def as_raw(scorer: FfmpegScorer, pair: Pair) -> Pair:
     """Return `pair` as raw YUV files beside it, which need no decoding.
 
     Raises

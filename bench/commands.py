@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from roi_accel.bench.clips import Pair
-    from roi_accel.scorers import Scorer
+    from roi_accel.scorers.ffmpeg import FfmpegScorer
 
 RESULT = "result.json"
 """Where `ours` leaves its result, in the folder that it runs in."""
@@ -22,7 +22,7 @@ class Setting:
 
     Attributes
     ----------
-    scorer : Scorer
+    scorer : FfmpegScorer
         The ffmpeg that both sides score with.
     threads : int
     frames : int
@@ -32,7 +32,7 @@ class Setting:
     backend : str
     """
 
-    scorer: Scorer
+    scorer: FfmpegScorer
     threads: int
     frames: int
     saliency_model: str = "center-surround"

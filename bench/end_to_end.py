@@ -32,7 +32,7 @@ from roi_accel._version import __version__
 from roi_accel.backends.host import available_cores
 from roi_accel.bench import commands
 from roi_accel.bench.alternate import alternate, ratios
-from roi_accel.bench.clips import Pair, as_raw, make_pair
+from roi_accel.bench.clips import Pair, as_raw, find_ffmpeg, make_pair
 from roi_accel.bench.commands import Setting
 from roi_accel.bench.machine import machine_facts
 from roi_accel.bench.memory import peak_mib
@@ -40,12 +40,13 @@ from roi_accel.bench.run_goals import judge_runs
 from roi_accel.bench.sizes import SIZES
 from roi_accel.bench.timing import Spread
 from roi_accel.devices.dispatch import backend_names, probe
-from roi_accel.errors import InputError, RoiAccelError
+from roi_accel.errors import RoiAccelError
 from roi_accel.inference.models import resolve
-from roi_accel.scorers import Scorer, find_scorer
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from roi_accel.scorers.ffmpeg import FfmpegScorer
 
     Row = dict[str, Any]
 
@@ -65,10 +66,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Measure, print tables and write the JSON that is asked for."""
     options = _parse(arguments)
     try:
-        scorer = find_scorer(options.vmaf)
-        if scorer.kind != "ffmpeg":
-            msg = f"{scorer.path} reads no video files, so there is nothing plain to compare with"
-            raise InputError(msg, remedy="name an ffmpeg with libvmaf: --vmaf FFMPEG")
+        scorer = find_ffmpeg(options.vmaf)
         report = _report(scorer, options)
         console = Console(highlight=False)
         for what in options.what:
@@ -106,7 +104,7 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     return parser.parse_args(arguments)
 
 
-def _report(scorer: Scorer, options: argparse.Namespace) -> dict[str, Any]:
+def _report(scorer: FfmpegScorer, options: argparse.Namespace) -> dict[str, Any]:
     return {
         "date": datetime.now(UTC).date().isoformat(),
         "roi_accel": __version__,
@@ -116,7 +114,7 @@ def _report(scorer: Scorer, options: argparse.Namespace) -> dict[str, Any]:
     }
 
 
-def measure_ratio(scorer: Scorer, options: argparse.Namespace) -> list[Row]:
+def measure_ratio(scorer: FfmpegScorer, options: argparse.Namespace) -> list[Row]:
     """Return a row per size, depth, input and network: a whole run over two plain VMAF runs."""
     rows = []
     for size, depth, kind in product(options.sizes, options.depths, options.inputs):
@@ -139,7 +137,7 @@ def measure_ratio(scorer: Scorer, options: argparse.Namespace) -> list[Row]:
     return rows
 
 
-def measure_plain(scorer: Scorer, options: argparse.Namespace) -> list[Row]:
+def measure_plain(scorer: FfmpegScorer, options: argparse.Namespace) -> list[Row]:
     """Return how many times longer vmaf-roi-score's steps take than a whole run."""
     rows = []
     for network in options.saliency_models:
@@ -162,7 +160,7 @@ def measure_plain(scorer: Scorer, options: argparse.Namespace) -> list[Row]:
     return rows
 
 
-def measure_shared(scorer: Scorer, options: argparse.Namespace) -> list[Row]:
+def measure_shared(scorer: FfmpegScorer, options: argparse.Namespace) -> list[Row]:
     """Return one run with several distorted videos over as many runs with one each."""
     rows = []
     for network in options.saliency_models:
@@ -185,7 +183,7 @@ def measure_shared(scorer: Scorer, options: argparse.Namespace) -> list[Row]:
     return rows
 
 
-def measure_memory(scorer: Scorer, options: argparse.Namespace) -> list[Row]:
+def measure_memory(scorer: FfmpegScorer, options: argparse.Namespace) -> list[Row]:
     """Return the peak memory per backend that works here, for a short and a longer clip."""
     size, network = options.sizes[0], options.saliency_models[0]
     names = [options.backend]
@@ -209,7 +207,7 @@ def measure_memory(scorer: Scorer, options: argparse.Namespace) -> list[Row]:
     return rows
 
 
-def measure_growth(scorer: Scorer, options: argparse.Namespace) -> list[Row]:
+def measure_growth(scorer: FfmpegScorer, options: argparse.Namespace) -> list[Row]:
     """Return the seconds of whole runs as frames, pixels and distorted videos grow one by one."""
     network, rows = options.saliency_models[0], []
     base = (options.frames, "1080p", 1)
@@ -240,7 +238,7 @@ _MEASURES = {
 
 
 def _pair(
-    scorer: Scorer,
+    scorer: FfmpegScorer,
     options: argparse.Namespace,
     folder: Path,
     frames: int,
@@ -255,7 +253,9 @@ def _pair(
     return as_raw(scorer, pair) if kind == "raw" else pair
 
 
-def _setting(scorer: Scorer, options: argparse.Namespace, frames: int, network: str) -> Setting:
+def _setting(
+    scorer: FfmpegScorer, options: argparse.Namespace, frames: int, network: str
+) -> Setting:
     # Commands run in a folder of their own.
     path = Path(network)
     return Setting(

@@ -21,10 +21,9 @@ from typing import TYPE_CHECKING, Any
 
 from roi_accel._version import __version__
 from roi_accel.backends.host import available_cores
-from roi_accel.bench.clips import make_pair
+from roi_accel.bench.clips import find_ffmpeg, make_pair
 from roi_accel.errors import InputError, RoiAccelError
 from roi_accel.parity.gate import DEFAULT_GATE, GATE_MODES
-from roi_accel.scorers import find_scorer
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -39,7 +38,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         with tempfile.TemporaryDirectory(prefix="roi-accel-bench-") as folder:
             pair = options.reference, options.distorted
             if None in pair:
-                made = make_pair(find_scorer(None), Path(folder), max(counts))
+                made = make_pair(find_ffmpeg(), Path(folder), max(counts))
                 pair = made.reference, made.distorted[0]
             for backend in options.backends.split(","):
                 for count in counts:

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from roi_accel.parity.accumulator import Tally
     from roi_accel.parity.cases import Case, Sample
     from roi_accel.parity.compare import Named
-    from roi_accel.parity.scores import OpenRuler
+    from roi_accel.parity.scores import OpenScoring
     from roi_accel.parity.tolerance import Stage
 
 RUNS = 2
@@ -41,7 +41,7 @@ RUNS = 2
 
 
 @dataclass(frozen=True)
-class Computing:
+class BackendRunner:
     """A participant that computes the integer stages.
 
     Attributes
@@ -57,7 +57,7 @@ class Computing:
 
 
 @dataclass(frozen=True)
-class Looking:
+class NetworkRunner:
     """A participant that runs the saliency network.
 
     Attributes
@@ -74,11 +74,11 @@ class Looking:
 
 def run_backends(
     cases: Iterable[Case],
-    backends: Sequence[Computing],
+    backends: Sequence[BackendRunner],
     tally: Tally,
     *,
     stages: Sequence[Stage],
-    open_ruler: OpenRuler | None = None,
+    open_scoring: OpenScoring | None = None,
     advance: Callable[[], None] | None = None,
 ) -> None:
     """Compare the integer stages, and the scores of what they masked, over all `cases`.
@@ -86,26 +86,26 @@ def run_backends(
     Parameters
     ----------
     cases : iterable of Case
-    backends : sequence of Computing
+    backends : sequence of BackendRunner
     tally : Tally
         Takes what is found.
     stages : sequence of str
         Which of the integer stages to compare.
-    open_ruler : callable, optional
-        Where given, what the backends masked is scored too, in cases with pictures.
+    open_scoring : callable, optional
+        Starts a scorer for a plan and a number of videos. Where given, what the backends masked is
+        scored too, in cases with pictures.
     advance : callable, optional
         Called after each case.
     """
     for case in cases:
-        ruler = open_ruler if case.has_pictures else None
-        _CaseRun(case, backends, tally, stages).run(ruler)
+        _CaseRun(case, backends, tally, stages).run(open_scoring if case.has_pictures else None)
         if advance:
             advance()
 
 
 def run_networks(
     cases: Iterable[Case],
-    networks: Sequence[Looking],
+    networks: Sequence[NetworkRunner],
     tally: Tally,
     *,
     advance: Callable[[], None] | None = None,
@@ -141,7 +141,7 @@ class _CaseRun:
     """One case: two sessions per backend, and what they say of each frame."""
 
     def __init__(
-        self, case: Case, backends: Sequence[Computing], tally: Tally, stages: Sequence[Stage]
+        self, case: Case, backends: Sequence[BackendRunner], tally: Tally, stages: Sequence[Stage]
     ) -> None:
         self._case = case
         self._backends = backends
@@ -152,13 +152,13 @@ class _CaseRun:
         # The last answers are kept until the next ones are there, so that those cannot be in them.
         self._held: dict[tuple[Stage, str, int], list[NDArray[np.generic]]] = {}
 
-    def run(self, open_ruler: OpenRuler | None) -> None:
+    def run(self, open_scoring: OpenScoring | None) -> None:
         with ExitStack() as resources:
             sessions = self._open_sessions(resources)
             scores = None
-            if open_ruler is not None and sessions:
+            if open_scoring is not None and sessions:
                 scores = Scores(self._case, list(sessions), self._tally, runs=RUNS)
-                scores.open(resources, open_ruler)
+                scores.open(resources, open_scoring)
             for number, sample in enumerate(self._case.samples()):
                 self._frame(number, sample, sessions, scores)
             if scores is not None:
@@ -176,7 +176,7 @@ class _CaseRun:
                     self._note(stage, backend.name, error)
         return sessions
 
-    def _open_session(self, backend: Computing, resources: ExitStack) -> Session:
+    def _open_session(self, backend: BackendRunner, resources: ExitStack) -> Session:
         """Return a session; that it cannot be closed later on is a finding like any other."""
         session = backend.open(self._case.plan)
         session.__enter__()
@@ -211,7 +211,7 @@ class _CaseRun:
                     name: [_frame_of(planes, pixel_format) for planes in both]
                     for name, both in answers.items()
                 }
-                scores.feed(sample, frames)
+                scores.feed(number, sample, frames)
 
     def _ask(
         self,

@@ -1,6 +1,6 @@
-"""The score stage: every backend's masked frames measured by one ruler, in one go.
+"""The score stage: every backend's masked frames scored together by one scorer, which is handed in.
 
-What the ruler measures is not known here; it is handed in.
+Each backend's frames are the scorer's full frames of distorted videos: it masks nothing here.
 """
 
 from __future__ import annotations
@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
+from roi_accel.backends.frame_set import FrameSet
 from roi_accel.backends.geometry import check_frame
 from roi_accel.parity.accumulator import compare_all, one_line
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from contextlib import AbstractContextManager, ExitStack
 
     from roi_accel.backends.frame import Frame
@@ -22,26 +23,33 @@ if TYPE_CHECKING:
     from roi_accel.parity.cases import Case, Sample
     from roi_accel.parity.tolerance import Stage
 
+    OpenScoring = Callable[[Plan, int], AbstractContextManager["Scoring"]]
+    """Starts a scorer for the frames of a plan and a number of videos."""
+
 SCORE: Stage = "score"
+METRIC = "vmaf"
+"""What is compared of a scorer's answer."""
 
 
-class Ruler(Protocol):
-    """Measures how good variants of a reference are: one number per frame and variant."""
+class _Log(Protocol):
+    @property
+    def metrics(self) -> Mapping[str, Sequence[float]]: ...
 
-    def feed(self, reference: Frame, variants: Sequence[Frame]) -> None:
-        """Take the next frame of every stream; they must not change afterwards."""
+
+class _Video(Protocol):
+    @property
+    def full(self) -> _Log: ...
+
+
+class Scoring(Protocol):
+    """What this stage uses of a running scorer."""
+
+    def feed(self, frames: FrameSet) -> None:
+        """Take the frames of the next instant."""
         ...
 
-    def finish(self) -> Sequence[Sequence[float]]:
-        """Return per variant a number per frame."""
-        ...
-
-
-class OpenRuler(Protocol):
-    """Opens a ruler for a plan and a number of variants."""
-
-    def __call__(self, plan: Plan, variants: int) -> AbstractContextManager[Ruler]:
-        """Return the ruler as a context manager."""
+    def finish(self) -> Sequence[_Video]:
+        """Return the metrics of each video, a number per frame."""
         ...
 
 
@@ -65,19 +73,19 @@ class Scores:
         self._tally = tally
         self._runs = runs
         self._lost: set[str] = set()
-        self._ruler: Ruler | None = None
+        self._scoring: Scoring | None = None
 
-    def open(self, resources: ExitStack, open_ruler: OpenRuler) -> None:
-        """Open the ruler; that it cannot be opened is an error of every cell of this format."""
+    def open(self, resources: ExitStack, open_scoring: OpenScoring) -> None:
+        """Start the scorer; that it cannot be started is an error of every cell of this format."""
         try:
-            opened = open_ruler(self._case.plan, len(self._names) * self._runs)
-            self._ruler = resources.enter_context(opened)
-        except Exception as error:  # noqa: BLE001 - whatever the ruler raises is a finding
+            opened = open_scoring(self._case.plan, len(self._names) * self._runs)
+            self._scoring = resources.enter_context(opened)
+        except Exception as error:  # noqa: BLE001 - whatever the scorer raises is a finding
             self._give_up(error)
 
-    def feed(self, sample: Sample, masked: dict[str, list[Frame]]) -> None:
-        """Measure one frame; a backend that has none is out, and the reference fills its place."""
-        if self._ruler is None:
+    def feed(self, number: int, sample: Sample, masked: dict[str, list[Frame]]) -> None:
+        """Score frame `number`, the reference in the place of a backend's that has no answer."""
+        if self._scoring is None:
             return
         variants: list[Frame] = []
         for name in self._names:
@@ -87,17 +95,21 @@ class Scores:
                 frames = [sample.reference] * self._runs
             variants += frames
         try:
-            self._ruler.feed(sample.reference, variants)
-        except Exception as error:  # noqa: BLE001 - whatever the ruler raises is a finding
+            self._scoring.feed(
+                FrameSet(
+                    number, is_last=False, reference=sample.reference, distorted=tuple(variants)
+                )
+            )
+        except Exception as error:  # noqa: BLE001 - whatever the scorer raises is a finding
             self._give_up(error)
 
     def finish(self) -> None:
         """Compare the scores frame by frame."""
-        if self._ruler is None:
+        if self._scoring is None:
             return
         try:
-            scores = self._ruler.finish()
-        except Exception as error:  # noqa: BLE001 - whatever the ruler raises is a finding
+            scores = [video.full.metrics[METRIC] for video in self._scoring.finish()]
+        except Exception as error:  # noqa: BLE001 - whatever the scorer raises is a finding
             self._give_up(error)
             return
         for frame in range(len(scores[0])):
@@ -110,7 +122,7 @@ class Scores:
             compare_all(self._tally, SCORE, self._case, frame, kept)
 
     def _fit(self, name: str, frames: Sequence[Frame]) -> bool:
-        """Whether the frames are what the ruler expects; others would shift all that follows."""
+        """Whether the frames are what the scorer expects; others would shift all that follows."""
         try:
             for frame in frames:
                 check_frame(self._case.plan, frame)
@@ -120,7 +132,7 @@ class Scores:
         return True
 
     def _give_up(self, error: Exception) -> None:
-        self._ruler = None
+        self._scoring = None
         for name in self._names:
             self._note(name, error)
 

@@ -20,7 +20,7 @@ from roi_accel.demo import make_pair
 from roi_accel.ladder.bd_rate import compare
 from roi_accel.ladder.ladder import METRICS, Encode, Ladder, ReferenceLadders, Results
 from roi_accel.ladder.plot import make_page
-from roi_accel.scorers.find import bundled_ffmpeg
+from roi_accel.scorers.ffmpeg import bundled_ffmpeg
 from roi_accel.video.bitrate import bitrate_of
 
 PRESETS = ("ultrafast", "slow")

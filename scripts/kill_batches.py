@@ -32,7 +32,7 @@ from typing import Any
 import numpy as np
 
 import roi_accel
-from roi_accel.scorers.find import bundled_ffmpeg
+from roi_accel.scorers.ffmpeg import bundled_ffmpeg
 
 WIDTH, HEIGHT, FRAMES = 96, 64, 6
 REFERENCES, ENCODES = 8, 5

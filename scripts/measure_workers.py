@@ -16,9 +16,8 @@ from pathlib import Path
 
 from roi_accel.backends.host import available_cores
 from roi_accel.bench.alternate import alternate, ratios
-from roi_accel.bench.clips import make_pair
+from roi_accel.bench.clips import find_ffmpeg, make_pair
 from roi_accel.bench.sizes import SIZES
-from roi_accel.scorers import find_scorer
 
 
 def main() -> None:
@@ -33,7 +32,7 @@ def main() -> None:
     cores = available_cores()
     with tempfile.TemporaryDirectory(prefix="workers ") as name:
         folder = Path(name)
-        made = make_pair(find_scorer(), folder, options.frames, size=SIZES[options.size])
+        made = make_pair(find_ffmpeg(), folder, options.frames, size=SIZES[options.size])
         rows = ["reference,distorted"]
         for number in range(options.pairs):
             for path in (made.reference, *made.distorted):

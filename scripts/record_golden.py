@@ -45,7 +45,7 @@ def golden_maps() -> dict[str, dict[str, dict[str, object]]]:
     model = resolve(DEFAULT_NETWORK)
     found: dict[str, dict[str, object]] = {}
     with ExitStack() as resources:
-        (cpu,) = find_providers(model, resources, [CPU]).looking
+        (cpu,) = find_providers(model, resources, [CPU]).runners
         for case in cases():
             if not case.has_pictures or case.plan.pixel_format.name not in MAP_FORMATS:
                 continue

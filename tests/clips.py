@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from roi_accel.backends.frame import Frame, PixelFormat
-from roi_accel.scorers.find import bundled_ffmpeg
+from roi_accel.backends.frame_set import FrameSet
+from roi_accel.scorers.ffmpeg import bundled_ffmpeg
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -68,3 +69,8 @@ def run_ffmpeg(*arguments: object) -> None:
     assert program, "the tests need imageio-ffmpeg"
     command = [program, "-nostdin", "-hide_banner", "-loglevel", "error", "-y"]
     subprocess.run([*command, *map(str, arguments)], check=True)
+
+
+def frame_set(reference: Frame, *distorted: Frame) -> FrameSet:
+    """Return what a scorer without masks is fed at one instant."""
+    return FrameSet(0, is_last=False, reference=reference, distorted=distorted)

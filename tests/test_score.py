@@ -20,7 +20,7 @@ import roi_accel
 from roi_accel.errors import BackendUnavailable, InputError, ModelError, ScorerError
 from roi_accel.inference.network import SaliencyNetwork
 from roi_accel.results.result import result_schema
-from roi_accel.scorers.find import bundled_ffmpeg
+from roi_accel.scorers.ffmpeg import bundled_ffmpeg
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -224,7 +224,7 @@ def test_unequal_raw_lengths_are_an_error_before_anything_is_scored(
 ) -> None:
     frames = smooth_frames(P8, 96, 64, 8)
     one, other = (write_raw(tmp_path / f"{n}.yuv", frames[:n]) for n in (8, 5))
-    monkeypatch.setattr("roi_accel.run.score.Scoring", None)
+    monkeypatch.setattr("roi_accel.scorers.program.ProgramScoring", None)
     with pytest.raises(InputError, match=r"has 8 frames, the distorted .* has 5"):
         roi_accel.score(one, other, synthetic_mask=1, width=96, height=64, pix_fmt="yuv420p")
 

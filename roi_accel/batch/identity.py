@@ -116,7 +116,7 @@ class Identifier:
             except ScorerError:
                 self._scorers[requested] = ""
             else:
-                self._scorers[requested] = f"{scorer.kind} {scorer.version}"
+                self._scorers[requested] = f"{scorer.name} {scorer.version}"
         return self._scorers[requested]
 
     def _stamped(self, path: str) -> Stamp:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import itertools
 import platform
 from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,9 +15,14 @@ import numpy as np
 from roi_accel._util.files import sha256_of
 from roi_accel._util.suggest import no_such
 from roi_accel._version import __version__
+from roi_accel.backends.host import available_cores
 from roi_accel.checks.clip_case import DEFAULT_FRAMES, ClipCase
-from roi_accel.checks.participants import find_backends, find_providers
-from roi_accel.checks.vmaf_metric import vmaf_ruler
+from roi_accel.checks.participants import (
+    Backends,
+    Providers,
+    find_backends,
+    find_providers,
+)
 from roi_accel.errors import InputError, ScorerError
 from roi_accel.inference.models import resolve
 from roi_accel.options import DEFAULT_NETWORK
@@ -25,16 +32,17 @@ from roi_accel.parity.cases import FORMATS, cases
 from roi_accel.parity.cells import Report
 from roi_accel.parity.matrix import run_backends, run_networks
 from roi_accel.parity.tolerance import STAGES, Stage
+from roi_accel.scorers import DEFAULT_MODEL, ScoringRequest, find_scorer, parse_models
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from os import PathLike
     from pathlib import Path
 
-    from roi_accel.checks.participants import Backends, Providers
+    from roi_accel.backends.plan import Plan
     from roi_accel.parity.cases import Case
-    from roi_accel.parity.cells import Cell, Participant
-    from roi_accel.parity.scores import OpenRuler
+    from roi_accel.parity.cells import Participant
+    from roi_accel.scorers import Scorer, Scoring
     from roi_accel.video import RawGeometry
 
 FORMAT_NAMES = tuple(each.name for each in FORMATS)
@@ -116,25 +124,72 @@ def run_parity(
     """
     calibration = read_calibration(options.calibration) if options.calibration else Calibration()
     chosen = _cases(options)
-    networks = [case for case in chosen if case.has_pictures]
-    run = _Run(calibration, options, Counter(progress, _total(options, chosen, networks)))
+    pictures = [case for case in chosen if case.has_pictures]
+    total = len(chosen) if options.backend_stages else 0
+    total += len(pictures) if SALIENCY in options.stages else 0
+    advance = counter(progress, total)
+    tallies: list[Tally] = []
+    facts = provenance()
+
+    def tally_of(participants: Sequence[Participant], stages: Sequence[Stage]) -> Tally:
+        tallies.append(
+            Tally(
+                participants,
+                stages=stages,
+                formats=options.formats,
+                calibration=calibration,
+                repetitions=True,
+            )
+        )
+        return tallies[-1]
+
     with ExitStack() as resources:
-        backends = run.find_backends() if options.backend_stages else None
-        providers = run.find_providers(resources) if SALIENCY in options.stages else None
-        for found in (backends, providers):
-            for each in found.participants if found else ():
-                if tell and each.absent and each.fatal:
-                    why = f"so this ends with an error: {each.absent}"
-                    tell(f"{each.name} is required and absent, {why}")
-        if backends:
-            run.backends(chosen, backends)
-        if providers:
-            run.networks(networks, providers)
-    return run.report()
+        backends, providers = Backends((), ()), Providers((), ())
+        if options.backend_stages:
+            backends = find_backends(
+                options.backends, devices=options.devices, required=options.require_backend
+            )
+        if SALIENCY in options.stages:
+            providers = find_providers(
+                resolve(options.saliency_model),
+                resources,
+                options.eps,
+                half=options.half,
+                required=options.require_ep,
+            )
+        for participant in (*backends.participants, *providers.participants):
+            if tell and participant.absent and participant.fatal:
+                why = f"so this ends with an error: {participant.absent}"
+                tell(f"{participant.name} is required and absent, {why}")
+        if options.backend_stages:
+            tally = tally_of(backends.participants, options.backend_stages)
+            scorer = _find_scorer(options, tally) if SCORE in options.stages else None
+            if scorer:
+                facts["vmaf"] = {"scorer": scorer.name, "version": scorer.version}
+            run_backends(
+                chosen,
+                backends.runners,
+                tally,
+                stages=options.backend_stages,
+                open_scoring=partial(open_scoring, scorer) if scorer else None,
+                advance=advance,
+            )
+        if SALIENCY in options.stages:
+            tally = tally_of(providers.participants, [SALIENCY])
+            if len(providers.runners) > 1:
+                run_networks(pictures, providers.runners, tally, advance=advance)
+            else:
+                name = providers.runners[0].name if providers.runners else "no provider"
+                tally.skip(
+                    SALIENCY,
+                    f"only {name} can run the network here, so there is nothing to compare; "
+                    "see docs/providers.md for what brings another",
+                )
+    return _report(options, calibration, tallies, facts)
 
 
-class Counter:
-    """Turns "one more" into "so many of so many".
+def counter(progress: Callable[[int, int | None], None] | None, total: int) -> Callable[[], None]:
+    """Return a function that, called once per step, tells `progress` how many of `total` are done.
 
     Parameters
     ----------
@@ -142,115 +197,20 @@ class Counter:
         Called with both numbers.
     total : int
     """
+    done = itertools.count(1)
 
-    def __init__(self, progress: Callable[[int, int | None], None] | None, total: int) -> None:
-        self._progress = progress
-        self._total = total
-        self._done = 0
+    def advance() -> None:
+        if progress:
+            progress(next(done), total)
 
-    def __call__(self) -> None:
-        """Count one more."""
-        self._done += 1
-        if self._progress:
-            self._progress(self._done, self._total)
-
-
-class _Run:
-    """Gathers the parts of the report."""
-
-    def __init__(
-        self, calibration: Calibration, options: ParityOptions, advance: Callable[[], None]
-    ) -> None:
-        self._calibration = calibration
-        self._options = options
-        self._advance = advance
-        self._cells: list[Cell] = []
-        self._participants: list[Participant] = []
-        self._provenance = provenance()
-
-    def find_backends(self) -> Backends:
-        options = self._options
-        return find_backends(
-            options.backends, devices=options.devices, required=options.require_backend
-        )
-
-    def find_providers(self, resources: ExitStack) -> Providers:
-        options = self._options
-        return find_providers(
-            resolve(options.saliency_model),
-            resources,
-            options.eps,
-            half=options.half,
-            required=options.require_ep,
-        )
-
-    def backends(self, chosen: Sequence[Case], found: Backends) -> None:
-        options = self._options
-        tally = self._tally(found.participants, options.backend_stages)
-        ruler = self._ruler(tally) if SCORE in options.stages else None
-        stages = options.backend_stages
-        run_backends(
-            chosen, found.computing, tally, stages=stages, open_ruler=ruler, advance=self._advance
-        )
-        self._keep(tally)
-
-    def networks(self, chosen: Sequence[Case], found: Providers) -> None:
-        tally = self._tally(found.participants, [SALIENCY])
-        if len(found.looking) > 1:
-            run_networks(chosen, found.looking, tally, advance=self._advance)
-        else:
-            names = ", ".join(each.name for each in found.looking)
-            tally.skip(
-                SALIENCY,
-                f"only {names or 'no provider'} can run the network here, so there is nothing to "
-                "compare; see docs/providers.md for what brings another",
-            )
-        self._keep(tally)
-
-    def report(self) -> Report:
-        """Return the report; calibration rules that matched nobody are warnings."""
-        names = [each.names for each in self._participants if not each.absent]
-        warnings = tuple(
-            f"{rule.tolerance.source}: no device here matches {rule.pattern!r}"
-            for rule in self._calibration.unused(names)
-        )
-        path = self._options.calibration
-        if path is not None:
-            self._provenance["calibration"] = {"file": path.name, "sha256": sha256_of(path)}
-        return Report(
-            cells=tuple(sorted(self._cells, key=lambda cell: STAGES.index(cell.stage))),
-            participants=tuple(self._participants),
-            warnings=warnings,
-            provenance=self._provenance,
-        )
-
-    def _tally(self, participants: Sequence[Participant], stages: Sequence[Stage]) -> Tally:
-        return Tally(
-            participants,
-            stages=stages,
-            formats=self._options.formats,
-            calibration=self._calibration,
-            repetitions=True,
-        )
-
-    def _keep(self, tally: Tally) -> None:
-        self._cells += tally.cells()
-        self._participants += tally.participants.values()
-
-    def _ruler(self, tally: Tally) -> OpenRuler | None:
-        try:
-            open_ruler, scorer = vmaf_ruler(self._options.vmaf)
-        except ScorerError as error:
-            # Without a VMAF there is nothing to score with; one that was named was relied upon.
-            note = tally.skip if self._options.vmaf is None else tally.refuse
-            note(SCORE, str(error))
-            return None
-        self._provenance["vmaf"] = {"scorer": scorer.kind, "version": scorer.version}
-        return open_ruler
+    return advance
 
 
 def provenance() -> dict[str, Any]:
-    """Return what a report or record says of its machine, program and time."""
+    """Return what a report or record says of its machine, program and time.
+
+    The keys are ``roi_accel``, ``python``, ``numpy``, ``system``, ``host`` and ``date``.
+    """
     return {
         "roi_accel": __version__,
         "python": platform.python_version(),
@@ -259,6 +219,54 @@ def provenance() -> dict[str, Any]:
         "host": platform.node(),
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
     }
+
+
+def open_scoring(scorer: Scorer, plan: Plan, videos: int) -> Scoring:
+    """Start `scorer` with the default model on so many videos of the plan's frames, unmasked."""
+    return scorer.open(
+        ScoringRequest(
+            pixel_format=plan.pixel_format,
+            width=plan.width,
+            height=plan.height,
+            videos=videos,
+            models=parse_models((DEFAULT_MODEL,)),
+            threads=available_cores(),
+        )
+    )
+
+
+def _find_scorer(options: ParityOptions, tally: Tally) -> Scorer | None:
+    try:
+        return find_scorer(options.vmaf)
+    except ScorerError as error:
+        # Without a VMAF there is nothing to score with; one that was named was relied upon.
+        note = tally.skip if options.vmaf is None else tally.refuse
+        note(SCORE, str(error))
+        return None
+
+
+def _report(
+    options: ParityOptions,
+    calibration: Calibration,
+    tallies: Sequence[Tally],
+    facts: dict[str, Any],
+) -> Report:
+    """Return the report; calibration rules that matched nobody are warnings."""
+    participants = [each for tally in tallies for each in tally.participants.values()]
+    cells = [cell for tally in tallies for cell in tally.cells()]
+    names = [each.names for each in participants if not each.absent]
+    if options.calibration is not None:
+        sha256 = sha256_of(options.calibration)
+        facts["calibration"] = {"file": options.calibration.name, "sha256": sha256}
+    return Report(
+        cells=tuple(sorted(cells, key=lambda cell: STAGES.index(cell.stage))),
+        participants=tuple(participants),
+        warnings=tuple(
+            f"{rule.tolerance.source}: no device here matches {rule.pattern!r}"
+            for rule in calibration.unused(names)
+        ),
+        provenance=facts,
+    )
 
 
 def _cases(options: ParityOptions) -> list[Case]:
@@ -274,8 +282,3 @@ def _cases(options: ParityOptions) -> list[Case]:
             raise InputError(msg, remedy="add it to --formats")
         chosen.append(clip)
     return chosen
-
-
-def _total(options: ParityOptions, chosen: Sequence[Case], networks: Sequence[Case]) -> int:
-    total = len(chosen) if options.backend_stages else 0
-    return total + (len(networks) if SALIENCY in options.stages else 0)

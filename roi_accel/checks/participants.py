@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Generic, TypeVar
 
 import numpy as np
 
@@ -26,7 +26,7 @@ from roi_accel.inference.providers import (
 )
 from roi_accel.parity.cases import cases
 from roi_accel.parity.cells import Participant
-from roi_accel.parity.matrix import Computing, Looking
+from roi_accel.parity.matrix import BackendRunner, NetworkRunner
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -41,35 +41,27 @@ ALL_DEVICES = "all"
 CPU = "cpu"
 
 
+Runner = TypeVar("Runner", BackendRunner, NetworkRunner)
+
+
 @dataclass(frozen=True)
-class Backends:
-    """The backends' side of a run.
+class Participants(Generic[Runner]):
+    """The backends or the providers of a run.
 
     Attributes
     ----------
     participants : tuple of Participant
         Present and absent ones, in the order asked for.
-    computing : tuple of Computing
-        Those that can compute.
+    runners : tuple of BackendRunner or NetworkRunner
+        What runs those that are present.
     """
 
     participants: tuple[Participant, ...]
-    computing: tuple[Computing, ...]
+    runners: tuple[Runner, ...]
 
 
-@dataclass(frozen=True)
-class Providers:
-    """The providers' side of a run.
-
-    Attributes
-    ----------
-    participants : tuple of Participant
-    looking : tuple of Looking
-        Those that can run the network.
-    """
-
-    participants: tuple[Participant, ...]
-    looking: tuple[Looking, ...]
+Backends = Participants[BackendRunner]
+Providers = Participants[NetworkRunner]
 
 
 def find_backends(
@@ -107,15 +99,15 @@ def find_backends(
                 msg, remedy=f"{meant}for example opencl:0.1, or all; see roi-accel devices"
             )
     participants: list[Participant] = []
-    computing: list[Computing] = []
+    runners: list[BackendRunner] = []
     for name in wanted:
         for participant, choice in _of_backend(name, devices, fatal=name in required):
             if participant.name in {each.name for each in participants}:
                 continue
             participants.append(participant)
             if choice is not None:
-                computing.append(Computing(participant.name, choice.backend.open))
-    return Backends(tuple(participants), tuple(computing))
+                runners.append(BackendRunner(participant.name, choice.backend.open))
+    return Backends(tuple(participants), tuple(runners))
 
 
 def _of_backend(
@@ -216,7 +208,7 @@ def find_providers(
     if asked is None:
         asked = [short for short, full in SHORT_NAMES.items() if full in available]
     participants: list[Participant] = []
-    looking: list[Looking] = []
+    runners: list[NetworkRunner] = []
     plans: dict[str, ProviderPlan] = {}
     for name in dict.fromkeys((CPU, *asked, *required)):
         option = "--require-ep" if name in required else "--eps"
@@ -230,13 +222,13 @@ def find_providers(
         participant, network = _attach(model, plan, name, resources, fatal=fatal)
         participants.append(participant)
         if network is not None:
-            looking.append(Looking(name, network.infer))
+            runners.append(NetworkRunner(name, network.infer))
         if half:
             participant, half_network = _attach_half(model, plan, network, participant, resources)
             participants.append(participant)
             if half_network is not None:
-                looking.append(Looking(participant.name, half_network.infer))
-    return Providers(tuple(participants), tuple(looking))
+                runners.append(NetworkRunner(participant.name, half_network.infer))
+    return Providers(tuple(participants), tuple(runners))
 
 
 def _canonical(name: str) -> str:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from roi_accel.backends.numpy_backend import NumpyBackend
-from roi_accel.checks.matrix_run import Counter, provenance
+from roi_accel.checks.matrix_run import counter, provenance
 from roi_accel.checks.participants import find_backends, find_providers
 from roi_accel.errors import BackendUnavailable, InputError, ParityError, RoiAccelError
 from roi_accel.inference.models import resolve
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from roi_accel.checks.matrix_run import ParityOptions
     from roi_accel.parity.cases import SeededCase
     from roi_accel.parity.cells import Participant, Report
-    from roi_accel.parity.matrix import Computing, Looking
+    from roi_accel.parity.matrix import BackendRunner, NetworkRunner
 
 
 def make_record(
@@ -57,12 +57,12 @@ def make_record(
         providers = find_providers(model, resources, options.eps, half=options.half)
         named = (*(options.backends or ()), *(options.eps or ()), *options.devices)
         _check_present((*backends.participants, *providers.participants), named)
-        steps = len(corpus) * len(backends.computing) + len(pictures) * len(providers.looking)
-        advance = Counter(progress, steps)
+        steps = len(corpus) * len(backends.runners) + len(pictures) * len(providers.runners)
+        advance = counter(progress, steps)
         by_name = {each.name: each for each in (*backends.participants, *providers.participants)}
         entries = [
             Entry(participant=by_name[each.name], digests=_digests(each, corpus, advance))
-            for each in backends.computing
+            for each in backends.runners
         ]
         entries += [
             Entry(
@@ -70,7 +70,7 @@ def make_record(
                 maps=_maps(each, pictures, advance),
                 network=model.sha256,
             )
-            for each in providers.looking
+            for each in providers.runners
         ]
     return Record(name="", entries=tuple(entries), provenance=provenance())
 
@@ -110,45 +110,45 @@ def _check_present(participants: Iterable[Participant], named: Sequence[str]) ->
 
 
 def _digests(
-    computing: Computing, corpus: Iterable[SeededCase], advance: Callable[[], None]
+    runner: BackendRunner, corpus: Iterable[SeededCase], advance: Callable[[], None]
 ) -> Mapping[str, Mapping[str, str]]:
     """Return the digests of every frame; each case is run twice, in sessions of its own."""
     found: dict[str, dict[str, str]] = {}
     for case in corpus:
-        first, second = (_run(computing, case) for _ in range(2))
+        first, second = (_run(runner, case) for _ in range(2))
         for key, stages in first.items():
             for stage, digest in stages.items():
                 if second[key][stage] != digest:
-                    msg = f"{computing.name} answered {stage} of {key!r} in two ways"
+                    msg = f"{runner.name} answered {stage} of {key!r} in two ways"
                     raise ParityError(msg, remedy="see roi-accel parity for where they differ")
         found |= first
         advance()
     return found
 
 
-def _run(computing: Computing, case: SeededCase) -> dict[str, dict[str, str]]:
+def _run(runner: BackendRunner, case: SeededCase) -> dict[str, dict[str, str]]:
     try:
-        with computing.open(case.plan) as session:
+        with runner.open(case.plan) as session:
             return case.run_all(session)
     except RoiAccelError:
         raise
     except Exception as error:
-        msg = f"{computing.name} failed on {case.name!r}: {type(error).__name__}: {error}"
+        msg = f"{runner.name} failed on {case.name!r}: {type(error).__name__}: {error}"
         raise BackendUnavailable(msg, remedy="leave it out with --backends") from error
 
 
 def _maps(
-    looking: Looking, pictures: Iterable[SeededCase], advance: Callable[[], None]
+    runner: NetworkRunner, pictures: Iterable[SeededCase], advance: Callable[[], None]
 ) -> Mapping[str, NDArray[np.float32]]:
     found: dict[str, NDArray[np.float32]] = {}
     for case in pictures:
         with NumpyBackend().open(case.plan) as session:
             for number, sample in enumerate(case.samples()):
                 key = frame_key(case.name, number)
-                found[key] = np.array(looking.infer(session.preprocess(sample.reference)))
+                found[key] = np.array(runner.infer(session.preprocess(sample.reference)))
                 problem = map_problem(found[key])
                 if problem:
-                    msg = f"{looking.name} gave a map of {key!r} that is no mask: {problem}"
+                    msg = f"{runner.name} gave a map of {key!r} that is no mask: {problem}"
                     raise ParityError(msg, remedy="leave it out with --eps")
         advance()
     return found

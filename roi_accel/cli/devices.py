@@ -93,7 +93,7 @@ def devices(
     )
     console.print()
     console.print(_scorer_table(inventory))
-    places = [(each.scorer.kind, str(each.scorer.path)) for each in inventory.scorers]
+    places = [(scorer.kind, scorer.path) for scorer in inventory.scorers if scorer.path]
     _print_unwrapped(console, places or [("no VMAF", 'pip install "roi-accel[cpu]" brings one')])
 
 
@@ -146,13 +146,12 @@ def _scorer_table(inventory: Inventory) -> Table:
     table = Table(title="VMAF, the first is taken", title_justify="left")
     for heading in ("program", "version", "libvmaf", "found through"):
         table.add_column(heading, overflow="fold")
-    for status in inventory.scorers:
-        scorer = status.scorer
+    for scorer in inventory.scorers:
         table.add_row(
             scorer.kind,
             escape(scorer.version),
-            escape(status.libvmaf),
-            scorer.source,
+            escape(scorer.libvmaf),
+            scorer.found,
         )
     if not inventory.scorers:
         table.add_row("none")

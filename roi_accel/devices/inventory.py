@@ -1,41 +1,45 @@
-"""What this machine has: backends and their devices, execution providers, programs with VMAF."""
+"""What this machine has: backends and their devices, execution providers, scorers."""
 
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
-from roi_accel.backends.frame import Frame, PixelFormat
 from roi_accel.devices.dispatch import choose_backend, probe_all
 from roi_accel.errors import RoiAccelError
 from roi_accel.inference.ort import import_onnxruntime
 from roi_accel.inference.ort_session import how_to_get
 from roi_accel.inference.providers import plan_provider
-from roi_accel.scorers import (
-    DEFAULT_MODEL,
-    Scorer,
-    Scoring,
-    ScoringRequest,
-    find_all_scorers,
-    parse_models,
-)
+from roi_accel.scorers.table import PROGRAMS, installed_programs, open_named, scorer_names
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from roi_accel.backends.protocol import DeviceStatus
 
-_PROBE_SIDE = 64
-_STALL_SECONDS = 20.0
-
 
 @dataclass(frozen=True)
 class ScorerStatus:
-    """A program with VMAF, and the libvmaf inside it, or why that could not be learned."""
+    """A scorer that can be named with ``--vmaf``.
 
-    scorer: Scorer
+    Attributes
+    ----------
+    kind : str
+        Its name in a result's provenance.
+    path : str
+        The executable; empty for a scorer that another package brings.
+    version : str
+        What it says of itself, or why it cannot be used.
+    found : str
+        Where.
+    libvmaf : str
+        The version of the libvmaf inside, or why that could not be learned.
+    """
+
+    kind: str
+    path: str
+    version: str
+    found: str
     libvmaf: str
 
 
@@ -79,7 +83,7 @@ class Inventory:
     matches : list of ProviderMatch
         The provider that each device asks for.
     scorers : list of ScorerStatus
-        In the order in which they are preferred.
+        Programs in the order in which they are preferred, then those that other packages bring.
     """
 
     backends: Mapping[str, list[DeviceStatus]]
@@ -99,16 +103,7 @@ class Inventory:
             "onnxruntime": self.onnxruntime,
             "execution_providers": list(self.providers),
             "provider_matches": [asdict(match) for match in self.matches],
-            "vmaf": [
-                {
-                    "kind": status.scorer.kind,
-                    "path": str(status.scorer.path),
-                    "version": status.scorer.version,
-                    "found": status.scorer.source,
-                    "libvmaf": status.libvmaf,
-                }
-                for status in self.scorers
-            ],
+            "vmaf": [asdict(scorer) for scorer in self.scorers],
         }
 
 
@@ -127,7 +122,7 @@ def take_inventory() -> Inventory:
             for status in found
             if status.state == "ready"
         ],
-        scorers=[ScorerStatus(scorer, _libvmaf_version(scorer)) for scorer in find_all_scorers()],
+        scorers=_scorers(),
     )
 
 
@@ -153,24 +148,23 @@ def _onnxruntime() -> tuple[str, tuple[str, ...]]:
     return str(runtime.__version__), tuple(runtime.get_available_providers())
 
 
-def _libvmaf_version(scorer: Scorer) -> str:
-    """Return the version that libvmaf writes into its log, by scoring one gray frame."""
-    pixel_format = PixelFormat("420", 8)
-    y, u, v = (
-        np.full(shape, 128, np.uint8)
-        for shape in pixel_format.plane_shapes(_PROBE_SIDE, _PROBE_SIDE)
-    )
-    frame = Frame((y, u, v), pixel_format)
-    request = ScoringRequest(
-        pixel_format=pixel_format,
-        width=_PROBE_SIDE,
-        height=_PROBE_SIDE,
-        variants=1,
-        models=parse_models((DEFAULT_MODEL,)),
-    )
-    try:
-        with Scoring(scorer, request, stall_seconds=_STALL_SECONDS) as scoring:
-            scoring.feed([frame, frame])
-            return scoring.finish()[0].version
-    except RoiAccelError as error:
-        return f"unusable: {error}"
+def _scorers() -> list[ScorerStatus]:
+    """Return the programs in the order of preference, then what other packages bring."""
+    found = [
+        ScorerStatus(
+            program.name,
+            str(program.path),
+            program.version,
+            program.source,
+            program.libvmaf_version(),
+        )
+        for program in installed_programs()
+    ]
+    for name in scorer_names():
+        if name not in PROGRAMS:
+            try:
+                version = open_named(name, "--vmaf").version
+            except RoiAccelError as error:
+                version = f"unusable: {error}"
+            found.append(ScorerStatus(name, "", version, "its package", ""))
+    return found

@@ -11,7 +11,7 @@ from roi_accel.results.result import FrameScore, Result
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from roi_accel.scorers import VmafLog, VmafModel
+    from roi_accel.scorers import ScoreLog, VideoScores, VmafModel
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,7 @@ class Facts:
 
 
 def assemble(
-    logs: Sequence[VmafLog],
+    scores: VideoScores,
     means: Sequence[MaskMeans],
     *,
     models: tuple[VmafModel, ...],
@@ -49,8 +49,8 @@ def assemble(
 
     Parameters
     ----------
-    logs : sequence of VmafLog
-        Of the full frame, of the masked one, then one per region.
+    scores : VideoScores
+        Masked by the union of the regions, or by the only mask, and then by each region.
     means : sequence of MaskMeans
         One per frame fed, scored or not.
     models : tuple of VmafModel
@@ -62,7 +62,7 @@ def assemble(
         The masked score's share in the blend.
     facts : Facts
     """
-    full, masked, *regions = logs
+    full, (masked, *regions) = scores.full, scores.masked
     numbers = full.frame_numbers
     saliency = [means[number].saliency for number in numbers]
     series = _metric_series(full, masked, models, weight, keep_features=keep_features)
@@ -107,8 +107,8 @@ def assemble(
 
 
 def _metric_series(
-    full: VmafLog,
-    masked: VmafLog,
+    full: ScoreLog,
+    masked: ScoreLog,
     models: tuple[VmafModel, ...],
     weight: float,
     *,
@@ -131,7 +131,7 @@ def _metric_series(
 
 
 def _region_series(
-    full: VmafLog, region: VmafLog, model: VmafModel, weight: float
+    full: ScoreLog, region: ScoreLog, model: VmafModel, weight: float
 ) -> dict[str, list[float]]:
     scores = full.metrics[model.name], region.metrics[model.name]
     return {

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from roi_accel.devices.dispatch import Choice
     from roi_accel.masks import MaskSource
     from roi_accel.options import ScoreOptions
-    from roi_accel.scorers import Scorer, VmafLog
+    from roi_accel.scorers import Scorer
     from roi_accel.video import VideoInfo
 
 
@@ -26,7 +26,7 @@ def provenance(
     choice: Choice,
     options: ScoreOptions,
     scorer: Scorer,
-    log: VmafLog,
+    libvmaf: str,
 ) -> dict[str, Any]:
     """Return the result's ``provenance`` block, but for the distorted video; strict JSON."""
     return {
@@ -54,10 +54,10 @@ def provenance(
             "shortest": options.shortest,
         },
         "vmaf": {
-            "scorer": scorer.kind,
+            "scorer": scorer.name,
             "scorer_version": scorer.version,
             "found": scorer.source,
-            "libvmaf": log.version,
+            "libvmaf": libvmaf,
         },
         "backend": {
             "name": choice.backend.name,

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from roi_accel.options import DEFAULT_THRESHOLD
 from roi_accel.results.summary import percent
-from roi_accel.scorers import is_unsafe_for_tool, parse_models
+from roi_accel.scorers import parse_models
 from roi_accel.video.colour import HDR_TRANSFERS
 from roi_accel.video.info import shown
 from roi_accel.video.time_range import rates_differ
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from roi_accel.masks import MaskSource
     from roi_accel.options import ScoreOptions
     from roi_accel.results.build import MaskMeans
-    from roi_accel.scorers import Scorer
     from roi_accel.video import VideoInfo
 
 _FEW = 0.1
@@ -40,7 +39,6 @@ def cautions(
     reference: VideoInfo,
     distorted: VideoInfo,
     options: ScoreOptions,
-    scorer: Scorer,
     means: Sequence[MaskMeans],
 ) -> tuple[str, ...]:
     """Return a line for each thing about this pair that its reader should know."""
@@ -60,13 +58,6 @@ def cautions(
     frames = len(means)
     if options.frame_count is not None and frames < options.frame_count:
         found.append(f"--frame-count is {options.frame_count}, but there are only {frames} frames")
-    if scorer.kind == "vmaf" and is_unsafe_for_tool(
-        reference.pixel_format, reference.width, reference.height
-    ):
-        found.append(
-            f"the vmaf tool's scores at a width of {reference.width}, which is no multiple of 16, "
-            "may differ from libvmaf's plain code; leave out --vmaf to use an ffmpeg"
-        )
     return tuple(found)
 
 

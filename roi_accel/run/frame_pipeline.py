@@ -8,11 +8,12 @@ queues keep the order, so that scores never depend on timing.
 from __future__ import annotations
 
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, TypeVar
 
 from roi_accel._util.prefetch import ahead, ordered_map, with_last
 from roi_accel.backends.arithmetic import mean_alpha, mean_saliency
+from roi_accel.backends.frame_set import FrameSet
 from roi_accel.backends.kernel_errors import blaming_kernels
 from roi_accel.backends.protocol import slots_of
 from roi_accel.backends.tables import fade_table
@@ -20,6 +21,7 @@ from roi_accel.errors import InputError
 from roi_accel.masks.over_time import OverTime, masks_over_time
 from roi_accel.results.build import MaskMeans
 from roi_accel.run.frame_sync import read_together
+from roi_accel.scorers import scorer_errors
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
@@ -188,7 +190,7 @@ class Stages:
             closing(self._ahead(masked, "substitute")) as streams,
         ):
             for index, each in enumerate(self.stopwatch.timed("wait_for_frames", streams)):
-                with self.stopwatch.stage("vmaf_feed", index):
+                with self.stopwatch.stage("vmaf_feed", index), scorer_errors(self.scoring.scorer):
                     self.scoring.feed(each)
                 if self.progress:
                     self.progress(index + 1, total)
@@ -217,20 +219,27 @@ class Stages:
                 self.means.append(self._measure(each.masks[0]))
                 yield each
 
-    def _mask(self, looked: Looked) -> list[Frame]:
-        """Return the scorer's streams: the reference, then per video the full and masked frames."""
-        streams = [looked.reference]
+    def _mask(self, looked: Looked) -> FrameSet:
+        """Return the frames with their masks, and masked too where the scorer needs that."""
+        frames = FrameSet(
+            looked.index,
+            is_last=looked.is_last,
+            reference=looked.reference,
+            distorted=tuple(looked.distorted),
+            masks=tuple(looked.masks),
+        )
+        if self.scoring.scorer.needs == "weights":
+            return frames
         with (
             self.stopwatch.stage("substitute", looked.index),
             self.gate.frame(looked.index, looked.distorted, is_last=looked.is_last),
             blaming_kernels(f"frame {looked.index}: "),
         ):
-            for frame in looked.distorted:
-                streams.append(frame)
-                streams += [
-                    self.session.substitute(looked.reference, frame, mask) for mask in looked.masks
-                ]
-        return streams
+            masked = tuple(
+                tuple(self.session.substitute(looked.reference, frame, m) for m in looked.masks)
+                for frame in looked.distorted
+            )
+        return replace(frames, masked=masked)
 
 
 def _expected_frames(readers: Sequence[VideoReader], frame_count: int | None) -> int | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import ExitStack
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from roi_accel._util.threads import share_threads
@@ -23,13 +24,12 @@ from roi_accel.run.setup import (
     open_masking,
 )
 from roi_accel.scorers import (
-    Scoring,
     ScoringRequest,
+    check_scores,
     find_scorer,
-    is_unsafe_for_tool,
     parse_features,
     parse_models,
-    try_models,
+    scorer_errors,
 )
 
 if TYPE_CHECKING:
@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from roi_accel.run.frame_pipeline import Progress
     from roi_accel.run.inputs import Inputs
     from roi_accel.run.replay import Revisit
+    from roi_accel.scorers import Scorer, Scoring
 
 
 def score_all(
@@ -86,31 +87,32 @@ def score_all(
             readers = inputs.readers
             info = readers[0].info
             over_time = find_over_time(inputs, options)
-            if scorer.kind == "vmaf" and is_unsafe_for_tool(
-                info.pixel_format, info.width, info.height
-            ):
-                scorer = find_scorer(options.vmaf, ffmpeg_only=True)
             given = open_given_source(inputs, options, resources)
             regions = given.region_names if given else ()
-            per_video = 2 + len(regions)
             request = ScoringRequest(
                 pixel_format=info.pixel_format,
                 width=info.width,
                 height=info.height,
-                variants=per_video * len(distorted),
+                videos=len(distorted),
+                masks=1 + len(regions),
                 models=models,
                 features=features,
                 threads=shares.vmaf,
                 subsample=options.subsample,
             )
-            try_models(scorer, request)  # guard: vmaf-unknown-model
-            # Before the backend and the network, so that VMAF starts while they load.
-            scoring = resources.enter_context(Scoring(scorer, request))
+            scoring = None
+            if scorer.needs != "weights":
+                # Before the backend and the network, so that VMAF starts while they load.
+                scoring = _open_scoring(scorer, request, resources)
             masking = open_masking(
                 *(inputs, given, distorted, options),
                 *(shares, calibration, stopwatch, resources),
             )
             source, session, gate = masking.source, masking.session, masking.gate
+            if scoring is None:
+                gate.note(f"the scorer {scorer.name} takes weights: no frame was masked")
+                request = replace(request, backend=masking.choice.backend, plan=session.plan)
+                scoring = _open_scoring(scorer, request, resources)
         stages = Stages(
             *(readers, source, session, gate, scoring, stopwatch, progress),
             inspection=Inspection(
@@ -124,17 +126,21 @@ def score_all(
         whole = inputs.frame_count is None and not options.shortest
         source.finish(len(stages.means), whole=whole)
         with stopwatch.stage("vmaf_finish"):
-            logs = scoring.finish()
+            with scorer_errors(scoring.scorer):
+                scores = scoring.finish()
+            frames_fed = len(stages.means)
+            check_scores(scores, request, frames_fed=frames_fed, scorer=scoring.scorer.name)
         with stopwatch.stage("identify"):
             doubts = another_reference(source, info.path)
-        facts = provenance(info, source, masking.choice, options, scorer, logs[0])
+        version = scores[0].full.version
+        facts = provenance(info, source, masking.choice, options, scoring.scorer, version)
         timing = stopwatch.report(len(stages.means))
         device_session = unwrapped(session)
         if isinstance(device_session, CountsSeconds):
             timing["device"] = device_session.event_seconds
         results = [
             assemble(
-                logs[number * per_video : (number + 1) * per_video],
+                scores[number],
                 stages.means,
                 models=models,
                 keep_features=bool(features),
@@ -153,7 +159,8 @@ def score_all(
                     warnings=source.warnings
                     + doubts
                     + inputs.warnings[number]
-                    + cautions(info, readers[number + 1].info, options, scorer, stages.means)
+                    + cautions(info, readers[number + 1].info, options, stages.means)
+                    + scoring.warnings
                     + inputs.shortfall(len(stages.means))
                     + stages.inspection.warnings(number),
                     parity=gate.report(number),
@@ -167,6 +174,11 @@ def score_all(
             *(over_time, len(stages.means), session, stopwatch),
         )
     return results
+
+
+def _open_scoring(scorer: Scorer, request: ScoringRequest, resources: ExitStack) -> Scoring:
+    with scorer_errors(scorer):
+        return resources.enter_context(scorer.open(request))
 
 
 def _check_some(distorted: Sequence[Path]) -> None:

@@ -1,8 +1,6 @@
-"""VMAF, unmodified: finding a program that has it, feeding it through pipes, trusting its log."""
+"""What scores a video: programs with libvmaf, fed through pipes, and scorers of other packages."""
 
-from roi_accel.scorers.commands import ScoringRequest, has_odd_chroma, is_unsafe_for_tool
-from roi_accel.scorers.find import Scorer, find_all_scorers, find_scorer
-from roi_accel.scorers.log import VmafLog
+from roi_accel.scorers.log import check_scores
 from roi_accel.scorers.options import (
     DEFAULT_MODEL,
     VmafFeature,
@@ -10,22 +8,28 @@ from roi_accel.scorers.options import (
     parse_features,
     parse_models,
 )
-from roi_accel.scorers.scoring import Scoring
-from roi_accel.scorers.trial import try_models
+from roi_accel.scorers.protocol import (
+    ScoreLog,
+    Scorer,
+    Scoring,
+    ScoringRequest,
+    VideoScores,
+    scorer_errors,
+)
+from roi_accel.scorers.table import find_scorer
 
 __all__ = [
     "DEFAULT_MODEL",
+    "ScoreLog",
     "Scorer",
     "Scoring",
     "ScoringRequest",
+    "VideoScores",
     "VmafFeature",
-    "VmafLog",
     "VmafModel",
-    "find_all_scorers",
+    "check_scores",
     "find_scorer",
-    "has_odd_chroma",
-    "is_unsafe_for_tool",
     "parse_features",
     "parse_models",
-    "try_models",
+    "scorer_errors",
 ]

@@ -1,39 +1,22 @@
-"""VMAF's JSON log, believed only when whole: every frame that was fed, every score a number."""
+"""A scorer's log, believed only when whole: every frame that was fed, every score a number."""
 
 from __future__ import annotations
 
 import json
 import sys
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from roi_accel.errors import ScorerError
+from roi_accel.scorers.protocol import ScoreLog
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Sequence
     from pathlib import Path
 
-
-@dataclass(frozen=True)
-class VmafLog:
-    """What VMAF said of one pair of streams.
-
-    Attributes
-    ----------
-    version : str
-        libvmaf's own version, as its log has it.
-    frame_numbers : tuple of int
-        The frames that were scored, 0-based.
-    metrics : mapping of str to tuple of float
-        For each metric its value per scored frame.
-    """
-
-    version: str
-    frame_numbers: tuple[int, ...]
-    metrics: Mapping[str, tuple[float, ...]]
+    from roi_accel.scorers.protocol import ScoringRequest, VideoScores
 
 
-def read_log(path: Path, *, frames_fed: int, subsample: int, scores: tuple[str, ...]) -> VmafLog:
+def read_log(path: Path, *, frames_fed: int, subsample: int, scores: tuple[str, ...]) -> ScoreLog:
     """Return the log at `path`.
 
     Parameters
@@ -63,25 +46,72 @@ def read_log(path: Path, *, frames_fed: int, subsample: int, scores: tuple[str, 
     except (OSError, ValueError, LookupError, TypeError, RecursionError) as error:
         msg = f"VMAF left no usable log ({type(error).__name__}: {error})"
         raise ScorerError(msg, remedy=_REMEDY) from error
-    expected = tuple(range(0, frames_fed, subsample))
-    # True and 1.0 equal 1, but are no frame's number.
-    # guard: vmaf-log-frames
-    if numbers != expected or not all(type(number) is int for number in numbers):
+    log = ScoreLog(version, numbers, metrics)
+    check_log(log, frames_fed=frames_fed, subsample=subsample, scores=scores)
+    return log
+
+
+def check_scores(
+    videos: Sequence[VideoScores], request: ScoringRequest, *, frames_fed: int, scorer: str
+) -> None:
+    """Raise ScorerError unless every video and mask of `request` has whole scores.
+
+    Parameters
+    ----------
+    videos : sequence of VideoScores
+        What the scorer answered.
+    request : ScoringRequest
+    frames_fed : int
+        How many frames the scorer was given.
+    scorer : str
+        Its name, for the message.
+    """
+    counts = [len(video.masked) for video in videos]
+    if counts != [request.masks] * request.videos:
+        msg = f"{scorer} scored {counts} masks, not {[request.masks] * request.videos}"
+        raise ScorerError(msg, remedy=_REMEDY)
+    scores = tuple(model.name for model in request.models)
+    for video in videos:
+        for log in (video.full, *video.masked):
+            check_log(
+                log, frames_fed=frames_fed, subsample=request.subsample, scores=scores, who=scorer
+            )
+
+
+def check_log(
+    log: ScoreLog, *, frames_fed: int, subsample: int, scores: tuple[str, ...], who: str = "VMAF"
+) -> None:
+    """Raise ScorerError unless `log` has every frame and score, each a finite number.
+
+    Parameters
+    ----------
+    log : ScoreLog
+    frames_fed, subsample, scores
+        As for `read_log`.
+    who : str
+        Whose log it is, for the message.
+    """
+    numbers, expected = log.frame_numbers, tuple(range(0, frames_fed, subsample))
+    # True and 1.0 equal 1, but are not a frame's number.
+    if numbers != expected or not all(type(n) is int for n in numbers):  # guard: vmaf-log-frames
         msg = (
-            f"VMAF scored {len(numbers)} frames where {len(expected)} were expected "
+            f"{who} scored {len(numbers)} frames where {len(expected)} were expected "
             f"({frames_fed} frames fed, every {subsample}. scored)"
         )
         raise ScorerError(msg, remedy=_REMEDY)
     for name in scores:
-        if name not in metrics:
-            msg = f"VMAF's log has no score {name!r}; it has {', '.join(map(_shown, metrics))}"
+        if name not in log.metrics:
+            names = ", ".join(map(_shown, log.metrics))
+            msg = f"{who} has no score {name!r}; it has {names or 'none'}"
             raise ScorerError(msg, remedy=_REMEDY)
-    for name, values in metrics.items():
-        _check_finite(name, values)  # guard: vmaf-log-finite
-    return VmafLog(version, numbers, metrics)
+    for name, values in log.metrics.items():
+        if len(values) != len(numbers):
+            msg = f"{who} has {len(values)} values of {_shown(name)} for {len(numbers)} frames"
+            raise ScorerError(msg, remedy=_REMEDY)
+        _check_finite(f"{who}'s {_shown(name)}", values)  # guard: vmaf-log-finite
 
 
-_REMEDY = "try another VMAF with --vmaf, and report this with --debug's output"
+_REMEDY = "try another scorer with --vmaf, and report this with --debug's output"
 
 
 def _without_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -95,12 +125,12 @@ def _without_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return found
 
 
-def _check_finite(name: str, values: tuple[Any, ...]) -> None:
+def _check_finite(what: str, values: tuple[Any, ...]) -> None:
     for number, value in enumerate(values):
         is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
         # JSON's whole numbers may be too large for a float; a NaN compares false.
         if not (is_number and abs(value) <= sys.float_info.max):
-            msg = f"VMAF's {_shown(name)} of scored frame {number} is {_shown(value)}, not a number"
+            msg = f"{what} of scored frame {number} is {_shown(value)}, not a number"
             raise ScorerError(msg, remedy=_REMEDY)
 
 

@@ -1,8 +1,7 @@
 """libvmaf's own option syntax: which models and features to compute, checked before anything runs.
 
-Users write what the `vmaf` command line takes; FFmpeg's filter wants the same facts in another
-shape. A model file given by path is copied into the scorer's working folder under a safe name, so
-that no user's path is ever part of a filter graph.
+Users write what the `vmaf` command line takes. A model file given by path is copied into the
+scorer's working folder under a safe name, so that no user's path is ever part of a command line.
 """
 
 from __future__ import annotations
@@ -10,12 +9,35 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+from roi_accel._util.suggest import did_you_mean
 from roi_accel.errors import InputError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 DEFAULT_MODEL = "version=vmaf_v0.6.1"
 FIRST_NAME = "vmaf"
 """What the scores of the first model are called."""
+
+# Names to guess from where libvmaf does not know one. Never asked whether a name may be used: a
+# scorer of another version knows others.
+_MODELS: tuple[str, ...] = (
+    *("vmaf_v0.6.1", "vmaf_v0.6.1neg", "vmaf_b_v0.6.3", "vmaf_4k_v0.6.1", "vmaf_4k_v0.6.1neg"),
+    *("vmaf_float_v0.6.1", "vmaf_float_v0.6.1neg", "vmaf_float_b_v0.6.3", "vmaf_float_4k_v0.6.1"),
+    *("vmaf_v1.0.16_1d5h_2160", "vmaf_v1.0.16_3d0h", "vmaf_v1.0.16_3d0h_2160"),
+    *("vmaf_v1.0.16_5d0h", "vmaf_v1.0.16_hfr_1d5h_2160", "vmaf_v1.0.16_hfr_3d0h"),
+    *("vmaf_v1.0.16_hfr_3d0h_2160", "vmaf_v1.0.16_hfr_5d0h"),
+)
+"""Built-in models of the libvmaf in imageio-ffmpeg's ffmpeg."""
+
+_FEATURES: tuple[str, ...] = (
+    *("adm", "cambi", "ciede", "float_adm", "float_ansnr", "float_moment", "float_motion"),
+    *("float_ms_ssim", "float_psnr", "float_ssim", "float_vif", "motion", "psnr", "psnr_hvs"),
+    "vif",
+)
+"""Its feature extractors (libvmaf/src/feature/feature_extractor.c)."""
 
 # What may stand in a filter graph and in libvmaf's lists without any quoting.
 _PAIRS_REMEDY = r"options are written key=value and joined by ':'; a ':' in a path is written '\:'"
@@ -46,6 +68,15 @@ class VmafModel:
     def __str__(self) -> str:
         return self.version or str(self.path)
 
+    def argument(self, model_file: str) -> str:
+        """Return the model as libvmaf writes it, `model_file` being the file's name where it runs.
+
+        It is the value of the `vmaf` tool's ``--model``.
+        """
+        source = ("version", self.version) if self.version else ("path", model_file)
+        pairs = (source, ("name", self.name), *self.options)
+        return ":".join(f"{key}={value}" for key, value in pairs)
+
 
 @dataclass(frozen=True)
 class VmafFeature:
@@ -53,6 +84,12 @@ class VmafFeature:
 
     name: str
     options: tuple[tuple[str, str], ...]
+
+    @property
+    def argument(self) -> str:
+        """The feature as libvmaf writes it: the value of the `vmaf` tool's ``--feature``."""
+        options = ":".join(f"{key}={value}" for key, value in self.options)
+        return f"{self.name}={options}" if options else self.name
 
 
 def parse_models(texts: tuple[str, ...]) -> tuple[VmafModel, ...]:
@@ -123,6 +160,13 @@ def parse_features(texts: tuple[str, ...]) -> tuple[VmafFeature, ...]:
     return tuple(features)
 
 
+def guess_names(models: Iterable[VmafModel], features: Iterable[VmafFeature]) -> str:
+    """Return what the names that libvmaf does not know are likely meant to be, else ``""``."""
+    names = [(model.version, _MODELS) for model in models if model.version]
+    names += [(feature.name, _FEATURES) for feature in features]
+    return "".join(did_you_mean(name, known) for name, known in names if name not in known)
+
+
 def _pairs(text: str, what: str, *, bare_keys: tuple[str, ...] = ()) -> dict[str, str]:
     r"""Return ``key=value:key=value`` as a dictionary; `bare_keys` may stand alone for true.
 
@@ -141,34 +185,3 @@ def _pairs(text: str, what: str, *, bare_keys: tuple[str, ...] = ()) -> dict[str
             raise InputError(msg, remedy="give it once")
         pairs[key] = value
     return pairs
-
-
-def tool_model(model: VmafModel, model_file: str) -> str:
-    """Return `model` as the value of the `vmaf` tool's ``--model``."""
-    return ":".join(f"{key}={value}" for key, value in _model_pairs(model, model_file))
-
-
-def filter_models(models: tuple[VmafModel, ...], model_files: tuple[str, ...]) -> str:
-    r"""Return `models` as FFmpeg's ``model=`` value, its colons escaped for a filter graph."""
-    texts = (tool_model(m, f) for m, f in zip(models, model_files, strict=True))
-    return "|".join(texts).replace(":", r"\:")
-
-
-def tool_feature(feature: VmafFeature) -> str:
-    """Return `feature` as the value of the `vmaf` tool's ``--feature``."""
-    options = ":".join(f"{key}={value}" for key, value in feature.options)
-    return f"{feature.name}={options}" if options else feature.name
-
-
-def filter_features(features: tuple[VmafFeature, ...]) -> str:
-    r"""Return `features` as FFmpeg's ``feature=`` value, its colons escaped for a filter graph."""
-    texts = (
-        ":".join(f"{key}={value}" for key, value in (("name", feature.name), *feature.options))
-        for feature in features
-    )
-    return "|".join(texts).replace(":", r"\:")
-
-
-def _model_pairs(model: VmafModel, model_file: str) -> tuple[tuple[str, str], ...]:
-    source = ("version", model.version) if model.version else ("path", model_file)
-    return (source, ("name", model.name), *model.options)

@@ -1,8 +1,9 @@
-"""A running VMAF: frames go in through pipes, scores come out, and nothing is left behind."""
+"""A running program: frames go in through pipes, scores come out, and nothing is left behind."""
 
 from __future__ import annotations
 
 import contextlib
+import itertools
 import re
 import signal
 import subprocess
@@ -10,22 +11,25 @@ import tempfile
 import threading
 import time
 from collections import deque
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 from roi_accel.errors import OutputError, ScorerError
-from roi_accel.scorers.commands import Launch, ScoringRequest, log_name, plan_launches
-from roi_accel.scorers.log import VmafLog, read_log
+from roi_accel.scorers.log import read_log
+from roi_accel.scorers.protocol import Scoring, VideoScores
 from roi_accel.scorers.starting import kill, start
 from roi_accel.scorers.streams import StreamWriter
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from types import TracebackType
     from typing import IO
 
     from roi_accel.backends.frame import Frame
-    from roi_accel.scorers.find import Scorer
+    from roi_accel.backends.frame_set import FrameSet
+    from roi_accel.scorers.program import ProgramScorer
+    from roi_accel.scorers.protocol import ScoreLog, ScoringRequest
 
 QUEUE_DEPTH = 3
 """Frames that may wait per stream; bounds the memory whatever the clip's length."""
@@ -43,12 +47,29 @@ _TAIL_LINES = 12
 _ADDRESSED_HEAD = re.compile(r"\[([^\[\]]+?) @ (?:0x)?[0-9a-fA-F]+\]")
 
 
-class Scoring:
-    """One VMAF run over a reference and its variants, as a context manager.
+@dataclass(frozen=True)
+class Launch:
+    """One process to start: which streams it reads, and its command once their pipes are known.
+
+    Stream 0 is the reference; 1 and up are the variants that are scored against it: of each
+    distorted video its full and its masked frames.
+    """
+
+    streams: tuple[int, ...]
+    arguments: Callable[[Sequence[int]], list[str]]
+
+
+def log_name(variant: int) -> str:
+    """Return the file in the working folder to which the scores of `variant` (from 1) go."""
+    return f"variant{variant}.json"
+
+
+class ProgramScoring(Scoring):
+    """One run of a program over a reference and its variants, as a context manager.
 
     Parameters
     ----------
-    scorer : Scorer
+    scorer : ProgramScorer
         The program to run.
     request : ScoringRequest
         What to score.
@@ -62,9 +83,13 @@ class Scoring:
     """
 
     def __init__(
-        self, scorer: Scorer, request: ScoringRequest, *, stall_seconds: float = STALL_SECONDS
+        self,
+        scorer: ProgramScorer,
+        request: ScoringRequest,
+        *,
+        stall_seconds: float = STALL_SECONDS,
     ) -> None:
-        self._request = request
+        super().__init__(scorer, request)
         self._stall_seconds = stall_seconds
         self._frames_fed = 0
         self._resources = contextlib.ExitStack()
@@ -72,17 +97,17 @@ class Scoring:
             self._folder = Path(guard.enter_context(_temporary_folder()))
             self._processes = [
                 guard.enter_context(_Process(launch, self._folder))
-                for launch in plan_launches(scorer, request, self._folder)
+                for launch in scorer.plan(request, self._folder)
             ]
             self._resources = guard.pop_all()
 
-    def feed(self, streams: Sequence[Frame]) -> None:
-        """Queue one frame per stream, the reference first; waits while queues are full.
-
-        The frames must not change afterwards.
-        """
-        if len(streams) != self._request.variants + 1:
-            msg = f"{self._request.variants + 1} streams are scored, {len(streams)} were fed"
+    def feed(self, frames: FrameSet) -> None:
+        """Queue the frames of an instant; waits while queues are full."""
+        streams = [frames.reference]
+        for number, distorted in enumerate(frames.distorted):
+            streams += [distorted, *(frames.masked[number] if self.request.masks else ())]
+        if len(streams) != self.request.variants + 1:
+            msg = f"{self.request.variants + 1} streams are scored, {len(streams)} were fed"
             raise ValueError(msg)
         for process in self._processes:
             for stream, writer in process.writers.items():
@@ -90,25 +115,29 @@ class Scoring:
         self._frames_fed += 1
 
     def end(self) -> None:
-        """End the streams, and wait for the scorer to end without complaint."""
+        """End the streams, and wait for the program to end without complaint."""
         for process in self._processes:
             for writer in process.writers.values():
                 self._offer(process, writer, None)
         for process in self._processes:
             self._await_end(process)
 
-    def finish(self) -> list[VmafLog]:
-        """End the streams, wait for the scorer, and return one checked log per variant."""
+    def finish(self) -> list[VideoScores]:
+        """End the streams, wait for the program, and return its logs, checked."""
         self.end()
-        return [self._read_log(variant + 1) for variant in range(self._request.variants)]
+        logs = (self._read_log(variant + 1) for variant in range(self.request.variants))
+        return [
+            VideoScores(next(logs), tuple(itertools.islice(logs, self.request.masks)))
+            for _ in range(self.request.videos)
+        ]
 
-    def _read_log(self, variant: int) -> VmafLog:
+    def _read_log(self, variant: int) -> ScoreLog:
         try:
             return read_log(
                 self._folder / log_name(variant),
                 frames_fed=self._frames_fed,
-                subsample=self._request.subsample,
-                scores=tuple(model.name for model in self._request.models),
+                subsample=self.request.subsample,
+                scores=tuple(model.name for model in self.request.models),
             )
         except ScorerError as error:
             # ffmpeg ends with status 0 where libvmaf refuses the frames; its words tell why.
@@ -122,17 +151,6 @@ class Scoring:
     def close(self) -> None:
         """End every process and remove every file, whatever state they are in."""
         self._resources.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        value: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
     def _offer(self, process: _Process, writer: StreamWriter, frame: Frame | None) -> None:
         while not writer.offer(frame, _POLL_SECONDS):
@@ -230,12 +248,11 @@ class _Process:
                 raise writer.error
         how = _ending(self.status) if self.wait(_EXIT_SECONDS) else "but went on running"
         said = self.last_words()
-        # guard: vmaf-own-words
-        msg = f"{self._name} {what} ({how})" + (f": {said}" if said else ", saying nothing")
+        ending = f": {said}" if said else " without output"  # guard: vmaf-own-words
         remedy = "check --model and --feature, or try another --vmaf"
         if (self.status or 0) < 0:  # A signal: nothing that its options could have caused.
             remedy = "run again, with fewer --threads if memory is short, or try another --vmaf"
-        return ScorerError(msg, remedy=remedy)
+        return ScorerError(f"{self._name} {what} ({how}){ending}", remedy=remedy)
 
     def last_words(self) -> str:
         """Return the end of what the process wrote to stderr, on one line."""

@@ -54,10 +54,6 @@ class StreamWriter:
             return False
         return True
 
-    def has_ended(self) -> bool:
-        """Whether everything is written, or the scorer has closed its end."""
-        return not self._thread.is_alive()
-
     def close(self, seconds: float) -> bool:
         """Give up, and return whether the writing ended in time.
 

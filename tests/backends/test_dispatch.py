@@ -24,7 +24,7 @@ from roi_accel.cli import main
 from roi_accel.devices import dispatch
 from roi_accel.devices.dispatch import choose_backend, probe, probe_all
 from roi_accel.devices.inventory import take_inventory
-from roi_accel.scorers import Scorer
+from roi_accel.scorers.vmaf_tool import VmafTool
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -290,8 +290,8 @@ def test_what_is_there_to_copy_stands_whole_on_a_line(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = Path("/opt") / "/".join(["a-folder-with-a-name"] * 8) / "vmaf"
-    scorer = Scorer("vmaf", path, "3.2.0", "PATH")
-    monkeypatch.setattr("roi_accel.devices.inventory.find_all_scorers", lambda: [scorer])
+    scorer = VmafTool(path, "3.2.0", "PATH")
+    monkeypatch.setattr("roi_accel.devices.inventory.installed_programs", lambda: [scorer])
     fake(monkeypatch, {"numpy": [CPU], "cuda": [MISSING]})
     monkeypatch.setenv("COLUMNS", "60")
     assert main(["devices"]) == 0
@@ -303,7 +303,7 @@ def test_what_is_there_to_copy_stands_whole_on_a_line(
 def test_without_a_vmaf_the_table_has_the_whole_command_that_brings_one(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("roi_accel.devices.inventory.find_all_scorers", list)
+    monkeypatch.setattr("roi_accel.devices.inventory.installed_programs", list)
     monkeypatch.setenv("COLUMNS", "200")
     assert main(["devices"]) == 0
     assert 'pip install "roi-accel[cpu]" brings one' in capsys.readouterr().out

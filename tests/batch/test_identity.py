@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -60,9 +61,7 @@ def test_a_network_that_is_bound_to_the_processor_is_another_pair(bench: Bench) 
 def test_another_vmaf_is_another_pair(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     before = of(bench)
     found = identity.find_scorer()
-    monkeypatch.setattr(
-        identity, "find_scorer", lambda _: type(found)(found.kind, found.path, "9.9", found.source)
-    )
+    monkeypatch.setattr(identity, "find_scorer", lambda _: replace(found, version="9.9"))
     assert of(bench) != before
 
 

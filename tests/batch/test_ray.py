@@ -18,7 +18,7 @@ from support import console_script
 
 from roi_accel.batch.ray.cluster import Cluster
 from roi_accel.parity.record import read_record
-from roi_accel.scorers.find import bundled_ffmpeg
+from roi_accel.scorers.ffmpeg import bundled_ffmpeg
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -11,12 +11,11 @@ import pytest
 
 from roi_accel.bench import commands
 from roi_accel.bench.alternate import alternate, ratios
-from roi_accel.bench.clips import as_raw, make_pair
+from roi_accel.bench.clips import as_raw, find_ffmpeg, make_pair
 from roi_accel.bench.commands import Setting
 from roi_accel.bench.memory import peak_mib
 from roi_accel.bench.run_goals import judge_runs
 from roi_accel.errors import InputError
-from roi_accel.scorers import find_scorer
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -60,7 +59,7 @@ def test_vmaf_roi_scores_steps_are_timed_beside_ours(tiny_network: Path, tmp_pat
 
 def test_vmaf_roi_scores_steps_give_nearly_our_scores(tiny_network: Path, tmp_path: Path) -> None:
     # Both with the network at the frame's own size; the steps blend in float, and luma alone.
-    scorer = find_scorer(None)
+    scorer = find_ffmpeg()
     pair = as_raw(scorer, make_pair(scorer, tmp_path, 2, size=(320, 192)))
     setting = Setting(scorer, 1, 2, saliency_model=str(tiny_network), saliency_size="native")
     done = subprocess.run(

@@ -231,7 +231,7 @@ def endless(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_interruption_ends_everything_within_two_seconds(
     tmp_path: Path, endless: Path, number: signal.Signals, code: int
 ) -> None:
-    from roi_accel.scorers.find import bundled_ffmpeg  # noqa: PLC0415
+    from roi_accel.scorers.ffmpeg import bundled_ffmpeg  # noqa: PLC0415
 
     note, temporary = tmp_path / "pid", tmp_path / "temporary"
     temporary.mkdir()

@@ -25,8 +25,8 @@ the_command.run()
 """
 
 SHORT_STALL = """
-from roi_accel.scorers.scoring import Scoring
-Scoring.__init__.__kwdefaults__["stall_seconds"] = 1.0
+from roi_accel.scorers.scoring import ProgramScoring
+ProgramScoring.__init__.__kwdefaults__["stall_seconds"] = 1.0
 """
 """A patch that takes a scorer for hung after a second, where five minutes are allowed."""
 

@@ -13,14 +13,15 @@ import pytest
 from clips import P8, run_ffmpeg, write_y4m
 
 from roi_accel.backends.frame import Frame
-from roi_accel.scorers import Scoring
+from roi_accel.scorers.scoring import ProgramScoring
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
     from pathlib import Path
 
     from conftest import Pair
     from refusals import Refusals
+
+    from roi_accel.backends.frame_set import FrameSet
 
 networks = pytest.importorskip("networks", reason="writing a network needs onnx")
 
@@ -231,13 +232,13 @@ def test_a_mask_clip_that_changes_during_the_run_is_refused(
     refused: Refusals, tmp_path: Path, tiny_pair: Pair, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     mask = picture(tmp_path / "mask.mkv", "96x64", "gray16le", frames=tiny_pair.frames)
-    feed = Scoring.feed
+    feed = ProgramScoring.feed
 
-    def touch(self: Scoring, streams: Sequence[Frame]) -> None:
+    def touch(self: ProgramScoring, frames: FrameSet) -> None:
         with mask.open("ab") as file:
             file.write(b"\0")
-        feed(self, streams)
+        feed(self, frames)
 
-    monkeypatch.setattr(Scoring, "feed", touch)
+    monkeypatch.setattr(ProgramScoring, "feed", touch)
     pair = ("-r", tiny_pair.reference, "-d", tiny_pair.distorted)
     refused(2, "the file changed while it was read", *pair, "--mask", mask, *NUMPY)

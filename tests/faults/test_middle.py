@@ -75,7 +75,7 @@ STAGES = {
     "check a frame": ("roi_accel.video.reader:check_depth", 3),
     "quantise": ("roi_accel.masks.network:quantise", 3),
     "mean of a mask": ("roi_accel.run.frame_pipeline:mean_saliency", 3),
-    "feed": ("roi_accel.scorers.scoring:Scoring.feed", 3),
+    "feed": ("roi_accel.scorers.scoring:ProgramScoring.feed", 3),
     "open the session": ("roi_accel.parity.gate:Gate.open", 1),
     "read the log": ("roi_accel.scorers.scoring:read_log", 1),
     "assemble": ("roi_accel.run.score:assemble", 1),
@@ -155,12 +155,12 @@ def test_kernel_without_memory_ends_the_run_with_4(
 
 _CHANGE = """
 import os
-from roi_accel.scorers.scoring import Scoring
-feed = Scoring.feed
-def change_and_feed(self, streams):
+from roi_accel.scorers.scoring import ProgramScoring
+feed = ProgramScoring.feed
+def change_and_feed(self, frames):
     {change}
-    feed(self, streams)
-Scoring.feed = change_and_feed
+    feed(self, frames)
+ProgramScoring.feed = change_and_feed
 """
 CHANGES = {
     "grows": "open({path!r}, 'ab').write(b'x')",

@@ -11,7 +11,7 @@ import pytest
 from attempts import Attempt, assert_failed
 from clips import run_ffmpeg
 
-from roi_accel.scorers.find import bundled_ffmpeg
+from roi_accel.scorers.ffmpeg import bundled_ffmpeg
 
 if TYPE_CHECKING:
     from collections.abc import Callable

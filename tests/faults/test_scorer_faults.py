@@ -11,7 +11,7 @@ import pytest
 from attempts import SHORT_STALL, Attempt, assert_failed, await_process
 from clips import P8, smooth_frames, write_raw
 
-from roi_accel.scorers.find import bundled_ffmpeg
+from roi_accel.scorers.ffmpeg import bundled_ffmpeg
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -72,14 +72,13 @@ def test_hanging_scorers_own_children_are_ended_too(
 
 
 _STALE = """
-import roi_accel.scorers.commands as commands
 from pathlib import Path
-plan = commands.plan_launches
+from roi_accel.scorers.program import ProgramScorer
+plan = ProgramScorer.plan
 def plan_and_leave_a_log(scorer, request, folder):
     Path(folder, "variant1.json").write_text('{"version": "old", "frames": []}')
     return plan(scorer, request, folder)
-import roi_accel.scorers.scoring as scoring
-scoring.plan_launches = plan_and_leave_a_log
+ProgramScorer.plan = plan_and_leave_a_log
 """
 
 

@@ -51,19 +51,19 @@ def test_a_second_ctrl_c_is_at_once(attempt: Prepare, endless: list[object]) -> 
     # A clean-up that takes for ever is what the second one is for.
     stuck = (
         "import time\n"
-        "from roi_accel.scorers.scoring import Scoring\n"
-        "close = Scoring.close\n"
+        "from roi_accel.scorers.scoring import ProgramScoring\n"
+        "close = ProgramScoring.close\n"
         "def never(self):\n"
         "    close(self)\n"
         "    print('closing', file=sys.stderr, flush=True)\n"
         "    time.sleep(600)\n"
-        "Scoring.close = never\n"
-        "feed = Scoring.feed\n"
-        "def told(self, streams):\n"
+        "ProgramScoring.close = never\n"
+        "feed = ProgramScoring.feed\n"
+        "def told(self, frames):\n"
         "    print('feeding', file=sys.stderr, flush=True)\n"
-        "    Scoring.feed = feed\n"
-        "    feed(self, streams)\n"
-        "Scoring.feed = told\n"
+        "    ProgramScoring.feed = feed\n"
+        "    feed(self, frames)\n"
+        "ProgramScoring.feed = told\n"
     )
     one = attempt(stuck)
     with one.start("score", *endless) as process:

@@ -12,17 +12,17 @@ import pytest
 from clips import P8, run_ffmpeg, smooth_frames, write_raw, write_y4m
 
 from roi_accel.backends.frame import PixelFormat
-from roi_accel.scorers import Scoring
+from roi_accel.scorers.scoring import ProgramScoring
 from roi_accel.video.y4m import parse_header
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
     from pathlib import Path
 
     from conftest import Pair
     from refusals import Refusals
 
-    from roi_accel.backends.frame import Frame
+    from roi_accel.backends.frame_set import FrameSet
+
 
 PLAIN = ("--synthetic-mask", "1", "--backend", "numpy")
 HEADER = b"YUV4MPEG2 W96 H64 F25:1 Ip C420jpeg\n"
@@ -100,20 +100,20 @@ def unstarted(monkeypatch: pytest.MonkeyPatch) -> None:
         msg = "VMAF was started"
         raise AssertionError(msg)
 
-    monkeypatch.setattr("roi_accel.run.score.Scoring", start)
+    monkeypatch.setattr("roi_accel.scorers.program.ProgramScoring", start)
 
 
 @pytest.fixture
 def fed(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """Return the numbers of the frames that VMAF has been given."""
     numbers: list[int] = []
-    feed = Scoring.feed
+    feed = ProgramScoring.feed
 
-    def counted(self: Scoring, streams: Sequence[Frame]) -> None:
+    def counted(self: ProgramScoring, frames: FrameSet) -> None:
         numbers.append(len(numbers))
-        feed(self, streams)
+        feed(self, frames)
 
-    monkeypatch.setattr(Scoring, "feed", counted)
+    monkeypatch.setattr(ProgramScoring, "feed", counted)
     return numbers
 
 

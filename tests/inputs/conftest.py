@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 from clips import P8, damaged, smooth_frames
 
-from roi_accel.scorers.find import bundled_ffmpeg
+from roi_accel.scorers.ffmpeg import bundled_ffmpeg
 
 if TYPE_CHECKING:
     from roi_accel.backends.frame import Frame

@@ -14,7 +14,7 @@ from scored import metrics, score
 import roi_accel
 from roi_accel.backends.frame import PixelFormat
 from roi_accel.errors import InputError
-from roi_accel.scorers.find import bundled_ffmpeg
+from roi_accel.scorers.ffmpeg import bundled_ffmpeg
 from roi_accel.video import RawGeometry, ScaledReader, open_video
 from roi_accel.video.scaling import KERNELS, TargetSize, flags_of
 

@@ -31,7 +31,7 @@ from roi_accel.parity.gate import GATE_MODES, Gate, is_checked
 from roi_accel.parity.selftest import run_self_test
 from roi_accel.parity.tolerance import table_tolerance
 from roi_accel.results.result import result_schema
-from roi_accel.scorers import Scoring
+from roi_accel.scorers.scoring import ProgramScoring
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -52,13 +52,13 @@ EVERYWHERE = {"synthetic_mask": 1.0}
 def fed(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """Count the frames that VMAF is given."""
     frames: list[int] = []
-    feed = Scoring.feed
+    feed = ProgramScoring.feed
 
-    def count(self: Scoring, streams: Any) -> None:
+    def count(self: ProgramScoring, fed: Any) -> None:
         frames.append(len(frames))
-        feed(self, streams)
+        feed(self, fed)
 
-    monkeypatch.setattr(Scoring, "feed", count)
+    monkeypatch.setattr(ProgramScoring, "feed", count)
     return frames
 
 

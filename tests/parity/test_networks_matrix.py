@@ -16,7 +16,7 @@ from roi_accel.errors import BackendUnavailable, ModelError, ScorerError
 from roi_accel.inference.models import resolve
 from roi_accel.inference.providers import plan_provider
 from roi_accel.parity.cells import Participant
-from roi_accel.parity.matrix import Looking
+from roi_accel.parity.matrix import NetworkRunner
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -44,10 +44,12 @@ def with_second(
         def infer(model_input: Map) -> Map:
             nonlocal calls
             calls += 1
-            return fault(np.array(real.looking[0].infer(model_input)), calls - 1)
+            return fault(np.array(real.runners[0].infer(model_input)), calls - 1)
 
         second = Participant(name=name, kind="provider", half=half)
-        return Providers((*real.participants, second), (*real.looking, Looking(second.name, infer)))
+        return Providers(
+            (*real.participants, second), (*real.runners, NetworkRunner(second.name, infer))
+        )
 
     monkeypatch.setattr(matrix_run, "find_providers", find)
 
@@ -268,7 +270,7 @@ def test_the_cpu_provider_may_be_named_by_any_of_its_names(name: str) -> None:
     with ExitStack() as resources:
         found = find_providers(resolve("center-surround"), resources, [name], required=[name])
     assert names(found.participants) == ["cpu"]
-    assert [each.name for each in found.looking] == ["cpu"]
+    assert [each.name for each in found.runners] == ["cpu"]
 
 
 def test_without_a_vmaf_the_score_is_skipped_and_the_rest_compared(
@@ -278,7 +280,7 @@ def test_without_a_vmaf_the_score_is_skipped_and_the_rest_compared(
         msg = "there is no VMAF"
         raise ScorerError(msg, remedy="bring one")
 
-    monkeypatch.setattr(matrix_run, "vmaf_ruler", missing)
+    monkeypatch.setattr(matrix_run, "find_scorer", missing)
     report = run(backends=("numpy", "numba"), stages=("upsample", "score"))
     skipped = report.with_status("SKIP")
     assert report.exit_code == 0

@@ -15,11 +15,11 @@ import pytest
 from clips import P8, run_ffmpeg, smooth_frames, write_raw
 from support import console_script
 
-import roi_accel.run.score
 from roi_accel.backends.frame import Frame
 from roi_accel.options import ScoreOptions
 from roi_accel.run.score import score_all
-from roi_accel.scorers.find import bundled_ffmpeg
+from roi_accel.scorers.ffmpeg import bundled_ffmpeg
+from roi_accel.scorers.scoring import ProgramScoring
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
     from conftest import Pair
 
+    from roi_accel.backends.frame_set import FrameSet
     from roi_accel.results.result import Result
     from roi_accel.run.replay import SeenFrame
 
@@ -118,14 +119,17 @@ class Recorded:
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.fed: list[list[Frame]] = []
-        feed = roi_accel.run.score.Scoring.feed
+        feed = ProgramScoring.feed
         fed = self.fed
 
-        def noting(scoring: object, frames: list[Frame]) -> None:
-            fed.append(list(frames))
-            feed(scoring, frames)  # type: ignore[arg-type]
+        def noting(scoring: ProgramScoring, frames: FrameSet) -> None:
+            streams = [frames.reference]
+            for distorted, masked in zip(frames.distorted, frames.masked, strict=True):
+                streams += [distorted, *masked]
+            fed.append(streams)
+            feed(scoring, frames)
 
-        monkeypatch.setattr(roi_accel.run.score.Scoring, "feed", noting)
+        monkeypatch.setattr(ProgramScoring, "feed", noting)
 
 
 def sources(tmp_path: Path, network: Path) -> dict[str, dict[str, object]]:

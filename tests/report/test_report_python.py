@@ -11,7 +11,7 @@ import pytest
 from support import console_script
 
 import roi_accel
-from roi_accel.scorers.find import bundled_ffmpeg
+from roi_accel.scorers.ffmpeg import bundled_ffmpeg
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -8,17 +8,17 @@ from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import pytest
-from clips import P8, damaged, smooth_frames
+from clips import P8, damaged, frame_set, smooth_frames
 
 from roi_accel.errors import InputError
-from roi_accel.scorers import Scoring, ScoringRequest, parse_features, parse_models
-from roi_accel.scorers.commands import plan_launches
-from roi_accel.scorers.options import filter_features, filter_models, tool_feature, tool_model
+from roi_accel.scorers import ScoringRequest, parse_features, parse_models
+from roi_accel.scorers.ffmpeg import FfmpegScorer, filter_features, filter_models
+from roi_accel.scorers.scoring import ProgramScoring
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from roi_accel.scorers import Scorer
+    from roi_accel.scorers.program import ProgramScorer
 
 # A model with one feature and one support vector: its score is 50 times VIF at the first scale.
 TINY_MODEL = {
@@ -69,7 +69,7 @@ def test_name_and_options_are_handed_on_in_both_syntaxes() -> None:
     text = "version=vmaf_v0.6.1:name=mine:enable_transform:motion.motion_force_zero=true"
     models = parse_models((text,))
     expected = "version=vmaf_v0.6.1:name=mine:enable_transform=true:motion.motion_force_zero=true"
-    assert tool_model(models[0], "") == expected
+    assert models[0].argument("") == expected
     assert filter_models(models, ("",)) == expected.replace(":", r"\:")
 
 
@@ -80,7 +80,7 @@ def test_several_models_are_joined_for_the_filter() -> None:
 
 def test_features_are_handed_on_in_both_syntaxes() -> None:
     features = parse_features(("psnr=enable_chroma=true:enable_mse=false", "float_ssim"))
-    assert [tool_feature(feature) for feature in features] == [
+    assert [feature.argument for feature in features] == [
         "psnr=enable_chroma=true:enable_mse=false",
         "float_ssim",
     ]
@@ -143,10 +143,12 @@ def test_further_model_cannot_take_the_first_ones_place_in_the_result() -> None:
 
 
 @pytest.mark.parametrize("name", AWKWARD_NAMES)
-def test_model_path_never_reaches_a_command_line(tmp_path: Path, scorer: Scorer, name: str) -> None:
+def test_model_path_never_reaches_a_command_line(
+    tmp_path: Path, scorer: ProgramScorer, name: str
+) -> None:
     path, folder = model_file(tmp_path / name), tmp_path / "work"
     folder.mkdir()
-    (launch,) = plan_launches(scorer, request_for(path), folder)
+    (launch,) = scorer.plan(request_for(path), folder)
     arguments = " ".join(launch.arguments([3, 4]))
     assert name not in arguments
     assert str(tmp_path) not in arguments.replace(str(scorer.path), "")
@@ -156,37 +158,43 @@ def test_model_path_never_reaches_a_command_line(tmp_path: Path, scorer: Scorer,
 
 @pytest.mark.parametrize("name", AWKWARD_NAMES)
 def test_model_file_of_any_name_is_the_one_that_scores(
-    tmp_path: Path, bundled: Scorer, name: str
+    tmp_path: Path, bundled: FfmpegScorer, name: str
 ) -> None:
     check_tiny_score(bundled, model_file(tmp_path / name))
 
 
-def test_model_file_is_the_one_that_scores_with_each_kind(tmp_path: Path, scorer: Scorer) -> None:
+def test_model_file_is_the_one_that_scores_with_each_kind(
+    tmp_path: Path, scorer: ProgramScorer
+) -> None:
     check_tiny_score(scorer, model_file(tmp_path / "it's: mine.json"))
 
 
 def request_for(path: Path) -> ScoringRequest:
     models = parse_models((f"path={escaped(path)}",))
-    return ScoringRequest(pixel_format=P8, width=64, height=64, variants=1, models=models)
+    return ScoringRequest(pixel_format=P8, width=64, height=64, videos=1, models=models)
 
 
-def check_tiny_score(scorer: Scorer, path: Path) -> None:
+def check_tiny_score(scorer: ProgramScorer, path: Path) -> None:
     reference = smooth_frames(P8, 64, 64, 2)
-    with Scoring(scorer, request_for(path)) as scoring:
+    with ProgramScoring(scorer, request_for(path)) as scoring:
         for pair in zip(reference, damaged(reference), strict=True):
-            scoring.feed(pair)
-        (log,) = scoring.finish()
-    for score, vif in zip(log.metrics["vmaf"], log.metrics["integer_vif_scale0"], strict=True):
+            scoring.feed(frame_set(*pair))
+        (scores,) = scoring.finish()
+    for score, vif in zip(
+        scores.full.metrics["vmaf"], scores.full.metrics["integer_vif_scale0"], strict=True
+    ):
         assert score == pytest.approx(50 * vif, abs=1e-4)
         assert 20 < score < 50
 
 
-def test_model_file_that_cannot_be_read_is_an_input_error(tmp_path: Path, bundled: Scorer) -> None:
+def test_model_file_that_cannot_be_read_is_an_input_error(
+    tmp_path: Path, bundled: FfmpegScorer
+) -> None:
     path = model_file(tmp_path / "mine.json")
     request = request_for(path)
     path.unlink()
     with pytest.raises(InputError, match=r"mine\.json cannot be read: No such file"):
-        plan_launches(bundled, request, tmp_path)
+        bundled.plan(request, tmp_path)
 
 
 def test_a_bare_model_name_is_told_how_to_be_written() -> None:
@@ -197,12 +205,12 @@ def test_a_bare_model_name_is_told_how_to_be_written() -> None:
 
 
 def test_each_variant_has_a_filter_graph_of_its_own_which_is_a_thread(
-    bundled: Scorer, tmp_path: Path
+    bundled: FfmpegScorer, tmp_path: Path
 ) -> None:
     folder = tmp_path / "work"
     folder.mkdir()
-    request = replace(request_for(model_file(tmp_path / "mine.json")), variants=3)
-    (launch,) = plan_launches(bundled, request, folder)
+    request = replace(request_for(model_file(tmp_path / "mine.json")), videos=3)
+    (launch,) = bundled.plan(request, folder)
     arguments = launch.arguments([3, 4, 5, 6])
     graphs = [text for flag, text in pairwise(arguments) if flag == "-filter_complex"]
     assert [graph.split("libvmaf")[0] for graph in graphs] == [f"[{v}:v][0:v]" for v in (1, 2, 3)]

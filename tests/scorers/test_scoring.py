@@ -7,50 +7,53 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
-from clips import P8, damaged, run_ffmpeg, smooth_frames, write_raw
+from clips import P8, damaged, frame_set, run_ffmpeg, smooth_frames, write_raw
 from support import ALL_FORMATS
 
 from roi_accel.backends.frame import Frame, PixelFormat
-from roi_accel.errors import InputError, ScorerError
-from roi_accel.scorers import Scoring, ScoringRequest, parse_features, parse_models
-from roi_accel.scorers.find import identify
+from roi_accel.errors import ScorerError
+from roi_accel.scorers import ScoringRequest, parse_features, parse_models
+from roi_accel.scorers.scoring import ProgramScoring
+from roi_accel.scorers.vmaf_tool import VmafTool
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from roi_accel.scorers import Scorer, VmafLog
+    from roi_accel.scorers import ScoreLog
+    from roi_accel.scorers.ffmpeg import FfmpegScorer
+    from roi_accel.scorers.program import ProgramScorer
 
 V061 = ("version=vmaf_v0.6.1",)
 BOOTSTRAP = ("version=vmaf_b_v0.6.3",)
 
 
 def score(
-    scorer: Scorer,
+    scorer: ProgramScorer,
     reference: Sequence[Frame],
     *variants: Sequence[Frame],
     models: tuple[str, ...] = V061,
     features: tuple[str, ...] = (),
     subsample: int = 1,
     threads: int = 2,
-) -> list[VmafLog]:
+) -> list[ScoreLog]:
     request = ScoringRequest(
         pixel_format=reference[0].pixel_format,
         width=reference[0].width,
         height=reference[0].height,
-        variants=len(variants),
+        videos=len(variants),
         models=parse_models(models),
         features=parse_features(features),
         threads=threads,
         subsample=subsample,
     )
-    with Scoring(scorer, request) as scoring:
-        for streams in zip(reference, *variants, strict=True):
-            scoring.feed(streams)
-        return scoring.finish()
+    with ProgramScoring(scorer, request) as scoring:
+        for frames in zip(reference, *variants, strict=True):
+            scoring.feed(frame_set(*frames))
+        return [video.full for video in scoring.finish()]
 
 
-def test_identical_frames_score_higher_than_damaged_ones(scorer: Scorer) -> None:
+def test_identical_frames_score_higher_than_damaged_ones(scorer: ProgramScorer) -> None:
     reference = smooth_frames(P8, 96, 64, 3)
     same, mild, strong = score(
         scorer, reference, reference, damaged(reference, step=6), damaged(reference, step=30)
@@ -64,12 +67,13 @@ def test_identical_frames_score_higher_than_damaged_ones(scorer: Scorer) -> None
 
 @pytest.mark.parametrize("pixel_format", ALL_FORMATS, ids=lambda f: f.name)
 def test_both_kinds_agree_to_six_digits(
-    bundled: Scorer, vmaf_tool: Path, pixel_format: PixelFormat
+    bundled: FfmpegScorer, vmaf_tool: Path, pixel_format: PixelFormat
 ) -> None:
     reference = smooth_frames(pixel_format, 96, 64, 3)
     distorted = damaged(reference)
     logs = [
-        score(scorer, reference, distorted)[0] for scorer in (bundled, identify(vmaf_tool, "test"))
+        score(scorer, reference, distorted)[0]
+        for scorer in (bundled, VmafTool.identify(vmaf_tool, "test"))
     ]
     assert set(logs[0].metrics) == set(logs[1].metrics)
     for name, values in logs[0].metrics.items():
@@ -77,7 +81,7 @@ def test_both_kinds_agree_to_six_digits(
     assert logs[0].metrics["vmaf"][0] < 95
 
 
-def test_every_depth_of_one_clip_scores_nearly_alike(scorer: Scorer) -> None:
+def test_every_depth_of_one_clip_scores_nearly_alike(scorer: ProgramScorer) -> None:
     # A scorer that takes the samples of one depth for another's would be far off.
     scores = [
         score(scorer, reference, damaged(reference))[0].metrics["vmaf"]
@@ -89,7 +93,7 @@ def test_every_depth_of_one_clip_scores_nearly_alike(scorer: Scorer) -> None:
 
 
 @pytest.mark.parametrize("name", ["yuv420p", "yuv422p10le", "yuv444p16le"])
-def test_each_variant_gets_its_own_scores_in_order(scorer: Scorer, name: str) -> None:
+def test_each_variant_gets_its_own_scores_in_order(scorer: ProgramScorer, name: str) -> None:
     reference = smooth_frames(PixelFormat.from_name(name), 64, 64, 3)
     variants = [damaged(reference, step=step) for step in (25, 3, 12)]
     together = score(scorer, reference, *variants)
@@ -99,13 +103,13 @@ def test_each_variant_gets_its_own_scores_in_order(scorer: Scorer, name: str) ->
 
 
 @pytest.mark.parametrize("subsample", [2, 3, 7])
-def test_subsample_scores_every_nth_frame(scorer: Scorer, subsample: int) -> None:
+def test_subsample_scores_every_nth_frame(scorer: ProgramScorer, subsample: int) -> None:
     reference = smooth_frames(P8, 64, 64, 7)
     (log,) = score(scorer, reference, damaged(reference), subsample=subsample)
     assert log.frame_numbers == tuple(range(0, 7, subsample))
 
 
-def test_features_are_in_the_log(scorer: Scorer) -> None:
+def test_features_are_in_the_log(scorer: ProgramScorer) -> None:
     reference = smooth_frames(P8, 64, 64, 2)
     features = ("psnr=enable_chroma=false", "float_ssim")
     (log,) = score(scorer, reference, damaged(reference), features=features)
@@ -113,7 +117,7 @@ def test_features_are_in_the_log(scorer: Scorer) -> None:
     assert "psnr_cb" not in log.metrics
 
 
-def test_features_of_identical_frames_are_finite(scorer: Scorer) -> None:
+def test_features_of_identical_frames_are_finite(scorer: ProgramScorer) -> None:
     reference = smooth_frames(P8, 192, 192, 2)
     features = ("psnr", "float_ssim", "float_ms_ssim")
     (log,) = score(scorer, reference, reference, features=features)
@@ -124,7 +128,7 @@ def test_features_of_identical_frames_are_finite(scorer: Scorer) -> None:
     ("feature", "metric"), [("psnr_hvs", "psnr_hvs_y"), ("ciede", "ciede2000")]
 )
 def test_infinite_feature_is_an_error_that_names_it(
-    scorer: Scorer, feature: str, metric: str
+    scorer: ProgramScorer, feature: str, metric: str
 ) -> None:
     # libvmaf bounds PSNR but not these: of identical frames they are infinite, null in its log.
     reference = smooth_frames(P8, 64, 64, 1)
@@ -132,7 +136,7 @@ def test_infinite_feature_is_an_error_that_names_it(
         score(scorer, reference, reference, features=(feature,))
 
 
-def test_two_models_score_as_each_does_alone(scorer: Scorer) -> None:
+def test_two_models_score_as_each_does_alone(scorer: ProgramScorer) -> None:
     reference = smooth_frames(P8, 64, 64, 2)
     distorted = damaged(reference)
     models = ("version=vmaf_v0.6.1neg", "version=vmaf_v0.6.1:name=classic")
@@ -143,7 +147,7 @@ def test_two_models_score_as_each_does_alone(scorer: Scorer) -> None:
     assert both.metrics["vmaf"] != both.metrics["classic"]
 
 
-def test_model_options_reach_libvmaf(scorer: Scorer) -> None:
+def test_model_options_reach_libvmaf(scorer: ProgramScorer) -> None:
     reference = smooth_frames(P8, 64, 64, 2)
     models = (*V061, "version=vmaf_v0.6.1:name=phone:enable_transform")
     (log,) = score(scorer, reference, damaged(reference), models=models)
@@ -153,19 +157,19 @@ def test_model_options_reach_libvmaf(scorer: Scorer) -> None:
 def test_bootstrap_model_scores_with_its_confidence_through_the_vmaf_tool(
     vmaf_tool: Path,
 ) -> None:
-    tool, reference = identify(vmaf_tool, "test"), smooth_frames(P8, 64, 64, 2)
+    tool, reference = VmafTool.identify(vmaf_tool, "test"), smooth_frames(P8, 64, 64, 2)
     (log,) = score(tool, reference, damaged(reference), models=BOOTSTRAP)
     assert {"vmaf", "vmaf_bagging", "vmaf_stddev"} <= set(log.metrics)
 
 
-def test_bootstrap_model_is_refused_by_ffmpeg_by_name(bundled: Scorer) -> None:
+def test_bootstrap_model_is_refused_by_ffmpeg_by_name(bundled: FfmpegScorer) -> None:
     reference = smooth_frames(P8, 64, 64, 2)
     with pytest.raises(ScorerError, match=r"could not load libvmaf model.*vmaf_b_v0\.6\.3"):
         score(bundled, reference, damaged(reference), models=BOOTSTRAP)
 
 
 @pytest.mark.parametrize("threads", [1, 5])
-def test_threads_do_not_change_a_score(scorer: Scorer, threads: int) -> None:
+def test_threads_do_not_change_a_score(scorer: ProgramScorer, threads: int) -> None:
     reference = smooth_frames(P8, 96, 64, 5)
     variants = damaged(reference), damaged(reference, step=20)
     assert score(scorer, reference, *variants, threads=threads) == score(
@@ -176,7 +180,7 @@ def test_threads_do_not_change_a_score(scorer: Scorer, threads: int) -> None:
 @pytest.mark.parametrize("name", ["yuv420p", "yuv422p", "yuv444p", "yuv420p10le"])
 @pytest.mark.parametrize(("width", "height"), [(67, 65), (67, 64), (66, 65)])
 def test_odd_sizes_through_ffmpeg_score_as_the_files_themselves(
-    tmp_path: Path, bundled: Scorer, name: str, width: int, height: int
+    tmp_path: Path, bundled: FfmpegScorer, name: str, width: int, height: int
 ) -> None:
     reference = smooth_frames(PixelFormat.from_name(name), width, height, 2)
     distorted = damaged(reference)
@@ -194,32 +198,7 @@ def test_odd_sizes_through_ffmpeg_score_as_the_files_themselves(
         assert list(values) == [frame[metric] for frame in expected]
 
 
-@pytest.mark.parametrize(
-    ("subsampling", "width", "height", "refused"),
-    [
-        ("420", 65, 64, True),
-        ("420", 64, 65, True),
-        ("422", 65, 64, True),
-        ("422", 64, 65, False),
-        ("444", 65, 65, False),
-    ],
-)
-def test_vmaf_tool_is_only_given_sizes_that_its_versions_agree_on(
-    vmaf_tool: Path, *, subsampling: str, width: int, height: int, refused: bool
-) -> None:
-    tool = identify(vmaf_tool, "test")
-    pixel_format = PixelFormat.from_name(f"yuv{subsampling}p")
-    reference = smooth_frames(pixel_format, width, height, 2)
-    if refused:
-        with pytest.raises(InputError, match="disagree on the chroma") as caught:
-            score(tool, reference, reference)
-        assert "--vmaf ffmpeg" in caught.value.remedy
-    else:
-        (log,) = score(tool, reference, damaged(reference))
-        assert log.frame_numbers == (0, 1)
-
-
-def test_unknown_model_is_named_by_the_error(scorer: Scorer) -> None:
+def test_unknown_model_is_named_by_the_error(scorer: ProgramScorer) -> None:
     reference = smooth_frames(P8, 64, 64, 2)
     with pytest.raises(ScorerError, match="vmaf_v9") as caught:
         score(scorer, reference, reference, models=("version=vmaf_v9",))
@@ -227,31 +206,31 @@ def test_unknown_model_is_named_by_the_error(scorer: Scorer) -> None:
     assert "--model" in caught.value.remedy
 
 
-def test_unknown_feature_is_an_error(scorer: Scorer) -> None:
+def test_unknown_feature_is_an_error(scorer: ProgramScorer) -> None:
     reference = smooth_frames(P8, 64, 64, 2)
     with pytest.raises(ScorerError, match="nonsense"):
         score(scorer, reference, reference, features=("nonsense",))
 
 
-def test_unknown_model_fails_on_a_clip_longer_than_all_queues(scorer: Scorer) -> None:
+def test_unknown_model_fails_on_a_clip_longer_than_all_queues(scorer: ProgramScorer) -> None:
     reference = smooth_frames(P8, 64, 64, 2) * 300
     with pytest.raises(ScorerError, match="vmaf_v9"):
         score(scorer, reference, reference, models=("version=vmaf_v9",))
 
 
-def test_stream_too_few_is_a_mistake_of_the_caller(bundled: Scorer) -> None:
+def test_stream_too_few_is_a_mistake_of_the_caller(bundled: FfmpegScorer) -> None:
     reference = smooth_frames(P8, 64, 64, 1)
     request = ScoringRequest(
-        pixel_format=P8, width=64, height=64, variants=2, models=parse_models(V061)
+        pixel_format=P8, width=64, height=64, videos=2, models=parse_models(V061)
     )
     with (
-        Scoring(bundled, request) as scoring,
+        ProgramScoring(bundled, request) as scoring,
         pytest.raises(ValueError, match="3 streams are scored, 2 were fed"),
     ):
-        scoring.feed([reference[0], reference[0]])
+        scoring.feed(frame_set(reference[0], reference[0]))
 
 
-def test_frames_with_padded_rows_score_as_packed_ones(bundled: Scorer) -> None:
+def test_frames_with_padded_rows_score_as_packed_ones(bundled: FfmpegScorer) -> None:
     packed = smooth_frames(P8, 64, 64, 2)
     padded = []
     for frame in damaged(packed):

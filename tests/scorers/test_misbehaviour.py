@@ -11,18 +11,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from clips import P8, smooth_frames
+from clips import P8, frame_set, smooth_frames
 
 from roi_accel.errors import OutputError, ScorerError
-from roi_accel.scorers import Scoring, ScoringRequest, parse_models, scoring
-from roi_accel.scorers.scoring import QUEUE_DEPTH
+from roi_accel.scorers import ScoringRequest, parse_models, scoring
+from roi_accel.scorers.scoring import QUEUE_DEPTH, ProgramScoring
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from conftest import WriteFake
 
-    from roi_accel.scorers import Scorer, VmafLog
+    from roi_accel.scorers import ScoreLog
+    from roi_accel.scorers.program import ProgramScorer
 
 WIDTH, HEIGHT = 1280, 1088
 """A frame of 2 MB is twice as large as the largest pipe."""
@@ -65,20 +66,20 @@ def nothing_left(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Pa
 
 
 def run(
-    scorer: Scorer, frames: int = 12, *, variants: int = 1, stall_seconds: float = 30.0
-) -> list[VmafLog]:
+    scorer: ProgramScorer, frames: int = 12, *, variants: int = 1, stall_seconds: float = 30.0
+) -> list[ScoreLog]:
     request = ScoringRequest(
         pixel_format=P8,
         width=WIDTH,
         height=HEIGHT,
-        variants=variants,
+        videos=variants,
         models=parse_models(("version=vmaf_v0.6.1",)),
     )
     (frame,) = smooth_frames(P8, WIDTH, HEIGHT, 1)
-    with Scoring(scorer, request, stall_seconds=stall_seconds) as running:
+    with ProgramScoring(scorer, request, stall_seconds=stall_seconds) as running:
         for _ in range(frames):
-            running.feed([frame] * (variants + 1))
-        return running.finish()
+            running.feed(frame_set(*[frame] * (variants + 1)))
+        return [video.full for video in running.finish()]
 
 
 def is_alive(pid: int) -> bool:
@@ -274,11 +275,11 @@ def test_leaving_early_ends_the_scorer_and_all_it_started(
         pixel_format=P8,
         width=WIDTH,
         height=HEIGHT,
-        variants=1,
+        videos=1,
         models=parse_models(("version=vmaf_v0.6.1",)),
     )
-    with Scoring(fake_scorer(body), request) as running:
-        running.feed(smooth_frames(P8, WIDTH, HEIGHT, 1) * 2)
+    with ProgramScoring(fake_scorer(body), request) as running:
+        running.feed(frame_set(*smooth_frames(P8, WIDTH, HEIGHT, 1) * 2))
         while not (note.exists() and note.read_text()):
             time.sleep(0.01)
         assert list(nothing_left.iterdir())
@@ -293,10 +294,10 @@ def test_closing_twice_does_no_harm(fake_scorer: WriteFake) -> None:
         pixel_format=P8,
         width=WIDTH,
         height=HEIGHT,
-        variants=1,
+        videos=1,
         models=parse_models(("version=vmaf_v0.6.1",)),
     )
-    running = Scoring(fake_scorer("time.sleep(60)"), request)
+    running = ProgramScoring(fake_scorer("time.sleep(60)"), request)
     running.close()
     running.close()
 

@@ -1,4 +1,4 @@
-"""Claims about `roi_accel.scorers.find`: who is asked first, and what is named is what is used."""
+"""Claims about `roi_accel.scorers.table`: who is asked first, and what is named is what is used."""
 
 from __future__ import annotations
 
@@ -8,16 +8,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from roi_accel.backends.frame import PixelFormat
 from roi_accel.errors import ScorerError
-from roi_accel.scorers import (
-    find,
-    find_all_scorers,
-    find_scorer,
-    has_odd_chroma,
-    is_unsafe_for_tool,
-)
-from roi_accel.scorers.find import bundled_ffmpeg
+from roi_accel.scorers import ffmpeg as ffmpeg_module
+from roi_accel.scorers import program as program_module
+from roi_accel.scorers import table
+from roi_accel.scorers.ffmpeg import bundled_ffmpeg
+from roi_accel.scorers.program import ProgramScorer
+from roi_accel.scorers.table import installed_programs
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -46,6 +43,12 @@ esac
 """
 
 
+def find_scorer(requested: str | None = None) -> ProgramScorer:
+    found = table.find_scorer(requested)
+    assert isinstance(found, ProgramScorer)
+    return found
+
+
 @pytest.fixture
 def on_path(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
     """Make the folders of these executables the whole PATH."""
@@ -64,43 +67,7 @@ def test_vmaf_on_path_comes_before_ffmpeg(
     vmaf, ffmpeg = executable("vmaf", VMAF), executable("ffmpeg", FFMPEG)
     on_path(ffmpeg, vmaf)
     found = find_scorer()
-    assert (found.kind, found.path, found.version, found.source) == ("vmaf", vmaf, "3.9.9", "PATH")
-
-
-def test_frames_unsafe_for_the_tool_pass_over_a_vmaf_that_nobody_named(
-    on_path: Callable[..., None], executable: MakeExecutable
-) -> None:
-    vmaf, ffmpeg = executable("vmaf", VMAF), executable("ffmpeg", FFMPEG)
-    on_path(ffmpeg, vmaf)
-    assert find_scorer(ffmpeg_only=True).path == ffmpeg
-    assert find_scorer(str(vmaf), ffmpeg_only=True).path == vmaf
-
-
-@pytest.mark.parametrize(
-    ("subsampling", "size", "odd"),
-    [
-        ("420", (64, 64), False),
-        ("420", (65, 64), True),
-        ("420", (64, 65), True),
-        ("422", (64, 65), False),
-        ("422", (65, 64), True),
-        ("444", (65, 65), False),
-    ],
-)
-def test_chroma_is_odd_where_it_is_subsampled(
-    subsampling: str, size: tuple[int, int], odd: bool
-) -> None:
-    assert has_odd_chroma(PixelFormat(subsampling, 8), *size) is odd
-
-
-@pytest.mark.parametrize(
-    ("size", "unsafe"),
-    [((576, 324), False), ((1920, 1080), False), ((270, 480), True), ((65, 64), True)],
-)
-def test_the_tool_is_trusted_with_widths_of_whole_vectors(
-    size: tuple[int, int], unsafe: bool
-) -> None:
-    assert is_unsafe_for_tool(PixelFormat("420", 8), *size) is unsafe
+    assert (found.name, found.path, found.version, found.source) == ("vmaf", vmaf, "3.9.9", "PATH")
 
 
 def test_ffmpeg_on_path_comes_before_the_bundled_one(
@@ -109,7 +76,7 @@ def test_ffmpeg_on_path_comes_before_the_bundled_one(
     ffmpeg = executable("ffmpeg", FFMPEG)
     on_path(ffmpeg)
     found = find_scorer()
-    assert (found.kind, found.path, found.version, found.source) == (
+    assert (found.name, found.path, found.version, found.source) == (
         "ffmpeg",
         ffmpeg,
         "9.8.7",
@@ -120,7 +87,7 @@ def test_ffmpeg_on_path_comes_before_the_bundled_one(
 @pytest.mark.usefixtures("on_path")
 def test_bundled_ffmpeg_is_the_last_resort_and_has_libvmaf() -> None:
     found = find_scorer()
-    assert (found.kind, found.source) == ("ffmpeg", "imageio-ffmpeg")
+    assert (found.name, found.source) == ("ffmpeg", "imageio-ffmpeg")
     assert str(found.path) == bundled_ffmpeg()
 
 
@@ -136,7 +103,7 @@ def test_all_scorers_are_listed_in_the_order_of_preference(
     on_path: Callable[..., None], executable: MakeExecutable
 ) -> None:
     on_path(executable("ffmpeg", FFMPEG), executable("vmaf", VMAF))
-    assert [(s.kind, s.source) for s in find_all_scorers()] == [
+    assert [(s.name, s.source) for s in installed_programs()] == [
         ("vmaf", "PATH"),
         ("ffmpeg", "PATH"),
         ("ffmpeg", "imageio-ffmpeg"),
@@ -239,14 +206,14 @@ def test_program_that_the_system_cannot_start_is_an_error(tmp_path: Path) -> Non
 def test_program_that_never_answers_is_an_error(
     executable: MakeExecutable, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(find, "_PROBE_SECONDS", 0.2)
+    monkeypatch.setattr(program_module, "_ANSWER_SECONDS", 0.2)
     with pytest.raises(ScorerError, match=r"cannot be run.*timed out"):
         find_scorer(str(executable("vmaf", "exec sleep 60\n")))
 
 
 @pytest.mark.usefixtures("on_path")
 def test_nothing_found_names_the_remedy(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(find, "bundled_ffmpeg", lambda: None)
+    monkeypatch.setattr(ffmpeg_module, "bundled_ffmpeg", lambda: None)
     with pytest.raises(ScorerError, match="no VMAF found") as caught:
         find_scorer()
     assert "pip install" in caught.value.remedy
@@ -264,5 +231,5 @@ def test_bundled_ffmpeg_is_never_replaced_by_imageios_variable(
 
 def test_real_vmaf_tool_is_recognised(vmaf_tool: Path) -> None:
     found = find_scorer(str(vmaf_tool))
-    assert found.kind == "vmaf"
+    assert found.name == "vmaf"
     assert found.version[0].isdigit()

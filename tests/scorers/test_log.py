@@ -10,7 +10,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from roi_accel.errors import ScorerError
-from roi_accel.scorers.log import VmafLog, read_log
+from roi_accel.scorers import ScoreLog
+from roi_accel.scorers.log import read_log
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -26,7 +27,7 @@ def content(frames: int = 3, step: int = 1) -> dict[str, Any]:
     }
 
 
-def read(path: Path, text: str, *, fed: int = 3, subsample: int = 1) -> VmafLog:
+def read(path: Path, text: str, *, fed: int = 3, subsample: int = 1) -> ScoreLog:
     path.write_text(text)
     return read_log(path, frames_fed=fed, subsample=subsample, scores=("vmaf",))
 
@@ -38,7 +39,7 @@ def log(tmp_path: Path) -> Path:
 
 def test_whole_log_is_read(log: Path) -> None:
     found = read(log, json.dumps(content()))
-    assert found == VmafLog(
+    assert found == ScoreLog(
         "3.2.0", (0, 1, 2), {"vmaf": (90.0, 91.0, 92.0), "psnr_y": (40.0, 40.0, 40.0)}
     )
 

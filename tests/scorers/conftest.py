@@ -8,11 +8,13 @@ from typing import TYPE_CHECKING, Protocol
 
 import pytest
 
-from roi_accel.scorers import Scorer
-from roi_accel.scorers.find import bundled_ffmpeg, identify
+from roi_accel.scorers.ffmpeg import FfmpegScorer, bundled_ffmpeg
+from roi_accel.scorers.vmaf_tool import VmafTool
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from roi_accel.scorers.program import ProgramScorer
 
 _FAKE = """\
 #!{python} -ISE
@@ -47,37 +49,37 @@ def read_all():
 
 
 class WriteFake(Protocol):
-    def __call__(self, body: str) -> Scorer: ...
+    def __call__(self, body: str) -> VmafTool: ...
 
 
 @pytest.fixture
 def fake_scorer(tmp_path: Path) -> WriteFake:
     """Write a program that takes the `vmaf` tool's arguments and does what `body` says."""
 
-    def write(body: str) -> Scorer:
+    def write(body: str) -> VmafTool:
         path = tmp_path / "fake-vmaf"
         path.write_text(_FAKE.format(python=sys.executable) + body)
         path.chmod(0o755)
-        return Scorer("vmaf", path, "0", "test")
+        return VmafTool(path, "0", "test")
 
     return write
 
 
 @pytest.fixture
-def bundled() -> Scorer:
+def bundled() -> FfmpegScorer:
     """Return the ffmpeg of imageio-ffmpeg."""
     path = bundled_ffmpeg()
     assert path, "the tests need imageio-ffmpeg"
-    return identify(Path(path), "test")
+    return FfmpegScorer.identify(Path(path), "test")
 
 
 @pytest.fixture(params=["ffmpeg", "vmaf"])
-def scorer(request: pytest.FixtureRequest) -> Scorer:
+def scorer(request: pytest.FixtureRequest) -> ProgramScorer:
     """Return each kind of real scorer in turn."""
     if request.param == "ffmpeg":
-        found: Scorer = request.getfixturevalue("bundled")
+        found: FfmpegScorer = request.getfixturevalue("bundled")
         return found
-    return identify(request.getfixturevalue("vmaf_tool"), "test")
+    return VmafTool.identify(request.getfixturevalue("vmaf_tool"), "test")
 
 
 @pytest.fixture
