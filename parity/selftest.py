@@ -11,10 +11,9 @@ from numpy.typing import NDArray
 
 from roi_accel.backends.numpy_backend import NumpyBackend
 from roi_accel.errors import BackendUnavailable, RoiAccelError
-from roi_accel.parity.cases import cases, digest, frame_key
+from roi_accel.parity.cases import cases, compute, digest, frame_key, golden_digests
 from roi_accel.parity.check_log import save_arrays
 from roi_accel.parity.compare import compare, frame_planes, input_channels
-from roi_accel.parity.golden import golden_digests
 from roi_accel.parity.tolerance import INTEGER_STAGES
 
 if TYPE_CHECKING:
@@ -137,7 +136,7 @@ class _Trial:
         before = {name: plane.copy() for name, plane in inputs.items()}
         answers = {}
         for stage in INTEGER_STAGES:
-            answers[stage] = _ask(self._session, stage, sample)
+            answers[stage] = compute(self._session, stage, sample)
             found = compare(before, inputs)
             if not found.agrees:
                 where = f"{stage} of {frame_key(self._case.name, number)!r}"
@@ -155,7 +154,7 @@ class _Trial:
         if digest(*answer) == golden:
             return
         with NumpyBackend(threads=1).open(self._case.plan) as session:
-            wanted = _ask(session, stage, sample)
+            wanted = compute(session, stage, sample)
         if digest(*wanted) != golden:
             msg = (
                 "the reference backend itself does not reproduce the golden self-test: "
@@ -179,14 +178,6 @@ def frames_and_mask(reference: Frame, distorted: Frame, mask: Mask) -> Named:
         **{f"distorted {name}": plane for name, plane in frame_planes(distorted).items()},
         "mask": mask,
     }
-
-
-def _ask(session: Session, stage: Stage, sample: Sample) -> _Answer:
-    if stage == "preprocess":
-        return (session.preprocess(sample.reference),)
-    if stage == "upsample":
-        return session.upsample(sample.mask)
-    return session.substitute(*sample).planes
 
 
 def _named(stage: Stage, answer: _Answer) -> Named:
