@@ -18,7 +18,8 @@ ALONE = """
 import sys, importlib
 import numpy, pydantic
 pydantic.BaseModel
-standard = set(sys.stdlib_module_names) | {"numpy", "pydantic", "pydantic_core", "roi_accel"}
+standard = set(sys.stdlib_module_names) | {"numpy", "roi_accel"}
+standard |= {"pydantic", "pydantic_core", "annotated_types", "typing_extensions"}
 class Refuse:
     def find_spec(self, name, path=None, target=None):
         if name.partition(".")[0] not in standard:

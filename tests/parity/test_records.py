@@ -311,7 +311,7 @@ UNENCODABLE = "parse raw data as a unicode string"
         (lambda r: r.pop("kind"), "not a parity record: its kind is None"),
         (lambda r: r.update(schema_version=2), "schema version 2, this program reads 1; update"),
         (lambda r: r.update(schema_version=True), "schema version True"),
-        (lambda r: r.update(extra=1), "'extra' is an unknown key"),
+        (lambda r: r.update(extra=1), "unknown key 'extra'"),
         (lambda r: r.update(provenance=[]), r"'provenance' is \[\]; expected a valid dict"),
         (lambda r: r.update(entries=[]), r"'entries' is \[\]; List should have at least 1 item"),
         (
