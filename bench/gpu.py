@@ -52,7 +52,7 @@ def on_device(device_id: str, inputs: Inputs) -> Inputs:
         )
 
 
-def cuda_copy(device_id: str, size: int) -> Callable[[int], list[NDArray[Any]]]:
+def cuda_copy(device_id: str, size: int, _stack: ExitStack) -> Callable[[int], list[NDArray[Any]]]:
     """Return a copy of `size` bytes from the device's memory to the device's memory."""
     device = choose_device(device_id)
     runtime = device.cupy.cuda.runtime
@@ -258,5 +258,8 @@ def _using(device: CudaDevice) -> Iterator[None]:
         yield
         device.cupy.cuda.get_current_stream().synchronize()
 
+
+COPIES = {"cuda": cuda_copy, "opencl": opencl_copy}
+"""Per backend, a copy within its device's memory."""
 
 DEVICE_PEERS: dict[str, Callable[[Inputs, int], Contender]] = {CUPY: cupy_zoom, TORCH: torch_lerp}

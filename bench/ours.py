@@ -11,7 +11,7 @@ import numpy as np
 from roi_accel.backends.protocol import CountsSeconds, slots_of
 from roi_accel.bench import gpu
 from roi_accel.bench.contender import Absent, Contender, contend
-from roi_accel.bench.inputs import ON_DEVICE
+from roi_accel.bench.inputs import ON_DEVICE, ON_DEVICE_BACKEND
 from roi_accel.bench.machine import last_level_cache_bytes
 from roi_accel.devices.dispatch import choose_backend
 from roi_accel.errors import BackendUnavailable
@@ -46,7 +46,7 @@ def our_contender(
         choice = choose_backend(name, threads=threads)
         resident = inputs
         if kernel == ON_DEVICE:
-            if name != "cuda":
+            if name != ON_DEVICE_BACKEND:
                 msg = "it takes frames from the host's memory"
                 raise BackendUnavailable(msg)
             resident = gpu.on_device(choice.backend.device, inputs)
@@ -116,12 +116,14 @@ def copy_bytes() -> int:
 
 
 def device_copy(name: str, threads: int, size: int, stack: ExitStack) -> Contender | None:
-    """Return a copy within the memory of backend `name`'s device; None where that is the host's."""
+    """Return a copy within the memory of backend `name`'s device.
+
+    None if that is the host's memory, or nothing here can copy there.
+    """
     choice = choose_backend(name, threads=threads)
-    device = choice.backend.device
-    if choice.status.kind == "cpu":
+    if choice.status.kind == "cpu" or name not in gpu.COPIES:
         return None
-    frame = gpu.cuda_copy(device, size) if name == "cuda" else gpu.opencl_copy(device, size, stack)
+    frame = gpu.COPIES[name](choice.backend.device, size, stack)
     return Contender(device_copy_name(choice), "copy", frame, 1, facts_of(choice), threads=0)
 
 

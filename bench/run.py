@@ -22,6 +22,7 @@ from roi_accel.bench.inputs import (
     KERNELS,
     MASK_SIZE,
     ON_DEVICE,
+    ON_DEVICE_BACKEND,
     SIZES,
     BenchCase,
     alpha_shares,
@@ -63,7 +64,6 @@ _COUNTED_MASKS = 4
 _QUICK_FRAMES = 2
 _QUICK_COPY = 1 << 20
 _GIGA = 1e9
-_DEVICE_BACKEND = "cuda"
 _TRANSFERS = ("upload", "download")
 
 
@@ -91,7 +91,9 @@ class BenchOptions:
     @property
     def measurable_kernels(self) -> tuple[Kernel, ...]:
         """Without those that none of the backends has."""
-        return tuple(k for k in self.kernels if k != ON_DEVICE or _DEVICE_BACKEND in self.backends)
+        return tuple(
+            k for k in self.kernels if k != ON_DEVICE or ON_DEVICE_BACKEND in self.backends
+        )
 
     @property
     def effort(self) -> Effort:
@@ -140,7 +142,7 @@ def run_bench(
             "mask_size": list(MASK_SIZE),
             "copied_bytes": options.copied_bytes,
         },
-        "devices": {name: [vars(s) for s in probe(name)] for name in options.backends},
+        "devices": {name: [each.to_dict() for each in probe(name)] for name in options.backends},
         "cases": measured,
     }
     report["goals"] = judge(report)
@@ -216,7 +218,7 @@ def _everyone(
     everyone: list[Contender | Absent] = []
     threads = options.threads
     on_device = case.kernel == ON_DEVICE
-    backends = [_DEVICE_BACKEND] if on_device else options.backends
+    backends = [ON_DEVICE_BACKEND] if on_device else options.backends
     if not on_device:
         everyone += [host_copy(n, options.copied_bytes, stack) for n in sorted({1, threads})]
     for name in backends:
@@ -228,7 +230,7 @@ def _everyone(
     for name in peers_of(case.kernel):
         make = partial(ALL_PEERS[name], inputs, threads)
         everyone.append(contend(name, "peer", make, stack))
-    if case.kernel == "substitute" and _DEVICE_BACKEND in backends:
+    if case.kernel == "substitute" and ON_DEVICE_BACKEND in backends:
         make = partial(gpu.transfers, inputs, threads)
         everyone.append(contend(gpu.TRANSFERS, "transfers", make, stack))
     return everyone

@@ -1,9 +1,9 @@
-"""What a run's checks compared, and the error with all its evidence once something differs."""
+"""What a run's checks compared, and the error with the arrays once something differs."""
 
 from __future__ import annotations
 
 import io
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -46,36 +46,12 @@ class Check:
     fault: str
     wanted: Named
     got: Named
-    inputs: Named
+    inputs: Named = field(default_factory=dict)
     tolerance: Tolerance
     label: str
 
 
-@dataclass
-class _Tally:
-    """What was compared of one stage."""
-
-    compared_with: str
-    tolerance: Tolerance
-    values: int = 0
-    largest: float = 0.0
-
-    def add(self, found: Comparison) -> None:
-        self.values += found.compared
-        self.largest = max(self.largest, found.maximum)
-
-    def report(self) -> dict[str, Any]:
-        return {
-            "stage": self.tolerance.stage,
-            "compared_with": self.compared_with,
-            "values": self.values,
-            "largest_difference": self.largest,
-            "tolerance": self.tolerance.value,
-            "tolerance_source": self.tolerance.source,
-        }
-
-
-class Ledger:
+class CheckLog:
     """Adds up what agrees, per stage and video, and raises at the first answer that does not.
 
     Parameters
@@ -87,7 +63,7 @@ class Ledger:
 
     def __init__(self, save: Save | None = None) -> None:
         self.save = save
-        self._tallies: dict[tuple[int | None, str], _Tally] = {}
+        self._totals: dict[tuple[int | None, str], dict[str, Any]] = {}
 
     def count(self, check: Check, *, compared_with: str, video: int | None = None) -> None:
         """Compare and add to what the report says of `video`; None for what all videos share.
@@ -98,9 +74,18 @@ class Ledger:
             They differ.
         """
         found = self.require(check)
-        key = video, check.tolerance.stage
-        tally = self._tallies.setdefault(key, _Tally(compared_with, check.tolerance))
-        tally.add(found)
+        tolerance = check.tolerance
+        empty = {
+            "stage": tolerance.stage,
+            "compared_with": compared_with,
+            "values": 0,
+            "largest_difference": 0.0,
+            "tolerance": tolerance.value,
+            "tolerance_source": tolerance.source,
+        }
+        total = self._totals.setdefault((video, tolerance.stage), empty)
+        total["values"] += found.compared
+        total["largest_difference"] = max(total["largest_difference"], found.maximum)
 
     def require(self, check: Check) -> Comparison:
         """Return what comparing found, without adding it up; ParityError if they differ."""
@@ -117,15 +102,20 @@ class Ledger:
 
     def report(self, video: int) -> list[dict[str, Any]]:
         """Return what was compared for distorted video `video`, stage by stage."""
-        return [
-            tally.report()
-            for (whose, _), tally in self._tallies.items()
-            if whose is None or whose == video
-        ]
+        return [dict(total) for (whose, _), total in self._totals.items() if whose in {None, video}]
 
 
 def save_arrays(save: Save | None, name: str, wanted: Named, got: Named, inputs: Named) -> str:
-    """Hand `save` a compressed .npz of both answers; return where it is, or why it is not there."""
+    """Save both answers, and return in words where they are or why they are not there.
+
+    Parameters
+    ----------
+    save : callable or None
+        As for `CheckLog`.
+    name : str
+        Of the file, a compressed .npz.
+    wanted, got, inputs : mapping of str to array
+    """
     if save is None:
         return _HINT
     arrays = {f"wanted {plane}": array for plane, array in wanted.items()}

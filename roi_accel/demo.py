@@ -1,4 +1,4 @@
-"""A short pair made on the spot, so that anyone can see a score without a file of their own."""
+"""A short pair made on the spot, for a first score without any files."""
 
 from __future__ import annotations
 

@@ -40,7 +40,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         reference, distorted = make_pair(Path(folder))
         _draw(read_frame(reference))
-        print("| threshold | fade | counts | vmaf_full | vmaf_masked | vmaf_roi |")
+        print("| threshold | fade | coverage | vmaf_full | vmaf_masked | vmaf_roi |")
         print("|---|---|---|---|---|---|")
         pairs = [(threshold, DEFAULT_FADE) for threshold in sorted((*THRESHOLDS, *EXTREMES))]
         pairs += [(DEFAULT_THRESHOLD, fade) for fade in FADES if fade != DEFAULT_FADE]

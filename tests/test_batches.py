@@ -231,7 +231,7 @@ def test_batch_that_is_none_is_refused_with_the_range(
 
 
 def test_options_refuse_it_too() -> None:
-    with pytest.raises(InputError, match="a saliency batch of 0"):
+    with pytest.raises(InputError, match="saliency_batch: 0 is neither"):
         ScoreOptions(saliency_batch=0)
 
 
@@ -272,7 +272,7 @@ def test_map_that_is_no_mask_names_its_frame_in_the_middle_of_a_batch(
     contract = networks.Contract(**shapes, gain=0.3, last="Identity")  # negative where it is black
     network = networks.write_network(tmp_path / "network.onnx", contract)
     pair = gray_clip(tmp_path, BLACK_AT_5)
-    with pytest.raises(ModelError, match=r"^frame 5: network .* gave a map that is no mask"):
+    with pytest.raises(ModelError, match=r"^frame 5: network .* gave a map that is not a mask"):
         roi_accel.score(*pair, saliency_model=network, saliency_batch=batch)
 
 

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from roi_accel._util.prefetch import ahead, batched, ordered_map
+from roi_accel._util.prefetch import batched, ordered_map, prefetch
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -25,7 +25,7 @@ def threads() -> int:
 def test_order_is_kept_whatever_the_depth_and_the_workers(
     items: list[int], depth: int, workers: int
 ) -> None:
-    assert list(ahead(items, depth)) == items
+    assert list(prefetch(items, depth)) == items
     assert list(ordered_map(lambda item: item * 2, items, workers)) == [2 * i for i in items]
 
 
@@ -62,8 +62,8 @@ def test_order_does_not_depend_on_timing() -> None:
         time.sleep(chance.random() / 100)
         return item
 
-    mapped = ordered_map(slowly, ahead(map(slowly, range(50)), 3), 4)
-    assert list(ahead(mapped, 2)) == list(range(50))
+    mapped = ordered_map(slowly, prefetch(map(slowly, range(50)), 3), 4)
+    assert list(prefetch(mapped, 2)) == list(range(50))
 
 
 @pytest.mark.parametrize("depth", [1, 4])
@@ -75,7 +75,7 @@ def test_a_thread_runs_no_further_ahead_than_it_may(depth: int) -> None:
             made.append(index)
             yield index
 
-    stage = ahead(items(), depth)
+    stage = prefetch(items(), depth)
     assert next(stage) == 0
     time.sleep(0.3)
     # One in the consumer's hand, `depth` queued, one in the producer's.
@@ -91,7 +91,7 @@ def test_two_stages_run_at_the_same_time() -> None:
         meeting.wait()
         yield 1
 
-    stage = ahead(items(), 1)
+    stage = prefetch(items(), 1)
     assert next(stage) == 0
     meeting.wait()
     assert next(stage) == 1
@@ -111,7 +111,7 @@ def broken() -> Iterator[int]:
 
 
 def test_an_error_comes_after_the_items_before_it() -> None:
-    stage = ahead(ordered_map(lambda item: item, ahead(broken(), 2), 2), 2)
+    stage = prefetch(ordered_map(lambda item: item, prefetch(broken(), 2), 2), 2)
     assert [next(stage), next(stage)] == [0, 1]
     with pytest.raises(ValueError, match="the third"):
         next(stage)
@@ -141,7 +141,7 @@ def test_whoever_stops_early_leaves_no_thread_and_everything_closed() -> None:
         finally:
             closed.set()
 
-    stage = ahead(ordered_map(lambda item: item, ahead(endless(), 2), 3), 2)
+    stage = prefetch(ordered_map(lambda item: item, prefetch(endless(), 2), 3), 2)
     assert next(stage) == 1
     stage.close()
     assert closed.is_set()
@@ -151,5 +151,5 @@ def test_whoever_stops_early_leaves_no_thread_and_everything_closed() -> None:
 def test_an_error_leaves_no_thread() -> None:
     before = threads()
     with pytest.raises(ValueError, match="the third"):
-        list(ahead(broken(), 1))
+        list(prefetch(broken(), 1))
     assert threads() == before

@@ -17,9 +17,9 @@ import pytest
 from clips import run_ffmpeg
 from support import DATA_VARIABLE, ROOT, console_script, data_folder
 
-from roi_accel.checks.matrix_run import ParityOptions
 from roi_accel.checks.record_run import make_record
 from roi_accel.demo import make_pair
+from roi_accel.options.parity import ParityOptions
 from roi_accel.parity.record import write_record
 
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
@@ -28,6 +28,7 @@ FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 INLINE = re.compile(r"`((?:roi-accel) [^`\n]+)`")
 EXTRAS = re.compile(r'pip install "(?:roi-accel|\.)\[([\w,]+)\]"')
 LINK = re.compile(r"\]\((?!https?:)([^)#]+)")
+ANCHOR = re.compile(r"\]\((?!https?:)([^)#]*)#([^)]+)\)")
 PICTURE = re.compile(r'\bsrc(?:set)?="([^"]+)"')
 
 # Without the real networks such a command must fail as documented, not as a mistake in the command.
@@ -213,8 +214,8 @@ def test_every_extra_that_is_to_be_installed_exists() -> None:
     assert {"cpu", "pandas"} <= asked <= known
 
 
-def test_the_python_reference_is_as_the_docstrings_are(tmp_path: Path) -> None:
-    script = ROOT / "scripts" / "write_python_reference.py"
+def test_what_is_written_from_declarations_and_docstrings_is_as_they_are(tmp_path: Path) -> None:
+    script = ROOT / "scripts" / "write_reference.py"
     done = subprocess.run(
         [sys.executable, script, "--check"],
         cwd=tmp_path,
@@ -230,6 +231,18 @@ def test_every_link_inside_the_repository_leads_somewhere(page: Path) -> None:
     text = page.read_text("utf-8")
     for target in LINK.findall(text) + PICTURE.findall(text):
         assert (page.parent / target).exists(), f"{page.name} links to {target}"
+
+
+@pytest.mark.parametrize(
+    "page", [*PAGES, ROOT / "SECURITY.md"], ids=lambda page: str(page.relative_to(ROOT))
+)
+def test_every_link_to_a_heading_has_one(page: Path) -> None:
+    for target, anchor in ANCHOR.findall(page.read_text("utf-8")):
+        other = page.parent / target if target else page
+        text = FENCE.sub("", other.read_text("utf-8"))
+        headings = re.findall(r"^#+ (.+)$", text, re.MULTILINE)
+        known = {re.sub(r"[^\w -]", "", each.lower()).replace(" ", "-") for each in headings}
+        assert anchor in known, f"{page.name} links to {target}#{anchor}"
 
 
 @pytest.mark.parametrize(

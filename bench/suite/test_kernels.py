@@ -20,6 +20,7 @@ from roi_accel.bench.contender import Absent, contend
 from roi_accel.bench.inputs import (
     KERNELS,
     ON_DEVICE,
+    ON_DEVICE_BACKEND,
     BenchCase,
     bytes_to_move,
     cases_of,
@@ -49,7 +50,7 @@ inputs_of = lru_cache(maxsize=1)(partial(make_inputs, frames=2 if IS_QUICK else 
         pytest.param(case, name, id=f"{case.name}, {name}")
         for case in cases_of(FORMATS, KERNELS)
         for name in (
-            *(["cuda"] if case.kernel == ON_DEVICE else backend_names()),
+            *([ON_DEVICE_BACKEND] if case.kernel == ON_DEVICE else backend_names()),
             *peers_of(case.kernel),
         )
     ],

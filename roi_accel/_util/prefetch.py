@@ -23,11 +23,11 @@ _POLL_SECONDS = 0.1
 """How often a thread that waits for room looks whether anybody still wants its items."""
 
 
-def ahead(
+def prefetch(
     items: Iterable[Item],
     depth: int,
     *,
-    name: str = "ahead",
+    name: str = "prefetch",
     watch: Callable[[int], None] | None = None,
 ) -> Generator[Item, None, None]:
     """Yield `items` in their order, which a thread of its own brings forth up to `depth` ahead.
@@ -56,9 +56,16 @@ def ahead(
 def ordered_map(
     function: Callable[[Item], Result], items: Iterable[Item], workers: int, *, name: str = "worker"
 ) -> Generator[Result, None, None]:
-    """Yield ``function(item)`` for each of `items` in their order, up to `workers` at a time.
+    """Yield ``function(item)`` for each of `items` in their order.
 
-    With one worker nothing runs at the same time, and there is no further thread.
+    Parameters
+    ----------
+    function : callable
+    items : iterable
+    workers : int
+        How many run at a time; with one, in the caller's thread.
+    name : str
+        Prefix of the threads' names.
     """
     if workers == 1:
         for item in items:
@@ -116,7 +123,7 @@ def batched(
         yield batch
 
 
-def with_last(items: Iterable[Item]) -> Iterator[tuple[Item, bool]]:
+def mark_last(items: Iterable[Item]) -> Iterator[tuple[Item, bool]]:
     """Yield each of `items` and whether it is the last, which takes one more to be known."""
     waiting: list[Item] = []
     for item in items:

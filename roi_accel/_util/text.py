@@ -7,6 +7,10 @@ lone surrogates, which UTF-8 cannot encode.
 from __future__ import annotations
 
 import re
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 LONGEST = 80
 """Characters of a foreign value that a message repeats."""
@@ -14,9 +18,10 @@ LONGEST = 80
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
 
-def printable(text: str) -> str:
-    r"""Return `text` on one line, with what no terminal can show escaped, such as ``\n``."""
-    if text.isprintable():
+def printable(text: str | Path) -> str:
+    r"""Return a text or path on one line, with what no terminal can show escaped, as ``\n``."""
+    text = str(text)
+    if text.isprintable():  # guard: path-not-text
         return text
     return "".join(char if char.isprintable() else ascii(char)[1:-1] for char in text)
 

@@ -10,7 +10,7 @@ from roi_accel.backends.plan import Plan
 from roi_accel.errors import InputError
 from roi_accel.inference.network import DEFAULT_SIZE, SaliencySize
 from roi_accel.parity.cases import Sample, SeededCase
-from roi_accel.run.frame_sync import read_together
+from roi_accel.run.frame_sync import synced_frames
 from roi_accel.video import check_same_geometry, open_video
 from roi_accel.video.info import MIN_SCORABLE_SIDE
 
@@ -19,8 +19,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from roi_accel.video import RawGeometry
-
-DEFAULT_FRAMES = 10
 
 
 class ClipCase:
@@ -46,9 +44,6 @@ class ClipCase:
     def __init__(
         self, reference: Path, distorted: Path, *, raw: RawGeometry | None, frames: int
     ) -> None:
-        if frames < 1:
-            msg = f"--frames must be at least 1, not {frames}"
-            raise InputError(msg, remedy=f"leave it out for {DEFAULT_FRAMES}")
         self._paths = (reference, distorted)
         self._raw = raw
         self._frames = frames
@@ -90,7 +85,7 @@ class ClipCase:
             readers = [
                 resources.enter_context(open_video(path, raw=self._raw)) for path in self._paths
             ]
-            pairs = read_together(
+            pairs = synced_frames(
                 readers, frame_count=self._frames, shortest=False, stopwatch=Stopwatch()
             )
             number = -1

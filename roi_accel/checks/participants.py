@@ -1,4 +1,4 @@
-"""Who takes part in a parity run on this machine: every backend's devices and every provider."""
+"""What a parity run on this machine compares: the backends' devices and execution providers."""
 
 from __future__ import annotations
 
@@ -77,15 +77,15 @@ def find_backends(
     names : sequence of str, optional
         Default: all there are.
     devices : sequence of str
-        ``all``, or ids such as ``opencl:0.1``; a backend without one uses its first choice. That
-        one which is named by its id is absent is an error.
+        ``all``, or ids such as ``opencl:0.1``; a backend without one uses its first choice. A
+        device that is named by its id must be there.
     required : sequence of str
-        Backends whose absence is an error; they are added to `names`.
+        Backends that must be there; they are added to `names`.
 
     Raises
     ------
     BackendUnavailable
-        There is no backend of such a name, or no backend for such a device.
+        A name is unknown, or a device is of none of the backends.
     """
     known = backend_names()
     check_backends(names or ())
@@ -93,7 +93,7 @@ def find_backends(
     wanted = dict.fromkeys((*(known if names is None else names), *required))
     for device in devices:
         if device != ALL_DEVICES and device.partition(":")[0] not in wanted:
-            msg = f"--devices: {device!r} is no device of {', '.join(wanted)}"
+            msg = f"--devices: {device!r} is not a device of {', '.join(wanted)}"
             meant = did_you_mean(device.partition(":")[0], wanted)
             raise BackendUnavailable(
                 msg, remedy=f"{meant}for example opencl:0.1, or all; see roi-accel devices"
@@ -177,18 +177,17 @@ def find_providers(
     resources : ExitStack
         Closes what is opened here.
     names : sequence of str, optional
-        As ``--ep`` takes them; ``cpu``, which the others are held against, is always among them,
-        whichever of its names it is given.
-        Default: all that this onnxruntime has.
+        As ``--ep`` takes them; ``cpu``, which the others are compared with, is always added, by
+        whichever of its names it is given. Default: all that this onnxruntime has.
     half : bool
         Whether each is also asked to compute in float16.
     required : sequence of str
-        Providers whose absence is an error; they are added to `names`.
+        Providers that must be there; they are added to `names`.
 
     Raises
     ------
     InputError
-        There is no provider of such a name.
+        A name is unknown, or two are of the same provider.
     ModelError
         The network cannot be loaded.
     """
@@ -216,7 +215,7 @@ def find_providers(
         for other, planned in plans.items():
             if replace(planned, reason="", option="") == replace(plan, reason="", option=""):
                 msg = f"--eps: {name} and {other} are the same provider"
-                raise InputError(msg, remedy="name it once; it is held against itself anyway")
+                raise InputError(msg, remedy="name it once; each is compared with itself anyway")
         plans[name] = plan
         fatal = name in required
         participant, network = _attach(model, plan, name, resources, fatal=fatal)

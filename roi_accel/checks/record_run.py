@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from roi_accel.checks.matrix_run import ParityOptions
+    from roi_accel.options.parity import ParityOptions
     from roi_accel.parity.cases import SeededCase
     from roi_accel.parity.cells import Participant, Report
     from roi_accel.parity.matrix import BackendRunner, NetworkRunner
@@ -38,7 +38,7 @@ def make_record(
     Parameters
     ----------
     options : ParityOptions
-        Whom to ask: those named must be there, by default all that are there.
+        Which to record: those that are named must be there; by default all that are.
     progress : callable, optional
         Called with the number of cases done and of all cases.
 
@@ -47,14 +47,14 @@ def make_record(
     BackendUnavailable
         One that was named is absent, or one fails.
     ParityError
-        One answers the same question in two ways, or with a map that is no mask.
+        One gives two answers to the same question, or a map that is not a mask.
     """
     model = resolve(options.saliency_model)
     corpus = list(cases())
     pictures = [case for case in corpus if case.has_pictures]
     with ExitStack() as resources:
         backends = find_backends(options.backends, devices=options.devices)
-        providers = find_providers(model, resources, options.eps, half=options.half)
+        providers = find_providers(model, resources, options.eps, half=options.fp16)
         named = (*(options.backends or ()), *(options.eps or ()), *options.devices)
         _check_present((*backends.participants, *providers.participants), named)
         steps = len(corpus) * len(backends.runners) + len(pictures) * len(providers.runners)
@@ -81,7 +81,7 @@ def compare_files(paths: Sequence[Path], calibration: Path | None) -> Report:
     Raises
     ------
     InputError
-        A file is no usable record, is named twice, or the calibration cannot be used.
+        A record or the calibration cannot be used, or a file is named twice.
     """
     resolved = [path.resolve() for path in paths]
     for path, full in zip(paths, resolved, strict=True):
@@ -97,7 +97,7 @@ def compare_files(paths: Sequence[Path], calibration: Path | None) -> Report:
     for name in names:
         if names.count(name) > 1:
             msg = f"the records have two entries {name!r}, of which one would hide the other"
-            raise InputError(msg, remedy="rename a file, or make the record anew")
+            raise InputError(msg, remedy="rename a file, or record again")
     rules = read_calibration(calibration) if calibration else Calibration()
     return compare_records(records, rules, provenance=provenance())
 
@@ -119,7 +119,7 @@ def _digests(
         for key, stages in first.items():
             for stage, digest in stages.items():
                 if second[key][stage] != digest:
-                    msg = f"{runner.name} answered {stage} of {key!r} in two ways"
+                    msg = f"{runner.name} gave two answers for {stage} of {key!r}"
                     raise ParityError(msg, remedy="see roi-accel parity for where they differ")
         found |= first
         advance()
@@ -148,7 +148,7 @@ def _maps(
                 found[key] = np.array(runner.infer(session.preprocess(sample.reference)))
                 problem = map_problem(found[key])
                 if problem:
-                    msg = f"{runner.name} gave a map of {key!r} that is no mask: {problem}"
+                    msg = f"{runner.name} gave a map of {key!r} that is not a mask: {problem}"
                     raise ParityError(msg, remedy="leave it out with --eps")
         advance()
     return found

@@ -1,4 +1,4 @@
-"""What a run learns of its pair from frames that pass by anyway: black bars, and shifts in time."""
+"""What a run notices about its videos while their frames pass: black bars and shifts in time."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from roi_accel.video import BarFinder
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from roi_accel.backends.frame import Frame
+    from roi_accel.backends.frame_set import FrameSet
     from roi_accel.video import VideoInfo
 
 _WORTH_SAYING = 0.02
-"""Share of the frame from which on bars are told: less is a few lines of blanking."""
+"""Share of the frame from which bars are reported: less is a few lines of blanking."""
 
 
-class Inspection:
-    """Looks at each frame of a run once; nothing of the score depends on it.
+class Inspector:
+    """Sees each frame of a run once; no score depends on it.
 
     Parameters
     ----------
@@ -34,11 +34,11 @@ class Inspection:
         self._bars = BarFinder(infos[0])
         self._shifts = [ShiftFinder() for _ in infos[1:]]
 
-    def look(self, index: int, reference: Frame, distorted: Sequence[Frame]) -> None:
-        """Take in frame `index` of every video; to be called with 0, 1, 2, ... in order."""
-        self._bars.look(reference)
-        for finder, frame in zip(self._shifts, distorted, strict=True):
-            finder.look(index, reference, frame)
+    def take(self, frames: FrameSet) -> None:
+        """Take in the next frame of every video, from the first on in order."""
+        self._bars.look(frames.reference)
+        for finder, frame in zip(self._shifts, frames.distorted, strict=True):
+            finder.look(frames.index, frames.reference, frame)
 
     def warnings(self, number: int) -> tuple[str, ...]:
         """Return what there is to say of distorted video `number`, from 0, and its reference."""
@@ -67,7 +67,7 @@ class Inspection:
         seems = f"{count} frame{'s' * (count > 1)} {'late' if is_late else 'early'}"
         why = f"PSNR is {shift.gain:.1f} dB higher there, or more"
         option = "--frame-skip-dist" if is_late else "--frame-skip-ref"
-        mend = f"{option} {count + self._skipped[is_late]} --shortest"
+        remedy = f"{option} {count + self._skipped[is_late]} --shortest"
         path = self._infos[number + 1].path
         where = f"at {shift.agreeing} of {shift.probes} moments"
-        return (f"{path} seems to be {seems}: {why}, {where}; if so, {mend} mends it",)
+        return (f"{path} seems to be {seems}: {why}, {where}; if so, try {remedy}",)

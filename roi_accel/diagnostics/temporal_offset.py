@@ -60,7 +60,7 @@ class Shift:
 
 
 class ShiftFinder:
-    """Looks at some frames of a pair as they pass by.
+    """Examines some frames of a pair as they pass.
 
     At a probe the mean squared error between the reference's frame and those of the distorted
     video up to two frames away is taken, each without its mean, so that a change of brightness is

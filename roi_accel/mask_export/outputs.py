@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from contextlib import closing
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from roi_accel._util.files import naming_output
 from roi_accel.errors import InputError
 from roi_accel.masks.archive import SUFFIX as ARCHIVE_SUFFIX
 from roi_accel.masks.writing import CLIP_SUFFIX, open_mask_writer
-from roi_accel.run.frame_pipeline import MaskMeter
+from roi_accel.results.build import MaskMeter
+from roi_accel.run.frame_pipeline import frames_with_masks, masked_frames, require_frame
 from roi_accel.video import writing as videos
 
 if TYPE_CHECKING:
@@ -18,7 +20,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from roi_accel._util.files import StagedFiles
-    from roi_accel.mask_export.run import MaskedFrame, MaskRun
+    from roi_accel.backends.frame_set import FrameSet
+    from roi_accel.mask_export.run import MaskRun
     from roi_accel.report.contact_sheet import Sheet
     from roi_accel.run.frame_pipeline import Progress
 
@@ -40,7 +43,18 @@ def check_suffix(path: Path, known: Sequence[str], *, said_by: str) -> None:
 
 
 def check_picture(output: Path | None, frame: int | None, sheet: object, *, said_by: str) -> None:
-    """Raise InputError where what is to be shown does not fit together, or not the file."""
+    """Raise InputError where a picture's options contradict each other or the file's name.
+
+    Parameters
+    ----------
+    output : Path or None
+    frame : int or None
+        The frame to show, from 0.
+    sheet : object
+        Anything but None asks for several frames.
+    said_by : str
+        The option or keyword that names `output`.
+    """
     if frame is not None and sheet is not None:
         msg = "--frame and --sheet were given; a picture is of one frame or of several"
         raise InputError(msg, remedy="keep one of them")
@@ -54,47 +68,52 @@ def check_picture(output: Path | None, frame: int | None, sheet: object, *, said
         raise InputError(msg, remedy="leave it out for the middle one")
 
 
-class Taker(Protocol):
+class Taker(ABC):
     """Makes one file of the frames that it is given.
+
+    Parameters
+    ----------
+    path : Path
+    staged : StagedFiles
+        Opens it.
+    run : MaskRun
 
     Attributes
     ----------
     frames : int
-        How many of them are in it so far.
+        How many frames are in it so far.
     """
 
-    frames: int
+    def __init__(self, path: Path, staged: StagedFiles, run: MaskRun) -> None:
+        self._path, self._run, self.frames = path, run, 0
+        self._file = staged.open(path)
 
-    def take(self, frame: MaskedFrame) -> None:
+    @abstractmethod
+    def take(self, frames: FrameSet) -> None:
         """Take the next frame."""
 
+    @abstractmethod
     def finish(self) -> str:
         """Write what is left, and return what the file holds, for people."""
-        ...
 
 
-class MasksFile:
-    """The masks as video or archive."""
+class MasksFile(Taker):
+    """The masks as video or archive; `resources` closes it."""
 
     def __init__(self, path: Path, staged: StagedFiles, run: MaskRun, resources: ExitStack) -> None:
-        self._path, self._run, self.frames = path, run, 0
         origin = run.origin()
+        super().__init__(path, staged, run)
         with naming_output(path):
             self._writer = resources.enter_context(
                 open_mask_writer(
-                    path,
-                    staged.open(path),
-                    size=run.size,
-                    rate=run.rate,
-                    place=run.place,
-                    origin=origin,
+                    path, self._file, size=run.size, rate=run.rate, place=run.place, origin=origin
                 )
             )
 
-    def take(self, frame: MaskedFrame) -> None:
+    def take(self, frames: FrameSet) -> None:
         """Write the frame's mask."""
         with naming_output(self._path):
-            self._writer.write(frame.mask)
+            self._writer.write(frames.masks[0])
         self.frames += 1
 
     def finish(self) -> str:
@@ -105,29 +124,28 @@ class MasksFile:
         return f"{self.frames} masks of {width}x{height}, {self._run.label}"
 
 
-class MaskedVideo:
+class MaskedVideo(Taker):
     """The masked distorted video."""
 
     def __init__(self, path: Path, staged: StagedFiles, run: MaskRun) -> None:
-        self._path, self._run, self.frames = path, run, 0
+        super().__init__(path, staged, run)
         with naming_output(path):
-            self._writer = videos.FrameWriter(path, staged.open(path), run.info, rate=run.rate)
+            self._writer = videos.FrameWriter(path, self._file, run.info, rate=run.rate)
 
-    def take(self, frame: MaskedFrame) -> None:
+    def take(self, frames: FrameSet) -> None:
         """Write the masked frame."""
-        assert frame.masked is not None  # noqa: S101 - a run with a distorted video
         with naming_output(self._path):
-            self._writer.write(frame.masked)
+            self._writer.write(frames.masked[0][0])
         self.frames += 1
 
     def finish(self) -> str:
-        """Write what is left, and return what the file holds, for people."""
+        """Return what the file holds, for people."""
         info = self._run.info
         size = f"{info.width}x{info.height} {info.pixel_format.name}"
         return f"{self.frames} masked frames of {size}"
 
 
-class Picture:
+class Picture(Taker):
     """A picture of one frame, or of several on a sheet."""
 
     def __init__(
@@ -135,24 +153,24 @@ class Picture:
     ) -> None:
         from roi_accel.report.mask_picture import MaskPicture  # noqa: PLC0415 (an extra)
 
-        self._path, self._run, self._seen, self.frames = path, run, 0, 0
-        self._file = staged.open(path)
+        super().__init__(path, staged, run)
+        self._seen = 0
         if sheet is not None:
             self.wanted = sheet.frames(run.count())
         else:
             self.wanted = (run.count() // 2 if frame is None else frame,)
-        self._picture = MaskPicture(run.legend(), sheet)
+        self._picture = MaskPicture(run.legend, sheet)
 
-    def take(self, frame: MaskedFrame) -> None:
+    def take(self, frames: FrameSet) -> None:
         """Show the frame, if it is wanted."""
-        self._seen = frame.index + 1
-        if frame.index in self.wanted:
-            self._picture.add(frame.index, frame.reference, frame.mask)
+        self._seen = frames.index + 1
+        if frames.index in self.wanted:
+            self._picture.add(frames.index, frames.reference, frames.masks[0])
             self.frames += 1
 
     def finish(self) -> str:
-        """Write what is left, and return what the file holds, for people."""
-        self._run.require_frame(max(self.wanted), self._seen)
+        """Draw the picture, and return what the file holds, for people."""
+        require_frame(self._run, max(self.wanted), self._seen)
         with naming_output(self._path):
             self._file.write(self._picture.png())
         frames = ", ".join(map(str, self.wanted))
@@ -168,7 +186,20 @@ def taker_of(
     frame: int | None,
     sheet: Sheet | None,
 ) -> Taker:
-    """Return what makes the file of masks, or the picture, that `path` names."""
+    """Return what makes the file of masks, or the picture, that `path` names.
+
+    Parameters
+    ----------
+    path : Path
+    staged : StagedFiles
+    run : MaskRun
+    resources : ExitStack
+        Closes it.
+    frame : int or None
+        The frame that a picture shows, from 0; None for the middle one.
+    sheet : Sheet or None
+        Shows several instead.
+    """
     if is_picture(path):
         return Picture(path, staged, run, frame, sheet)
     return MasksFile(path, staged, run, resources)
@@ -193,11 +224,15 @@ def fill(
     """
     pictures = [taker.wanted for taker in takers if isinstance(taker, Picture)]
     is_all = len(takers) > len(pictures)
+    measure, alphas = MaskMeter(run.session.plan), []
+    if is_all:
+        found = masked_frames(run, progress=progress)
+    else:
+        found = frames_with_masks(run, pictures[0], progress=progress)
     # Closed where a file cannot be written: its threads end before the process does.
-    measure, alphas = MaskMeter(run.masking.session.plan), []
-    with closing(run.frames(progress) if is_all else run.chosen(pictures[0], progress)) as frames:
+    with closing(found) as frames:
         for each in frames:
-            alphas.append(measure(each.mask).alpha)
+            alphas.append(measure(each.masks[0]).alpha)
             for taker in takers:
                 taker.take(each)
     return [taker.finish() for taker in takers], alphas

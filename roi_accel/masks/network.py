@@ -1,28 +1,32 @@
-"""The default source of masks: a saliency network that looks at the reference."""
+"""The default source of masks: a saliency network, run on the reference."""
 
 from __future__ import annotations
 
+import threading
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeGuard
 
 import numpy as np
 
 from roi_accel.backends.arithmetic import NotSaliencyError, quantise
-from roi_accel.backends.kernel_errors import blaming_kernels
+from roi_accel.backends.numpy_backend import NumpyBackend
 from roi_accel.backends.protocol import InfersOnDevice
-from roi_accel.errors import ModelError, ParityError, RoiAccelError
+from roi_accel.backends.session import in_turn, kernel_errors_as_unavailable
+from roi_accel.errors import ModelError, RoiAccelError
 from roi_accel.inference.batch_size import AUTO_BATCH, Batch, decide_batch
 from roi_accel.masks.source import MaskSource
+from roi_accel.parity.gate import Gate
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
+    from contextlib import AbstractContextManager
 
     from numpy.typing import NDArray
 
     from roi_accel._util.timing import Stopwatch
     from roi_accel.backends.frame import Frame
     from roi_accel.backends.plan import ModelSize
-    from roi_accel.backends.protocol import Mask, ModelInput, Session
+    from roi_accel.backends.protocol import InferringSession, Mask, ModelInput, Session
     from roi_accel.inference.network import SaliencyNetwork, SaliencySize
 
 
@@ -35,17 +39,17 @@ class NetworkSource(MaskSource):
     size : SaliencySize
         As the user gave it.
     batch : int, optional
-        Frames to look at at once, at most. Default: as many as suit the provider.
+        Maximum inference batch size. Default: as many as suit the provider.
     stride : int
-        How many frames wait for each that is looked at.
+        The network runs on every frame of this distance, and the others wait for it.
     width, height : int
         The frames' size in luma pixels.
     stopwatch : Stopwatch
         Counts the stages ``preprocess`` and ``network``.
-    check : callable, optional
-        Called with each input, float32[1, 3, height, width], and the map the network made of it,
-        float32[height, width], where they pass through the host and the map is known to be a mask;
-        raises where it distrusts it.
+    gate : Gate, optional
+        Checks each input, map and mask. Default: one that checks nothing.
+    lock : context manager, optional
+        Held while a session that serves one thread at a time is called. Default: its own.
 
     Attributes
     ----------
@@ -67,7 +71,8 @@ class NetworkSource(MaskSource):
         width: int,
         height: int,
         stopwatch: Stopwatch,
-        check: Callable[[ModelInput, NDArray[np.float32]], None] | None = None,
+        gate: Gate | None = None,
+        lock: AbstractContextManager[object] | None = None,
     ) -> None:
         self.region_names = ()
         self.warnings = network.providers.warnings
@@ -75,11 +80,12 @@ class NetworkSource(MaskSource):
         self._asked_size = size
         self._asked_batch = batch
         self._stride = stride
-        self._batch = Batch(1, "nothing was looked at")
+        self._batch = Batch(1, "the network did not run")
         self._inputs: dict[int, ModelInput] = {}
         self._maps: dict[int, NDArray[np.float32]] = {}
         self._stopwatch = stopwatch
-        self._check = check
+        self._gate = gate or Gate("off", NumpyBackend())
+        self._lock = lock or threading.Lock()
         self._memory = "host"
         self.model_size: ModelSize = size.for_frame(width, height)
         network.check_size(self.model_size)
@@ -91,7 +97,7 @@ class NetworkSource(MaskSource):
 
         Where a batch is wanted, the network is tried with one.
         """
-        if self._device_session(session) is not None:
+        if self._runs_on_device(session):
             self._batch = Batch(1, "the network runs in the device's memory, frame by frame")
         else:
             self._batch = decide_batch(
@@ -117,14 +123,13 @@ class NetworkSource(MaskSource):
         RoiAccelError
             The device fails; names the frame.
         """
-        with self._naming(index):
-            place = len(self._inputs)
-            model_input = self._buffer[place : place + 1]
-            model_input[...] = self._preprocess(index, reference, session)
-            self._inputs[index] = model_input
+        place = len(self._inputs)
+        model_input = self._buffer[place : place + 1]
+        model_input[...] = self._preprocess(index, reference, session)
+        self._inputs[index] = model_input
 
     def masks(self, index: int, reference: Frame, session: Session) -> tuple[Mask, ...]:
-        """Return the mask of frame `index`, from the batch that it was looked at in, or alone.
+        """Return the mask of frame `index`, from the batch that it was in, or alone.
 
         Raises
         ------
@@ -132,42 +137,72 @@ class NetworkSource(MaskSource):
             The network fails, or its map is not finite or not in [0, 1]; names the frame.
         BackendUnavailable
             The execution provider fails; names the frame, before which all went well.
+        ParityError
+            The gate found a difference.
         """
         if len(self._inputs) == self._batch.frames > 1:
-            self._look_together()
+            self._infer_together()
+        if self._runs_on_device(session):
+            return (self._infer_on_device(index, reference, session),)
+        model_input = self._inputs.pop(index, None)
+        if model_input is None:
+            model_input = self._preprocess(index, reference, session)
         with self._naming(index):
-            inferring = self._device_session(session)
-            if inferring is not None:
-                self._memory = "device"
-                with self._stopwatch.stage("network", index):
-                    return (inferring.infer(reference, self.network.infer_in_place),)
-            model_input = self._inputs.pop(index, None)
-            if model_input is None:
-                model_input = self._preprocess(index, reference, session)
             saliency = self._maps.pop(index, None)
             if saliency is None:
                 saliency = self._infer_alone(index, model_input)
             height, width = self.size
             mask = quantise(saliency[:height, :width])
-            if self._check is not None:
-                self._check(model_input, saliency)
+        self._gate.check_map(index, model_input, saliency)
         return (mask,)
 
-    def _device_session(self, session: Session) -> InfersOnDevice | None:
-        """Return `session` if the network can run beside its kernels."""
-        if isinstance(session, InfersOnDevice) and self.network.works_on(*session.tensor_device):
-            return session
-        return None
+    def _runs_on_device(self, session: Session) -> TypeGuard[InferringSession]:
+        """Return whether the network can run beside the session's kernels."""
+        return isinstance(session, InfersOnDevice) and self.network.works_on(*session.tensor_device)
 
     def _preprocess(self, index: int, reference: Frame, session: Session) -> ModelInput:
-        with self._stopwatch.stage("preprocess", index), blaming_kernels():
+        """Return the network's input for frame `index`, which the gate has checked if it is due."""
+        with self._stopwatch.stage("preprocess", index):
+            expected = self._gate.expect_input(index, reference)
+            model_input = self._call_preprocess(index, reference, session)
+            if expected is not None:
+                self._gate.check_input(expected, model_input)
+        return model_input
+
+    def _call_preprocess(self, index: int, reference: Frame, session: Session) -> ModelInput:
+        what = f"{self._gate.device} failed in preprocess"
+        with (
+            self._naming(index),
+            in_turn(session, self._lock),
+            kernel_errors_as_unavailable(what),
+        ):
             return session.preprocess(reference)
+
+    def _infer_on_device(self, index: int, reference: Frame, session: InferringSession) -> Mask:
+        self._memory = "device"
+        what = f"{self._gate.device} failed beside the network"
+        with self._stopwatch.stage("network", index):
+            expected = self._gate.expect_input(index, reference)
+            if expected is not None:
+                # The input that the network sees cannot be read; the same kernels make this one.
+                with self._gate.timed():
+                    model_input = self._call_preprocess(index, reference, session)
+                self._gate.check_input(expected, model_input)
+            with (
+                self._naming(index),
+                in_turn(session, self._lock),
+                kernel_errors_as_unavailable(what),
+            ):
+                mask = session.infer(reference, self.network.infer_in_place)
+            if expected is not None:
+                self._gate.check_mask(expected, model_input, mask)
+        return mask
 
     def _infer_alone(self, index: int, model_input: ModelInput) -> NDArray[np.float32]:
         with self._stopwatch.stage("network", index):
             return self.network.infer(model_input)
 
-    def _look_together(self) -> None:
+    def _infer_together(self) -> None:
         """Make the maps of a full batch; where that fails, find the frame that it fails for."""
         first, *_, last = self._inputs
         try:
@@ -178,7 +213,7 @@ class NetworkSource(MaskSource):
                 with self._naming(index):
                     self._infer_alone(index, model_input)
             error.message = f"frames {first} to {last} at once: {error.message}"
-            error.remedy = "--saliency-batch 1 looks at them one by one"
+            error.remedy = "--saliency-batch 1 runs the network on one at a time"
             raise
         self._maps = dict(zip(self._inputs, maps, strict=True))
 
@@ -187,13 +222,11 @@ class NetworkSource(MaskSource):
         """Name frame `index` in what is raised inside the ``with``."""
         try:
             yield
-        except ParityError:
-            raise  # It names its frame.
         except RoiAccelError as error:
             error.message = f"frame {index}: {error.message}"  # guard: provider-failure-frame
             raise
         except NotSaliencyError as error:
-            msg = f"frame {index}: network {self.label} gave a map that is no mask: {error}"
+            msg = f"frame {index}: network {self.label} gave a map that is not a mask: {error}"
             raise ModelError(msg, remedy="use another network or --mask") from error
 
     def close(self) -> None:

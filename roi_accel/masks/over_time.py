@@ -1,4 +1,4 @@
-"""How the masks of a run hang together in time: which frames the network looks at, and smoothing.
+"""Masks over time: on which frames the network runs, interpolation between them, and smoothing.
 
 Both change the score on purpose and are off by default. What they compute from masks is integers,
 on the host (backends/temporal.py), so that every backend gets the same masks.
@@ -6,9 +6,9 @@ on the host (backends/temporal.py), so that every backend gets the same masks.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
-from typing import TYPE_CHECKING, Protocol, TypeVar
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -22,43 +22,25 @@ from roi_accel.backends.temporal import (
     smoothing_weight,
     state_of,
 )
-from roi_accel.errors import InputError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
-    from contextlib import AbstractContextManager
+    from collections.abc import Iterable, Iterator
 
     from numpy.typing import NDArray
 
     from roi_accel._util.timing import Stopwatch
-    from roi_accel.backends.frame import Frame
+    from roi_accel.backends.frame_set import FrameSet
     from roi_accel.backends.protocol import Mask, Session
     from roi_accel.masks.source import MaskSource
+    from roi_accel.parity.gate import Gate
 
     Masks = tuple[Mask, ...]
 
 MAX_STRIDE = MAX_FRAMES_APART
-"""Frames of every video wait for the next that is looked at; more would be gigabytes at 4K."""
+"""Frames of every video wait for the next inference; more would be gigabytes at 4K."""
 
 MAX_SMOOTH = Fraction(60)
 """Seconds; far beyond how long people look at one thing, and so short that rounding stays small."""
-
-
-class Numbered(Protocol):
-    """One frame on its way through a run."""
-
-    @property
-    def index(self) -> int:
-        """0-based."""
-        ...
-
-    @property
-    def reference(self) -> Frame:
-        """The reference's picture."""
-        ...
-
-
-Item = TypeVar("Item", bound=Numbered)
 
 
 @dataclass(frozen=True)
@@ -93,12 +75,12 @@ class Smoothing:
 
 @dataclass(frozen=True, kw_only=True)
 class OverTime:
-    """What a run does with its masks beyond taking each as it comes.
+    """How a run makes the masks of frames between inferences, and smooths them.
 
     Attributes
     ----------
     stride : int
-        The network looks at frames 0, stride, 2 * stride, ... and at the last; the masks of those
+        The network runs on frames 0, stride, 2 * stride, ... and at the last; the masks of those
         between are interpolated. 1..MAX_STRIDE.
     smoothing : Smoothing or None
         What follows upon that.
@@ -121,78 +103,63 @@ class OverTime:
         return min(-(-last // self.stride) * self.stride, count - 1) + 1
 
 
-def parse_stride(stride: int) -> int:
-    """Return what ``--saliency-stride`` says; InputError unless it is from 1 to MAX_STRIDE."""
-    if not 1 <= stride <= MAX_STRIDE:
-        msg = f"--saliency-stride must be from 1 to {MAX_STRIDE}, not {stride}"
-        raise InputError(msg, remedy="1, the default, lets the network look at every frame")
-    return stride
-
-
-def check_smooth(seconds: Fraction) -> None:
-    """Raise InputError if ``--mask-smooth`` is longer than MAX_SMOOTH."""
-    if seconds > MAX_SMOOTH:
-        msg = f"--mask-smooth must be at most {MAX_SMOOTH} seconds, not {float(seconds):g}"
-        raise InputError(msg, remedy="it is a time constant, for example --mask-smooth 0.5")
-
-
 def masks_over_time(
-    frames: Iterable[Item],
+    frames: Iterable[FrameSet],
     source: MaskSource,
     session: Session,
     over_time: OverTime,
     *,
-    looking: Callable[[Item], AbstractContextManager[None]],
+    gate: Gate,
     stopwatch: Stopwatch,
     batch: int = 1,
-) -> Iterator[tuple[Item, Masks]]:
+) -> Iterator[FrameSet]:
     """Yield each of `frames` with the masks that it is scored with.
 
     At most `batch` times the stride of `frames` wait.
 
     Parameters
     ----------
-    frames : iterable
+    frames : iterable of FrameSet
         From the first on in order, where masks depend on one another; else any.
     source : MaskSource
     session : Session
         The backend's.
     over_time : OverTime
-    looking : callable
-        Given a frame, returns a context manager in which its masks are asked for.
+    gate : Gate
+        Learns which frames are about to go through the network.
     stopwatch : Stopwatch
         Counts the stages ``interpolate`` and ``smooth``, where there are any.
     batch : int
-        Frames that `source` looks at at once, as it says itself.
+        Frames that `source` takes in at once, as `MaskSource.batch` returned.
 
     Raises
     ------
     RoiAccelError
         As `source` and `session` do.
     """
-    found = _filled(frames, source, session, over_time.stride, looking, stopwatch, batch)
+    filled = _filled(frames, source, session, over_time.stride, gate, stopwatch, batch)
     if over_time.smoothing is None:
-        yield from found
+        yield from filled
         return
     smoother = Smoother(over_time.smoothing.weight)
-    for each, masks in found:
+    for each in filled:
         with stopwatch.stage("smooth", each.index):
-            smoothed = smoother.next(masks)
-        yield each, smoothed
+            smoothed = smoother.next(each.masks)
+        yield replace(each, masks=smoothed)
 
 
 def _filled(
-    frames: Iterable[Item],
+    frames: Iterable[FrameSet],
     source: MaskSource,
     session: Session,
     stride: int,
-    looking: Callable[[Item], AbstractContextManager[None]],
+    gate: Gate,
     stopwatch: Stopwatch,
     batch: int,
-) -> Iterator[tuple[Item, Masks]]:
+) -> Iterator[FrameSet]:
     """Yield each frame with the source's masks, or with those between two of them."""
 
-    def is_due(each: Item) -> bool:
+    def is_due(each: FrameSet) -> bool:
         return each.index % stride == 0
 
     before = 0
@@ -200,28 +167,28 @@ def _filled(
     for group in batched(frames, batch, counted=is_due):
         last = group[-1].index
         due = [each for each in group if is_due(each) or each.index == last]
-        if len(due) == batch > 1:
-            for each in due:
-                with looking(each):
-                    source.look(each.index, each.reference, session)
+        for each in due:
+            # The last frame may come between two strides, and takes the next turn.
+            gate.announce_network(each.index, turn=-(-each.index // stride), is_last=each.is_last)
+            if len(due) == batch > 1:
+                source.look(each.index, each.reference, session)
         del due
-        waiting: list[Item] = []
+        waiting: list[FrameSet] = []
         # Taken out, so that a frame is free once it has been used, not when all of its group are.
         while group:
             each = group.pop(0)
             if not (is_due(each) or each.index == last):
                 waiting.append(each)
                 continue
-            with looking(each):
-                masks = source.masks(each.index, each.reference, session)
+            masks = source.masks(each.index, each.reference, session)
             while waiting:
                 skipped = waiting.pop(0)
                 step, steps = skipped.index - before, each.index - before
                 with stopwatch.stage("interpolate", skipped.index):
-                    made = _between(earlier, masks, step, steps)
-                yield skipped, made
+                    interpolated = _between(earlier, masks, step, steps)
+                yield replace(skipped, masks=interpolated)
             before, earlier = each.index, masks
-            yield each, masks
+            yield replace(each, masks=masks)
 
 
 def _between(first: Masks, second: Masks, step: int, steps: int) -> Masks:

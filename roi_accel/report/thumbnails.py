@@ -15,8 +15,9 @@ from roi_accel.video.rgb import enlarge, mask_over, to_rgb
 if TYPE_CHECKING:
     from collections.abc import Collection
 
+    from roi_accel.backends.frame_set import FrameSet
     from roi_accel.results.result import Result
-    from roi_accel.run.replay import SeenFrame
+    from roi_accel.video import VideoInfo
 
 MOST_BYTES = 1_800_000
 """Of all pictures of a page together, so that it stays below 5 MB however many videos there are."""
@@ -50,7 +51,7 @@ class Pictures:
 
 
 class Thumbnails:
-    """Takes the worst, median and best frame of each video out of the second look at them.
+    """Takes the worst, median and best frame of each video from the frames shown after a run.
 
     Parameters
     ----------
@@ -71,14 +72,13 @@ class Thumbnails:
         """Return the frames of the lowest, middle and highest blended score."""
         return example_frames(result).values()
 
-    def take(self, video: int, frame: SeenFrame) -> None:
-        """Make the pictures of a frame."""
-        info = frame.info
+    def take(self, video: int, frames: FrameSet, info: VideoInfo) -> None:
+        """Make the pictures of a frame, as `roi_accel.run.replay.FrameObserver` has it."""
         reference, distorted, masked = (
             to_rgb(each, info.colour_matrix, info.colour_range)
-            for each in (frame.reference, frame.distorted, frame.masked)
+            for each in (frames.reference, frames.distorted[video], frames.masked[video][0])
         )
-        mask = mask_over(reference, enlarge(frame.mask, info.height, info.width))
+        mask = mask_over(reference, enlarge(frames.masks[0], info.height, info.width))
         pictures = [Image.fromarray(each) for each in (reference, distorted, mask, masked)]
         for step, quality in _STEPS:
             width = min(step, info.width)
@@ -86,7 +86,7 @@ class Thumbnails:
             urls = [_data_url(each, width, height, quality) for each in pictures]
             if sum(map(len, urls)) <= self._most:
                 break
-        self.taken[video, frame.index] = Pictures(width, height, *urls)
+        self.taken[video, frames.index] = Pictures(width, height, *urls)
 
 
 def _data_url(picture: Image.Image, width: int, height: int, quality: int) -> str:

@@ -5,12 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from roi_accel.backends.arithmetic import mean_alpha, mean_saliency
+from roi_accel.backends.tables import fade_table
 from roi_accel.results.pooling import blend, pool
 from roi_accel.results.result import FrameScore, Result
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from roi_accel.backends.plan import Plan
+    from roi_accel.backends.protocol import Mask
     from roi_accel.scorers import ScoreLog, VideoScores, VmafModel
 
 
@@ -22,20 +26,21 @@ class MaskMeans:
     alpha: float
 
 
-@dataclass(frozen=True, kw_only=True)
-class Facts:
-    """What one result says besides its scores."""
+class MaskMeter:
+    """Takes the means of masks, which are of the size, threshold and fade of `plan`."""
 
-    reference: str
-    distorted: str
-    saliency_model: str
-    provenance: dict[str, Any]
-    warnings: tuple[str, ...]
-    timing: dict[str, Any]
-    parity: dict[str, Any]
+    def __init__(self, plan: Plan) -> None:
+        self._fade = fade_table(plan.threshold_code, plan.fade_code)
+        self._last: tuple[Mask, MaskMeans] | None = None
+
+    def __call__(self, mask: Mask) -> MaskMeans:
+        """Return the mask's means; a mask that has not changed is the same array as before."""
+        if self._last is None or self._last[0] is not mask:
+            self._last = mask, MaskMeans(mean_saliency(mask), mean_alpha(mask, self._fade))
+        return self._last[1]
 
 
-def assemble(
+def build_result(
     scores: VideoScores,
     means: Sequence[MaskMeans],
     *,
@@ -43,7 +48,7 @@ def assemble(
     keep_features: bool,
     region_names: Sequence[str],
     weight: float,
-    facts: Facts,
+    **facts: Any,  # noqa: ANN401 - checked by Result
 ) -> Result:
     """Return the result of one distorted video.
 
@@ -60,7 +65,8 @@ def assemble(
     region_names : sequence of str
     weight : float
         The masked score's share in the blend.
-    facts : Facts
+    **facts
+        The attributes of `Result` that are not scores, such as ``provenance``.
     """
     full, (masked, *regions) = scores.full, scores.masked
     numbers = full.frame_numbers
@@ -85,24 +91,20 @@ def assemble(
     )
     pooled = {name: pool(values, saliency) for name, values in series.items()}
     pooled["alpha_mean"] = pool([frame.alpha_mean for frame in frames], saliency)
+    full_mean, masked_mean = (pooled[name]["mean"] for name in ("vmaf_full", "vmaf_masked"))
     return Result(
-        **_blended(pooled["vmaf_full"]["mean"], pooled["vmaf_masked"]["mean"], weight),
-        vmaf_full=pooled["vmaf_full"]["mean"],
+        vmaf_masked=masked_mean,
+        vmaf_roi=blend(full_mean, masked_mean, weight),
+        vmaf_full=full_mean,
         weight=weight,
         model=str(models[0]),
-        saliency_model=facts.saliency_model,
-        reference=facts.reference,
-        distorted=facts.distorted,
         frames=frames,
         pooled_metrics=pooled,
         regions={
-            name: _region_summary(metrics, pooled["vmaf_full"]["mean"], weight)
+            name: _region_summary(metrics, full_mean, weight)
             for name, metrics in region_series.items()
         },
-        provenance=facts.provenance,
-        warnings=facts.warnings,
-        timing=facts.timing,
-        parity=facts.parity,
+        **facts,
     )
 
 
@@ -148,8 +150,9 @@ def _region_summary(
     pooled = {name: pool(values, equal) for name, values in metrics.items()}
     for pools in pooled.values():
         del pools["saliency_weighted_mean"]
-    return {**_blended(full_mean, pooled["vmaf_masked"]["mean"], weight), "pooled_metrics": pooled}
-
-
-def _blended(full: float, masked: float, weight: float) -> dict[str, float]:
-    return {"vmaf_masked": masked, "vmaf_roi": blend(full, masked, weight)}
+    masked_mean = pooled["vmaf_masked"]["mean"]
+    return {
+        "vmaf_masked": masked_mean,
+        "vmaf_roi": blend(full_mean, masked_mean, weight),
+        "pooled_metrics": pooled,
+    }

@@ -1,4 +1,4 @@
-"""What is no failure but may make a score mean something else than its reader thinks."""
+"""Warnings: what does not fail a run but may make its score mean something else than expected."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ import re
 from statistics import fmean
 from typing import TYPE_CHECKING
 
+from roi_accel._util.text import printable
 from roi_accel.options import DEFAULT_THRESHOLD
 from roi_accel.results.summary import percent
 from roi_accel.scorers import parse_models
 from roi_accel.video.colour import HDR_TRANSFERS
-from roi_accel.video.info import shown
 from roi_accel.video.time_range import rates_differ
 
 if TYPE_CHECKING:
@@ -23,45 +23,52 @@ if TYPE_CHECKING:
     from roi_accel.video import VideoInfo
 
 _FEW = 0.1
-"""Share of frames with such a mask that is no reason to doubt it: titles, fades to black."""
+"""Share of frames with an empty or full mask that needs no warning: titles, fades to black."""
 
 _TOO_LITTLE, _TOO_MUCH = 0.02, 0.9
-"""Mean shares of the frame that count, beyond which a score says little (docs/choosing.md)."""
+"""Mean coverages of the mask beyond which a score says little (docs/choosing.md)."""
 
 _FOUR_K_FROM = 3200
 """Long side in pixels from which on a 4K model fits better: between 2560x1440 and 3840x2160."""
 
-_HD_MODEL = re.compile(r"vmaf_(?P<kind>float_)?v0\.6\.1(?P<neg>neg)?")
-_FOUR_K_MODEL = re.compile(r"vmaf_(?P<kind>float_)?4k_v0\.6\.1(?P<neg>neg)?")
+_MODEL = re.compile(r"vmaf_(?P<kind>float_)?(?P<is_4k>4k_)?v0\.6\.1(?P<neg>neg)?")
 
 
-def cautions(
+def pair_warnings(
     reference: VideoInfo,
     distorted: VideoInfo,
     options: ScoreOptions,
     means: Sequence[MaskMeans],
 ) -> tuple[str, ...]:
-    """Return a line for each thing about this pair that its reader should know."""
-    found = [f"{each.path} {each.doubt}" for each in (reference, distorted) if each.doubt]
-    found += _colour_differences(reference, distorted)
-    found += _high_dynamic_range(reference, distorted)
-    found += _rate_difference(reference, distorted)
-    found += _another_model(reference, options)
+    """Return a line for each thing about this pair that its reader should know.
+
+    Parameters
+    ----------
+    reference, distorted : VideoInfo
+    options : ScoreOptions
+    means : sequence of MaskMeans
+        Of every frame.
+    """
+    lines = [f"{each.path} {each.doubt}" for each in (reference, distorted) if each.doubt]
+    lines += _colour_differences(reference, distorted)
+    lines += _high_dynamic_range(reference, distorted)
+    lines += _rate_difference(reference, distorted)
+    lines += _another_model(reference, options)
     if reference.path.exists() and reference.path.samefile(distorted.path):
-        found.append(f"{reference.path} is scored against itself")
+        lines.append(f"{reference.path} is scored against itself")
     if options.threshold + options.fade > 1.0:
-        found.append(
+        lines.append(
             f"threshold {options.threshold:g} and fade {options.fade:g} add up to more than 1: "
             "not even the most salient pixel counts fully"
         )
-    found += _masks_of_no_effect(means, options) or _masks_of_little_effect(means, options)
+    lines += _masks_of_no_effect(means, options) or _masks_of_little_effect(means, options)
     frames = len(means)
     if options.frame_count is not None and frames < options.frame_count:
-        found.append(f"--frame-count is {options.frame_count}, but there are only {frames} frames")
-    return tuple(found)
+        lines.append(f"--frame-count is {options.frame_count}, but there are only {frames} frames")
+    return tuple(lines)
 
 
-def another_reference(source: MaskSource, reference: Path) -> tuple[str, ...]:
+def other_reference(source: MaskSource, reference: Path) -> tuple[str, ...]:
     """Return a line if a file of masks was made from another reference than this one.
 
     Once a run: the reference may be read to its end.
@@ -71,14 +78,14 @@ def another_reference(source: MaskSource, reference: Path) -> tuple[str, ...]:
         if origin is None or origin.is_from(reference):
             return ()
     except OSError:
-        return ()  # It went away since it was scored, which is told elsewhere where it matters.
-    made_from = f"another reference, {origin.reference or 'whose name it does not say'}"
-    found = f"{source.label} was made from {made_from}, and not from {shown(reference)}"
-    return (f"{found}: check that both show the same pictures, or write the masks again",)
+        return ()  # It went away since it was scored, which is an error elsewhere where it matters.
+    other = f"another reference, {origin.reference or 'which it does not name'}"
+    made_from = f"{source.label} was made from {other}, not from {printable(reference)}"
+    return (f"{made_from}: check that both show the same pictures, or write the masks again",)
 
 
 def _masks_of_no_effect(means: Sequence[MaskMeans], options: ScoreOptions) -> list[str]:
-    """Name frames on which nothing or everything counts, unless `synthetic_mask` asked for it."""
+    """Warn of many empty or full masks, unless `synthetic_mask` asked for them."""
     if options.synthetic_mask is not None:
         return []
     kinds = (
@@ -95,24 +102,24 @@ def _masks_of_no_effect(means: Sequence[MaskMeans], options: ScoreOptions) -> li
 
 
 def _masks_of_little_effect(means: Sequence[MaskMeans], options: ScoreOptions) -> list[str]:
-    """Say so where nearly nothing, or nearly everything, of a network's masks counts.
+    """Warn if a network's masks cover nearly nothing or nearly everything.
 
     Boxes and masks of one's own have the area that somebody meant them to have.
     """
     if not options.has_network:
         return []
-    counts, threshold = fmean(mean.alpha for mean in means), options.threshold
-    if _TOO_LITTLE <= counts <= _TOO_MUCH:
+    coverage, threshold = fmean(mean.alpha for mean in means), options.threshold
+    if _TOO_LITTLE <= coverage <= _TOO_MUCH:
         return []
-    if counts > _TOO_MUCH:
+    if coverage > _TOO_MUCH:
         meaning = "vmaf_masked is nearly vmaf_full"
         better = DEFAULT_THRESHOLD if threshold < DEFAULT_THRESHOLD else (threshold + 1) / 2
     else:
         meaning = "the rest is perfect, and vmaf_masked hardly tells encodes apart"
         better = DEFAULT_THRESHOLD if threshold > DEFAULT_THRESHOLD else threshold / 3
-    mend = f"try --threshold {better:.2g}" if better else "try another --saliency-model"
-    where = f"{percent(counts)} of the frame counts on average at threshold {threshold:g}"
-    return [f"{where}: {meaning}; {mend}"]
+    remedy = f"try --threshold {better:.2g}" if better else "try another --saliency-model"
+    where = f"mask coverage is {percent(coverage)} on average at threshold {threshold:g}"
+    return [f"{where}: {meaning}; {remedy}"]
 
 
 def _colour_differences(reference: VideoInfo, distorted: VideoInfo) -> list[str]:
@@ -154,23 +161,12 @@ def _rate_difference(reference: VideoInfo, distorted: VideoInfo) -> list[str]:
 
 def _another_model(reference: VideoInfo, options: ScoreOptions) -> list[str]:
     """Name the model that was trained for this resolution, if the one chosen was for another."""
-    long_side = max(reference.width, reference.height)
-    size = f"{reference.width}x{reference.height}"
     name = parse_models(options.model)[0].version
-    if long_side >= _FOUR_K_FROM and (match := _HD_MODEL.fullmatch(name)):
-        better = f"vmaf_{match['kind'] or ''}4k_v0.6.1{match['neg'] or ''}"
-        return [
-            (
-                f"{size} is scored with {name}, a model for 1920x1080; --model version={better} is "
-                "for 3840x2160"
-            )
-        ]
-    if long_side < _FOUR_K_FROM and (match := _FOUR_K_MODEL.fullmatch(name)):
-        better = f"vmaf_{match['kind'] or ''}v0.6.1{match['neg'] or ''}"
-        return [
-            (
-                f"{size} is scored with {name}, a model for 3840x2160; --model version={better} is "
-                "for 1920x1080"
-            )
-        ]
-    return []
+    match = _MODEL.fullmatch(name)
+    is_4k = max(reference.width, reference.height) >= _FOUR_K_FROM
+    if match is None or is_4k == bool(match["is_4k"]):
+        return []
+    better = f"vmaf_{match['kind'] or ''}{'4k_' * is_4k}v0.6.1{match['neg'] or ''}"
+    own, other = ("1920x1080", "3840x2160") if is_4k else ("3840x2160", "1920x1080")
+    hint = f"a model for {own}; --model version={better} is for {other}"
+    return [f"{reference.width}x{reference.height} is scored with {name}, {hint}"]

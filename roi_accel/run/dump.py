@@ -1,4 +1,4 @@
-"""Where the evidence of a failed check goes: a folder made when needed, files never replaced."""
+"""The folder of ``--dump``, for the arrays of a failed check: its files are never replaced."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-class EvidenceFolder:
-    """The folder of ``--dump``.
+class DumpFolder:
+    """A folder that is created once something is saved.
 
     Parameters
     ----------
@@ -28,15 +28,15 @@ class EvidenceFolder:
     def __init__(self, path: Path) -> None:
         if not path.is_dir():
             if path.exists() or path.is_symlink():
-                msg = f"{path} is no folder, so nothing could be saved there"
+                msg = f"{path} is not a folder"
                 raise OutputError(msg, remedy="name another folder with --dump")
             if not path.parent.is_dir():
-                msg = f"the folder {path} cannot be made: there is no folder {path.parent}"
+                msg = f"the folder {path} cannot be created: there is no folder {path.parent}"
                 raise OutputError(msg, remedy="create it first, or name another with --dump")
         self._path = path
 
     def save(self, name: str, content: bytes) -> Path:
-        """Write `content` to the file `name`, all or nothing, and return where it is.
+        """Write `content` to a new file `name`, all or nothing, and return its path.
 
         Raises
         ------
@@ -47,7 +47,7 @@ class EvidenceFolder:
         try:
             self._path.mkdir(exist_ok=True)
         except OSError as error:
-            msg = f"the folder {self._path} cannot be made: {error.strerror or error}"
+            msg = f"the folder {self._path} cannot be created: {error.strerror or error}"
             raise OutputError(msg, remedy="name another with --dump") from error
         write_atomically(path, content, overwrite=False)
         return path

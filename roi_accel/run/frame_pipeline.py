@@ -1,41 +1,34 @@
-"""The stages between a pair of videos and VMAF, all at work at once.
+"""The one loop over a run's frames: read side by side, given their masks, masked and checked.
 
-One thread decodes each video, one makes masks, one or more mask frames, one per pipe feeds VMAF,
+One thread decodes each video, one finds masks, one or more mask frames, one per pipe feeds VMAF,
 and VMAF runs in processes of its own. What each does to a frame depends on that frame alone, and
 queues keep the order, so that scores never depend on timing.
 """
 
 from __future__ import annotations
 
+import sys
 from contextlib import closing
-from dataclasses import dataclass, replace
+from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
-from roi_accel._util.prefetch import ahead, ordered_map, with_last
-from roi_accel.backends.arithmetic import mean_alpha, mean_saliency
+from roi_accel._util.prefetch import mark_last, ordered_map, prefetch
+from roi_accel._util.text import printable
 from roi_accel.backends.frame_set import FrameSet
-from roi_accel.backends.kernel_errors import blaming_kernels
 from roi_accel.backends.protocol import slots_of
-from roi_accel.backends.tables import fade_table
+from roi_accel.backends.session import in_turn, kernel_errors_as_unavailable
 from roi_accel.errors import InputError
-from roi_accel.masks.over_time import OverTime, masks_over_time
-from roi_accel.results.build import MaskMeans
-from roi_accel.run.frame_sync import read_together
-from roi_accel.scorers import scorer_errors
+from roi_accel.masks.over_time import masks_over_time
+from roi_accel.run.frame_sync import synced_frames
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
-    from contextlib import AbstractContextManager
+    from collections.abc import Callable, Collection, Generator, Iterator
 
-    from roi_accel._util.timing import Stopwatch
     from roi_accel.backends.frame import Frame
-    from roi_accel.backends.plan import Plan
-    from roi_accel.backends.protocol import Mask, Session
-    from roi_accel.diagnostics.inspector import Inspection
-    from roi_accel.masks import MaskSource
-    from roi_accel.parity.gate import Gate
-    from roi_accel.scorers import Scoring
-    from roi_accel.video import VideoReader
+    from roi_accel.backends.protocol import Mask
+    from roi_accel.run.inputs import Inputs
+    from roi_accel.run.setup import Run
 
     Progress = Callable[[int, int | None], None]
     """Called with the frames done and, where it is known, how many there are."""
@@ -46,203 +39,192 @@ QUEUE_DEPTH = 2
 """Frames that may wait between two stages: enough to even them out, and a bound to memory."""
 
 
-@dataclass(frozen=True)
-class Read:
-    """One frame of each video."""
-
-    index: int
-    reference: Frame
-    distorted: Sequence[Frame]
-    is_last: bool
-
-
-@dataclass(frozen=True)
-class Looked(Read):
-    """The same, once its masks are known: the union's first, then one per region."""
-
-    masks: Sequence[Mask]
-
-
-def numbered(together: Iterable[tuple[Frame, ...]]) -> Iterator[Read]:
-    """Yield what `read_together` gives as frames that know their place."""
-    for index, ((reference, *distorted), is_last) in enumerate(with_last(together)):
-        yield Read(index, reference, distorted, is_last)
-
-
-def look(
-    frames: Iterable[Read],
+def masked_frames(
+    run: Run,
     *,
-    source: MaskSource,
-    session: Session,
-    gate: Gate,
-    over_time: OverTime,
-    stopwatch: Stopwatch,
-    batch: int,
-) -> Generator[Looked, None, None]:
-    """Yield each of `frames` with the masks that it is scored with.
+    per_region: bool = False,
+    is_masked: bool = True,
+    observe: Callable[[FrameSet], None] | None = None,
+    progress: Progress | None = None,
+) -> Generator[FrameSet, None, None]:
+    """Yield every frame of a run with its masks, masked and checked.
+
+    Once it is closed all threads have ended. At the end of the frames the gate and the mask source
+    have found nothing wrong.
 
     Parameters
     ----------
-    frames : iterable of Read
-    source : MaskSource
-    session : Session
-    gate : Gate
-        Checks what is made of the frames that are looked at.
-    over_time : OverTime
-    stopwatch : Stopwatch
-    batch : int
-        Frames that `source` looks at at once, as it says itself.
-    """
-
-    def looking(frame: Read) -> AbstractContextManager[None]:
-        turn = -(-frame.index // over_time.stride)  # the last one may come between two
-        return gate.frame(frame.index, frame.distorted, is_last=frame.is_last, turn=turn)
-
-    found = masks_over_time(
-        *(frames, source, session, over_time), looking=looking, stopwatch=stopwatch, batch=batch
-    )
-    for each, masks in found:
-        yield Looked(each.index, each.reference, each.distorted, each.is_last, masks)
-
-
-class MaskMeter:
-    """Takes the means of masks, which are of the size, threshold and fade of `plan`."""
-
-    def __init__(self, plan: Plan) -> None:
-        self._fade = fade_table(plan.threshold_code, plan.fade_code)
-        self._last: tuple[Mask, MaskMeans] | None = None
-
-    def __call__(self, mask: Mask) -> MaskMeans:
-        """Return the mask's means; a mask that has not changed is the same array as before."""
-        if self._last is None or self._last[0] is not mask:
-            self._last = mask, MaskMeans(mean_saliency(mask), mean_alpha(mask, self._fade))
-        return self._last[1]
-
-
-@dataclass
-class Stages:
-    """One run's stages, and what they learn about the masks on the way.
-
-    Parameters
-    ----------
-    readers : sequence of VideoReader
-        The reference, then the distorted videos.
-    source : MaskSource
-    session : Session
-        Used by as many threads as it has slots, and at least two.
-    gate : Gate
-    scoring : Scoring
-    stopwatch : Stopwatch
+    run : Run
+    per_region : bool
+        Whether to keep each region's mask too, and not the union's alone.
+    is_masked : bool
+        Whether to mask the distorted frames.
+    observe : callable, optional
+        Called by one thread with each frame in order, once its masks are known.
     progress : callable, optional
-    inspection : Inspection
-        Shown every frame before it is masked.
-    over_time : OverTime
-        How the masks hang together in time.
+        Called by the caller's thread after each frame.
 
-    Attributes
-    ----------
-    means : list of MaskMeans
-        Of every frame so far.
+    Raises
+    ------
+    RoiAccelError
+        From whatever stage, at its frame.
     """
+    inputs, stopwatch = run.inputs, run.stopwatch
+    total = _expected_count(inputs)
+    count = 0
 
-    readers: Sequence[VideoReader]
-    source: MaskSource
-    session: Session
-    gate: Gate
-    scoring: Scoring
-    stopwatch: Stopwatch
-    progress: Progress | None
-    inspection: Inspection
-    over_time: OverTime
+    def in_advance(items: Iterator[T], name: str) -> Generator[T, None, None]:
+        return prefetch(items, QUEUE_DEPTH, name=name, watch=stopwatch.level(name))
 
-    def __post_init__(self) -> None:
-        self._measure = MaskMeter(self.session.plan)
-        self.means: list[MaskMeans] = []
+    def observed() -> Iterator[FrameSet]:
+        with closing(frames_with_masks(run)) as frames:
+            for each in frames:
+                if observe:
+                    observe(each)
+                yield each if per_region else replace(each, masks=each.masks[:1])
 
-    def feed_all(self, *, frame_count: int | None, shortest: bool) -> None:
-        """Read, mask and feed every frame; all threads have ended on return.
-
-        Parameters
-        ----------
-        frame_count : int or None
-            Stop after so many frames.
-        shortest : bool
-            Stop where the shortest video ends; otherwise unequal lengths are an error.
-
-        Raises
-        ------
-        RoiAccelError
-            From whatever stage, at its frame.
-        """
-        total = _expected_frames(self.readers, frame_count)
-        together = read_together(
-            self.readers,
-            frame_count=frame_count,
-            shortest=shortest,
-            stopwatch=self.stopwatch,
-            depth=QUEUE_DEPTH,
-        )
-        with (
-            closing(self._ahead(self._look(together), "mask")) as looked,
-            closing(
-                ordered_map(self._mask, looked, slots_of(self.session), name="substitute")
-            ) as masked,
-            closing(self._ahead(masked, "substitute")) as streams,
-        ):
-            for index, each in enumerate(self.stopwatch.timed("wait_for_frames", streams)):
-                with self.stopwatch.stage("vmaf_feed", index), scorer_errors(self.scoring.scorer):
-                    self.scoring.feed(each)
-                if self.progress:
-                    self.progress(index + 1, total)
-        if not self.means:
-            msg = f"there is no frame to score in {self.readers[0].info.path}"
-            raise InputError(msg, remedy="check the file")
-
-    def _ahead(self, items: Iterator[T], name: str) -> Generator[T, None, None]:
-        return ahead(items, QUEUE_DEPTH, name=name, watch=self.stopwatch.level(name))
-
-    def _look(self, together: Generator[tuple[Frame, ...], None, None]) -> Iterator[Looked]:
-        """Yield each frame with its masks, once both have been looked at by whoever counts."""
-        with closing(together):
-            looked = look(
-                numbered(together),
-                source=self.source,
-                session=self.session,
-                gate=self.gate,
-                over_time=self.over_time,
-                stopwatch=self.stopwatch,
-                batch=self.source.batch(self.session),
+    with (
+        closing(in_advance(observed(), "mask")) as with_masks,
+        closing(
+            ordered_map(
+                partial(mask_frames, run), with_masks, slots_of(run.session), name="substitute"
             )
-            for each in looked:
-                with self.stopwatch.stage("inspect", each.index):
-                    self.inspection.look(each.index, each.reference, each.distorted)
-                self.means.append(self._measure(each.masks[0]))
+            if is_masked
+            else with_masks
+        ) as masked,
+        closing(in_advance(masked, "substitute")) as ready,
+    ):
+        for frames in stopwatch.timed("wait_for_frames", ready):
+            yield frames
+            count += 1
+            if progress:
+                progress(count, total)
+    if not count:
+        msg = f"there is no frame to score in {run.info.path}"
+        raise InputError(msg, remedy="check the file")
+    run.finish(count, whole=inputs.frame_count is None and not run.options.shortest)
+
+
+def frames_with_masks(
+    run: Run, wanted: Collection[int] | None = None, *, progress: Progress | None = None
+) -> Generator[FrameSet, None, None]:
+    """Yield a run's frames with their masks, not masked: all, or those of the numbers `wanted`.
+
+    Only decoding has threads of its own. Where a mask does not depend on the frames before, the
+    network sees the wanted frames alone.
+
+    Parameters
+    ----------
+    run : Run
+    wanted : collection of int, optional
+        The gate compares each of these; after the last of them the run is finished.
+    progress : callable, optional
+        Called after each frame that was read on the way to the last wanted one.
+
+    Raises
+    ------
+    InputError
+        There are fewer frames than the last one that is wanted.
+    RoiAccelError
+        At the frame.
+    """
+    limit, shortest = run.inputs.frame_count, run.options.shortest
+    if wanted is not None:
+        limit, shortest = run.over_time.frames_for(max(wanted), limit or sys.maxsize), True
+    # A given source is a stream that cannot skip; so are masks that depend on earlier ones.
+    is_stream = run.given is not None or run.over_time.in_order
+    count = 0
+
+    def due() -> Iterator[FrameSet]:
+        nonlocal count
+        for count, ((reference, *distorted), is_last) in enumerate(mark_last(together), 1):
+            index = count - 1
+            if progress:
+                progress(count, limit if run.inputs.frame_count else None)
+            if wanted is None or is_stream or index in wanted:
+                yield FrameSet(
+                    index=index,
+                    # The gate always checks the last frame, and so each one that is wanted.
+                    is_last=is_last if wanted is None else index in wanted,
+                    reference=reference,
+                    distorted=tuple(distorted),
+                )
+
+    together = synced_frames(
+        run.inputs.readers,
+        frame_count=limit,
+        shortest=shortest,
+        stopwatch=run.stopwatch,
+        depth=QUEUE_DEPTH,
+    )
+    with closing(together):
+        frames = masks_over_time(
+            due(),
+            run.source,
+            run.session,
+            run.over_time,
+            gate=run.gate,
+            stopwatch=run.stopwatch,
+            batch=run.source.batch(run.session) if wanted is None else 1,
+        )
+        for each in frames:
+            if wanted is None or each.index in wanted:
                 yield each
+    if wanted is not None:
+        require_frame(run, max(wanted), count)
+        run.finish(count, whole=False)
 
-    def _mask(self, looked: Looked) -> FrameSet:
-        """Return the frames with their masks, and masked too where the scorer needs that."""
-        frames = FrameSet(
-            looked.index,
-            is_last=looked.is_last,
-            reference=looked.reference,
-            distorted=tuple(looked.distorted),
-            masks=tuple(looked.masks),
+
+def mask_frames(run: Run, frames: FrameSet, videos: Collection[int] | None = None) -> FrameSet:
+    """Return `frames` with the distorted frames masked by each of its masks, as VMAF sees them.
+
+    Parameters
+    ----------
+    run : Run
+    frames : FrameSet
+        With its masks.
+    videos : collection of int, optional
+        The distorted videos, counted from 0, to mask; all by default.
+
+    Raises
+    ------
+    BackendUnavailable
+        The device failed.
+    ParityError
+        The gate found a difference.
+    """
+    with run.stopwatch.stage("substitute", frames.index):
+        expected = run.gate.expect_masked(frames)
+        masked = tuple(
+            tuple(_mask(run, frames, video, mask) for mask in frames.masks)
+            if videos is None or video in videos
+            else ()
+            for video in range(len(frames.distorted))
         )
-        if self.scoring.scorer.needs == "weights":
-            return frames
-        with (
-            self.stopwatch.stage("substitute", looked.index),
-            self.gate.frame(looked.index, looked.distorted, is_last=looked.is_last),
-            blaming_kernels(f"frame {looked.index}: "),
-        ):
-            masked = tuple(
-                tuple(self.session.substitute(looked.reference, frame, m) for m in looked.masks)
-                for frame in looked.distorted
-            )
-        return replace(frames, masked=masked)
+        frames = replace(frames, masked=masked)
+        run.gate.check_masked(frames, expected)
+    return frames
 
 
-def _expected_frames(readers: Sequence[VideoReader], frame_count: int | None) -> int | None:
-    counts = [reader.info.frame_count or reader.info.estimated_frame_count for reader in readers]
-    known = [count for count in (*counts, frame_count) if count is not None]
+def _mask(run: Run, frames: FrameSet, video: int, mask: Mask) -> Frame:
+    name = run.inputs.readers[video + 1].info.path
+    # guard: backend-failure
+    what = f"frame {frames.index}: {run.gate.device} failed in substitute of {name}"
+    with in_turn(run.session, run.lock), kernel_errors_as_unavailable(what):
+        return run.session.substitute(frames.reference, frames.distorted[video], mask)
+
+
+def require_frame(run: Run, number: int, count: int) -> None:
+    """Raise InputError if `number` is beyond the last of `count` frames."""
+    if number >= count:
+        path = printable(run.info.path)
+        msg = f"{path}: has {count} frames, 0 to {count - 1}, but no frame {number}"
+        raise InputError(msg, remedy=f"--frame {count // 2} is in the middle")
+
+
+def _expected_count(inputs: Inputs) -> int | None:
+    counts = [
+        reader.info.frame_count or reader.info.estimated_frame_count for reader in inputs.readers
+    ]
+    known = [count for count in (*counts, inputs.frame_count) if count is not None]
     return min(known) if known else None

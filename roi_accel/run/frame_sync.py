@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import ExitStack, closing
 from typing import TYPE_CHECKING
 
-from roi_accel._util.prefetch import ahead
+from roi_accel._util.prefetch import prefetch
 from roi_accel.errors import InputError
 from roi_accel.video.time_range import rates_differ
 
@@ -29,7 +29,7 @@ def check_known_counts(readers: Sequence[VideoReader]) -> None:
             raise _unequal(readers[0], counts[0] or 0, reader, counts[1] or 0)
 
 
-def read_together(
+def synced_frames(
     readers: Sequence[VideoReader],
     *,
     frame_count: int | None,
@@ -63,7 +63,7 @@ def read_together(
         iterators = [
             threads.enter_context(
                 closing(
-                    ahead(
+                    prefetch(
                         stopwatch.timed("decode", reader),
                         depth,
                         name=f"decode {_role(number)}",

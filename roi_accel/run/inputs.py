@@ -11,6 +11,7 @@ from fractions import Fraction
 from itertools import islice
 from typing import TYPE_CHECKING
 
+from roi_accel._util.text import printable
 from roi_accel.errors import InputError
 from roi_accel.masks import CroppedSource
 from roi_accel.options import AUTO_CROP
@@ -21,7 +22,6 @@ from roi_accel.video import (
     SkippingReader,
     check_same_geometry,
 )
-from roi_accel.video.info import shown
 from roi_accel.video.scaling import DEFAULT_KERNEL, scaling_facts
 from roi_accel.video.time_range import RATE_SLACK, frames_within
 
@@ -138,9 +138,10 @@ def prepare_inputs(opened: Sequence[VideoReader], options: ScoreOptions) -> Inpu
     warnings = [_stretched(reader.info) for reader in readers]
     for reader in readers[1:]:
         check_same_geometry(whole, reader.info)  # guard: size-differs
-    told: tuple[str, ...] = ()
+    notes: tuple[str, ...] = warnings[0]
     if options.crop == AUTO_CROP:
-        rectangle, told = _picture_of(readers[0], frame_count)
+        rectangle, cropped = _picture_of(readers[0], frame_count)
+        notes += cropped
     else:
         rectangle = options.crop
     if rectangle is not None:
@@ -152,8 +153,8 @@ def prepare_inputs(opened: Sequence[VideoReader], options: ScoreOptions) -> Inpu
         frame_count=frame_count,
         duration_frames=count,
         scaling=scaling_facts(options.scale or DEFAULT_KERNEL) if is_scaled else None,
-        warnings=[(*warnings[0], *told, *each) for each in warnings[1:]],
-        notes=(*warnings[0], *told),
+        warnings=[notes + each for each in warnings[1:]],
+        notes=notes,
     )
 
 
@@ -172,11 +173,11 @@ def frame_rate(file: VideoInfo, options: ScoreOptions, option: str) -> Fraction:
     Raises
     ------
     InputError
-        The file does not say it and ``--fps`` is not given.
+        The file does not declare it and ``--fps`` is not given.
     """
     rate = file.frame_rate or options.fps
     if rate is None:
-        msg = f"{shown(file.path)}: does not say its frame rate, which {option} needs"
+        msg = f"{printable(file.path)}: does not declare its frame rate, which {option} needs"
         raise InputError(msg, remedy="add it, such as --fps 25")
     return rate
 
@@ -186,8 +187,8 @@ def _check_rate(file: VideoInfo, options: ScoreOptions) -> None:
     declared = file.frame_rate
     if options.fps and declared and abs(declared - options.fps) > RATE_SLACK * declared:
         msg = (
-            f"{shown(file.path)}: has {float(declared):.6g} frames per second by its own account, "
-            f"but --fps says {float(options.fps):.6g}"
+            f"{printable(file.path)}: declares {float(declared):.6g} fps, "
+            f"but --fps is {float(options.fps):.6g}"
         )
         raise InputError(msg, remedy="leave --fps out; it is for raw video")
 
@@ -227,7 +228,7 @@ def _stretched(info: VideoInfo) -> tuple[str, ...]:
         return ()
     sizes = f"was {width}x{height} and is stretched to {info.width}x{info.height}, another shape"
     hint = "if its black bars are cut off, cut the reference's off too"
-    return (f"{shown(info.path)} {sizes}; {hint}",)
+    return (f"{printable(info.path)} {sizes}; {hint}",)
 
 
 def _picture_of(
@@ -235,7 +236,7 @@ def _picture_of(
 ) -> tuple[Rectangle | None, tuple[str, ...]]:
     """Read the reference once for its bars; return what is within them, and a line that says so.
 
-    Every frame is looked at: a rectangle from a few of them could cut off what others show.
+    Every frame is read: a rectangle from a few of them could cut off what others show.
     """
     info = reference.info
     finder = BarFinder(info)
@@ -245,7 +246,7 @@ def _picture_of(
             finder.look(frame)
     picture = finder.picture
     if picture is None:
-        msg = f"{shown(info.path)}: is black all over, so that --crop auto finds no picture in it"
+        msg = f"{printable(info.path)}: is entirely black, so --crop auto finds no picture in it"
         raise InputError(msg, remedy="leave --crop out, or give the rectangle as W:H:X:Y")
     picture = picture.aligned(info.pixel_format, info.width, info.height)
     if (picture.width, picture.height) == (info.width, info.height):

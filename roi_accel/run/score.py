@@ -1,28 +1,21 @@
-"""The one way through: read a pair once, mask it once, and let VMAF score both variants at once."""
+"""One scoring run: read a pair once, mask it once, and score both variants at once."""
 
 from __future__ import annotations
 
-from contextlib import ExitStack
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from roi_accel._util.threads import share_threads
 from roi_accel._util.timing import Stopwatch
-from roi_accel.backends.protocol import CountsSeconds, unwrapped
-from roi_accel.diagnostics.inspector import Inspection
+from roi_accel.backends.protocol import CountsSeconds
+from roi_accel.diagnostics.inspector import Inspector
 from roi_accel.errors import InputError
-from roi_accel.results.build import Facts, assemble
+from roi_accel.results.build import MaskMeans, MaskMeter, build_result
 from roi_accel.results.provenance import provenance, video_facts
-from roi_accel.results.warnings import another_reference, cautions
-from roi_accel.run.frame_pipeline import Stages
-from roi_accel.run.replay import look_again
-from roi_accel.run.setup import (
-    find_calibration,
-    find_over_time,
-    open_given_source,
-    open_inputs,
-    open_masking,
-)
+from roi_accel.results.warnings import other_reference, pair_warnings
+from roi_accel.run.frame_pipeline import masked_frames
+from roi_accel.run.replay import replay_frames
+from roi_accel.run.setup import open_inputs, open_run
 from roi_accel.scorers import (
     ScoringRequest,
     check_scores,
@@ -33,18 +26,16 @@ from roi_accel.scorers import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
-    from roi_accel.backends.protocol import Session
-    from roi_accel.masks import MaskSource
-    from roi_accel.masks.over_time import OverTime
+    from roi_accel.backends.frame_set import FrameSet
     from roi_accel.options import ScoreOptions
     from roi_accel.results.result import Result
     from roi_accel.run.frame_pipeline import Progress
-    from roi_accel.run.inputs import Inputs
-    from roi_accel.run.replay import Revisit
-    from roi_accel.scorers import Scorer, Scoring
+    from roi_accel.run.replay import FrameObserver
+    from roi_accel.run.setup import OpenInputs, Run
+    from roi_accel.scorers import Scorer, Scoring, VideoScores, VmafFeature, VmafModel
 
 
 def score_all(
@@ -54,9 +45,9 @@ def score_all(
     *,
     progress: Progress | None = None,
     stopwatch: Stopwatch | None = None,
-    revisit: Revisit | None = None,
+    revisit: FrameObserver | None = None,
 ) -> list[Result]:
-    """Score each of `distorted` against `reference`, which is decoded and looked at once.
+    """Score each of `distorted` against `reference`, which is decoded and given its masks once.
 
     Parameters
     ----------
@@ -66,8 +57,8 @@ def score_all(
         Called by the caller's thread with the frames done and the total, if it is known.
     stopwatch : Stopwatch, optional
         One that is traced, for a timeline of the run.
-    revisit : Revisit, optional
-        Who wants to see some frames again once the scores are known.
+    revisit : FrameObserver, optional
+        Is shown some frames again once the scores are known.
 
     Raises
     ------
@@ -75,141 +66,131 @@ def score_all(
         One of its subclasses; nothing is left behind, no process, no file.
     """
     stopwatch = stopwatch or Stopwatch()
-    _check_some(distorted)
-    shares = share_threads(options.threads)
-    with ExitStack() as resources:
-        with stopwatch.stage("prepare"):
-            models = parse_models(options.model)
-            features = parse_features(options.feature)
-            calibration = find_calibration(options)
-            scorer = find_scorer(options.vmaf)
-            inputs = open_inputs((reference, *distorted), options, shares, resources)
-            readers = inputs.readers
-            info = readers[0].info
-            over_time = find_over_time(inputs, options)
-            given = open_given_source(inputs, options, resources)
-            regions = given.region_names if given else ()
-            request = ScoringRequest(
-                pixel_format=info.pixel_format,
-                width=info.width,
-                height=info.height,
-                videos=len(distorted),
-                masks=1 + len(regions),
-                models=models,
-                features=features,
-                threads=shares.vmaf,
-                subsample=options.subsample,
-            )
-            scoring = None
-            if scorer.needs != "weights":
-                # Before the backend and the network, so that VMAF starts while they load.
-                scoring = _open_scoring(scorer, request, resources)
-            masking = open_masking(
-                *(inputs, given, distorted, options),
-                *(shares, calibration, stopwatch, resources),
-            )
-            source, session, gate = masking.source, masking.session, masking.gate
-            if scoring is None:
-                gate.note(f"the scorer {scorer.name} takes weights: no frame was masked")
-                request = replace(request, backend=masking.choice.backend, plan=session.plan)
-                scoring = _open_scoring(scorer, request, resources)
-        stages = Stages(
-            *(readers, source, session, gate, scoring, stopwatch, progress),
-            inspection=Inspection(
-                [reader.info for reader in readers],
-                skipped=(options.frame_skip_ref, options.frame_skip_dist),
-            ),
-            over_time=over_time,
-        )
-        stages.feed_all(frame_count=inputs.frame_count, shortest=options.shortest)
-        gate.finish()
-        whole = inputs.frame_count is None and not options.shortest
-        source.finish(len(stages.means), whole=whole)
-        with stopwatch.stage("vmaf_finish"):
-            with scorer_errors(scoring.scorer):
-                scores = scoring.finish()
-            frames_fed = len(stages.means)
-            check_scores(scores, request, frames_fed=frames_fed, scorer=scoring.scorer.name)
-        with stopwatch.stage("identify"):
-            doubts = another_reference(source, info.path)
-        version = scores[0].full.version
-        facts = provenance(info, source, masking.choice, options, scoring.scorer, version)
-        timing = stopwatch.report(len(stages.means))
-        device_session = unwrapped(session)
-        if isinstance(device_session, CountsSeconds):
-            timing["device"] = device_session.event_seconds
-        results = [
-            assemble(
-                scores[number],
-                stages.means,
-                models=models,
-                keep_features=bool(features),
-                region_names=regions,
-                weight=options.weight,
-                facts=Facts(
-                    reference=str(reference),
-                    distorted=str(path),
-                    saliency_model=source.label,
-                    provenance=facts
-                    | {
-                        "scaling": inputs.scaling,
-                        "smoothing": over_time.facts(),
-                        "distorted": video_facts(readers[number + 1].info),
-                    },
-                    warnings=source.warnings
-                    + doubts
-                    + inputs.warnings[number]
-                    + cautions(info, readers[number + 1].info, options, stages.means)
-                    + scoring.warnings
-                    + inputs.shortfall(len(stages.means))
-                    + stages.inspection.warnings(number),
-                    parity=gate.report(number),
-                    timing=timing,
-                ),
-            )
-            for number, path in enumerate(distorted)
-        ]
-        _look_again(
-            *(revisit, results, inputs, options, source),
-            *(over_time, len(stages.means), session, stopwatch),
-        )
-    return results
-
-
-def _open_scoring(scorer: Scorer, request: ScoringRequest, resources: ExitStack) -> Scoring:
-    with scorer_errors(scorer):
-        return resources.enter_context(scorer.open(request))
-
-
-def _check_some(distorted: Sequence[Path]) -> None:
     if not distorted:
         msg = "there is no distorted video to score"
         raise InputError(msg, remedy="name at least one")
-
-
-def _look_again(
-    revisit: Revisit | None,
-    results: Sequence[Result],
-    inputs: Inputs,
-    options: ScoreOptions,
-    source: MaskSource,
-    over_time: OverTime,
-    frame_count: int,
-    session: Session,
-    stopwatch: Stopwatch,
-) -> None:
-    """Show frames again to whoever wants it, masks from the network or from the source anew."""
-    if revisit is None:
-        return
-    with stopwatch.stage("revisit"), ExitStack() as resources:
-        given = open_given_source(inputs, options, resources)
-        look_again(
-            revisit,
-            results,
-            readers=inputs.readers,
-            source=given or source,
-            masks_in_order=given is not None,
-            over_time=over_time,
-            frame_count=frame_count,
-            session=session,
+    with ExitStack() as resources:
+        with stopwatch.stage("prepare"):
+            models, features = parse_models(options.model), parse_features(options.feature)
+            scorer = find_scorer(options.vmaf)
+            opened = resources.enter_context(
+                open_inputs((reference, *distorted), options, stopwatch)
+            )
+            request = _request(opened, models, features)
+            if scorer.needs == "weights":
+                run = resources.enter_context(open_run(opened))
+                run.gate.note(f"the scorer {scorer.name} takes weights: no frame was masked")
+                request = replace(request, backend=run.choice.backend, plan=run.session.plan)
+                scoring = resources.enter_context(_open_scoring(scorer, request))
+            else:
+                # Before the backend and the network, so that VMAF starts while they load.
+                scoring = resources.enter_context(_open_scoring(scorer, request))
+                run = resources.enter_context(open_run(opened))
+        observed = _Observed(run)
+        frames = masked_frames(
+            run,
+            per_region=True,
+            is_masked=scoring.scorer.needs == "masked frames",
+            observe=observed.take,
+            progress=progress,
         )
+        with closing(frames):
+            for each in frames:
+                with stopwatch.stage("vmaf_feed", each.index), scorer_errors(scoring.scorer):
+                    scoring.feed(each)
+        with stopwatch.stage("vmaf_finish"):
+            with scorer_errors(scoring.scorer):
+                scores = scoring.finish()
+            count = len(observed.means)
+            check_scores(scores, request, frames_fed=count, scorer=scoring.scorer.name)
+        results = _results(run, scoring, scores, observed, models)
+        if revisit is not None:
+            with stopwatch.stage("revisit"):
+                replay_frames(run, revisit, results)
+    return results
+
+
+def _request(
+    opened: OpenInputs, models: tuple[VmafModel, ...], features: tuple[VmafFeature, ...]
+) -> ScoringRequest:
+    regions = opened.given.region_names if opened.given else ()
+    return ScoringRequest(
+        pixel_format=opened.info.pixel_format,
+        width=opened.info.width,
+        height=opened.info.height,
+        videos=len(opened.inputs.readers) - 1,
+        masks=1 + len(regions),
+        models=models,
+        features=features,
+        threads=opened.threads.vmaf,
+        subsample=opened.options.subsample,
+    )
+
+
+@contextmanager
+def _open_scoring(scorer: Scorer, request: ScoringRequest) -> Iterator[Scoring]:
+    with scorer_errors(scorer):
+        scoring = scorer.open(request)
+    with scoring:
+        yield scoring
+
+
+class _Observed:
+    """What the thread that finds masks learns of each frame beside its scores."""
+
+    def __init__(self, run: Run) -> None:
+        options = run.options
+        self._stopwatch = run.stopwatch
+        self._measure = MaskMeter(run.session.plan)
+        self.means: list[MaskMeans] = []
+        self.inspector = Inspector(
+            [reader.info for reader in run.inputs.readers],
+            skipped=(options.frame_skip_ref, options.frame_skip_dist),
+        )
+
+    def take(self, frames: FrameSet) -> None:
+        with self._stopwatch.stage("inspect", frames.index):
+            self.inspector.take(frames)
+        self.means.append(self._measure(frames.masks[0]))
+
+
+def _results(
+    run: Run,
+    scoring: Scoring,
+    scores: Sequence[VideoScores],
+    observed: _Observed,
+    models: tuple[VmafModel, ...],
+) -> list[Result]:
+    options, inputs, source, means = run.options, run.inputs, run.source, observed.means
+    with run.stopwatch.stage("identify"):
+        doubts = other_reference(source, run.info.path)
+    version = scores[0].full.version
+    common = provenance(run.info, source, run.choice, options, scoring.scorer, version)
+    common |= {"scaling": inputs.scaling, "smoothing": run.over_time.facts()}
+    timing = run.stopwatch.report(len(means))
+    if isinstance(run.session, CountsSeconds):
+        timing["device"] = run.session.event_seconds
+    return [
+        build_result(
+            scores[number],
+            means,
+            models=models,
+            keep_features=bool(options.feature),
+            region_names=source.region_names,
+            weight=options.weight,
+            reference=str(run.info.path),
+            distorted=str(reader.info.path),
+            saliency_model=source.label,
+            provenance=common | {"distorted": video_facts(reader.info)},
+            warnings=source.warnings
+            + doubts
+            + inputs.warnings[number]
+            + pair_warnings(run.info, reader.info, options, means)
+            + scoring.warnings
+            + inputs.shortfall(len(means))
+            + observed.inspector.warnings(number),
+            parity=run.gate.report(number),
+            timing=timing,
+        )
+        for number, reader in enumerate(inputs.readers[1:])
+    ]

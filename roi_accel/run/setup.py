@@ -1,18 +1,19 @@
-"""What comes before the first frame: inputs opened, masks' source found, the device verified.
+"""What comes before the first frame: inputs opened, the masks' source found, the device verified.
 
 `score` and `mask` share it, so that their options mean the same.
 """
 
 from __future__ import annotations
 
+import threading
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
+from roi_accel._util.threads import ThreadShares, share_threads
 from roi_accel.backends.plan import Plan
-from roi_accel.backends.protocol import TellsEvents, slots_of, unwrapped
-from roi_accel.backends.serial_session import serial
+from roi_accel.backends.protocol import TellsEvents
 from roi_accel.devices.dispatch import choose_backend
 from roi_accel.errors import InputError
 from roi_accel.inference.models import resolve
@@ -23,7 +24,7 @@ from roi_accel.masks.network import NetworkSource
 from roi_accel.masks.over_time import OverTime, Smoothing
 from roi_accel.parity.calibration import Calibration, read_calibration
 from roi_accel.parity.gate import Gate
-from roi_accel.run.dump import EvidenceFolder
+from roi_accel.run.dump import DumpFolder
 from roi_accel.run.frame_sync import check_known_counts
 from roi_accel.run.inputs import frame_rate, prepare_inputs
 from roi_accel.video import check_scorable, open_video
@@ -32,7 +33,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
 
-    from roi_accel._util.threads import ThreadShares
     from roi_accel._util.timing import Stopwatch
     from roi_accel.backends.protocol import Session
     from roi_accel.devices.dispatch import Choice
@@ -42,72 +42,119 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Masking:
-    """What finds masks and masks frames, verified as far as it can be before the first of them.
+class OpenInputs:
+    """A run whose videos are open, before a device is chosen.
+
+    Attributes
+    ----------
+    options : ScoreOptions
+    stopwatch : Stopwatch
+    threads : ThreadShares
+    calibration : Calibration
+        The tolerances of the gate.
+    inputs : Inputs
+    over_time : OverTime
+        How masks depend on those of other frames.
+    given : MaskSource or None
+        The masks that the options name; None where a network finds them.
+    """
+
+    options: ScoreOptions
+    stopwatch: Stopwatch
+    threads: ThreadShares
+    calibration: Calibration
+    inputs: Inputs
+    over_time: OverTime
+    given: MaskSource | None
+
+    @property
+    def info(self) -> VideoInfo:
+        """The reference's frames as they are scored."""
+        return self.inputs.readers[0].info
+
+
+@dataclass(frozen=True, kw_only=True)
+class Run(OpenInputs):
+    """A run that is ready for its frames: the device is verified as far as it can be before them.
 
     Attributes
     ----------
     choice : Choice
         The backend, and why it.
     source : MaskSource
+        The one given, or the network.
     session : Session
-        For as many threads as it has slots, and at least two.
+    lock : Lock
+        Held while a session that serves one thread at a time is called.
     gate : Gate
     """
 
     choice: Choice
     source: MaskSource
     session: Session
+    lock: threading.Lock
     gate: Gate
 
+    def finish(self, frame_count: int, *, whole: bool) -> None:
+        """Check gate and source once the last of `frame_count` frames is done.
 
+        Parameters
+        ----------
+        frame_count : int
+        whole : bool
+            Whether the videos were read to their end.
+
+        Raises
+        ------
+        ParityError, InputError
+            What the device or the source gave cannot be trusted after all.
+        """
+        self.gate.finish()
+        self.source.finish(frame_count, whole=whole)
+
+
+@contextmanager
 def open_inputs(
-    paths: Sequence[Path], options: ScoreOptions, shares: ThreadShares, resources: ExitStack
-) -> Inputs:
-    """Return what the options make of the reference and the distorted videos, in this order.
-
-    They are closed with `resources`.
+    paths: Sequence[Path], options: ScoreOptions, stopwatch: Stopwatch
+) -> Iterator[OpenInputs]:
+    """Open the reference and the distorted videos of `paths`, in this order, and the masks given.
 
     Raises
     ------
     InputError
-        What opening and preparing them may raise; or they cannot be scored.
+        One of them cannot be used, or they do not belong together.
     """
-    opened = [
-        resources.enter_context(open_video(path, raw=options.raw, threads=shares.decode))
-        for path in paths
-    ]
-    inputs = prepare_inputs(opened, options)
-    _check_readers(inputs, options)
-    return inputs
+    threads = share_threads(options.threads)
+    calibration = read_calibration(options.calibration) if options.calibration else Calibration()
+    with ExitStack() as resources:
+        opened = [
+            resources.enter_context(open_video(path, raw=options.raw, threads=threads.decode))
+            for path in paths
+        ]
+        inputs = prepare_inputs(opened, options)
+        readers = inputs.readers
+        check_scorable(readers[0].info)  # guard: small-side-before-start
+        if not options.shortest and inputs.frame_count is None:
+            check_known_counts(readers)  # guard: unequal-lengths-raw
+        smoothing = None
+        if options.mask_smooth:
+            rate = frame_rate(inputs.file, options, "--mask-smooth")
+            smoothing = Smoothing(options.mask_smooth, rate)
+        over_time = OverTime(stride=options.saliency_stride, smoothing=smoothing)
+        yield OpenInputs(
+            options=options,
+            stopwatch=stopwatch,
+            threads=threads,
+            calibration=calibration,
+            inputs=inputs,
+            over_time=over_time,
+            given=resources.enter_context(open_given_source(inputs, options)),
+        )
 
 
-def find_over_time(inputs: Inputs, options: ScoreOptions) -> OverTime:
-    """Return how the options let masks hang together in time.
-
-    Raises
-    ------
-    InputError
-        Smoothing needs a frame rate that nobody says.
-    """
-    smoothing = None
-    if options.mask_smooth:
-        rate = frame_rate(inputs.file, options, "--mask-smooth")
-        smoothing = Smoothing(options.mask_smooth, rate)
-    return OverTime(stride=options.saliency_stride, smoothing=smoothing)
-
-
-def find_calibration(options: ScoreOptions) -> Calibration:
-    """Return the tolerances that the options name, else the built-in ones; InputError if bad."""
-    return read_calibration(options.calibration) if options.calibration else Calibration()
-
-
-def open_given_source(
-    inputs: Inputs, options: ScoreOptions, resources: ExitStack
-) -> MaskSource | None:
-    """Return the mask source that the options name; None where a network is to find the mask.
-
-    It is closed with `resources`.
+@contextmanager
+def open_given_source(inputs: Inputs, options: ScoreOptions) -> Iterator[MaskSource | None]:
+    """Open the mask source that the options name; None where a network is to find the mask.
 
     Raises
     ------
@@ -125,91 +172,70 @@ def open_given_source(
         first_frame=inputs.readers[0].info.skipped,
     )
     if source is None:
-        return None
-    source = resources.enter_context(closing(inputs.masks_of(source)))
-    if options.mask_smooth and source.origin:
-        source.origin.check_smooth(source.label)
-    return source
+        yield None
+        return
+    with closing(inputs.masks_of(source)) as source:
+        if options.mask_smooth and source.origin:
+            source.origin.check_smooth(source.label)
+        yield source
 
 
-def open_masking(
-    inputs: Inputs,
-    given: MaskSource | None,
-    distorted: Sequence[Path],
-    options: ScoreOptions,
-    shares: ThreadShares,
-    calibration: Calibration,
-    stopwatch: Stopwatch,
-    resources: ExitStack,
-) -> Masking:
-    """Choose the backend, load the network unless a source is `given`, and pass the self-test.
-
-    All of it is closed with `resources`.
+@contextmanager
+def open_run(opened: OpenInputs) -> Iterator[Run]:
+    """Choose the backend, load the network unless masks are given, and pass the self-test.
 
     Raises
     ------
     RoiAccelError
         One of its subclasses.
     """
-    info, source = inputs.readers[0].info, given
-    choice = choose_backend(options.backend, device=options.device, threads=shares.kernels)
+    options, stopwatch = opened.options, opened.stopwatch
+    choice = choose_backend(options.backend, device=options.device, threads=opened.threads.kernels)
     gate = Gate(
         options.gate,
         choice.backend,
         timed=partial(stopwatch.stage, "gate"),
-        save=EvidenceFolder(options.dump).save if options.dump else None,
+        save=DumpFolder(options.dump).save if options.dump else None,
     )
-    if source is None:
-        source = resources.enter_context(
-            closing(_network_source(info, choice, options, shares, gate=gate, stopwatch=stopwatch))
-        )
-    if isinstance(source, NetworkSource) and options.gate != "off":
-        resources.enter_context(
-            _reference_network(source.network, choice, options, shares, calibration, gate)
-        )
-    session = resources.enter_context(
-        gate.open(
-            _plan(info, source, options),
-            videos=[str(path) for path in distorted],
+    lock = threading.Lock()
+    with ExitStack() as resources:
+        source = opened.given
+        if source is None:
+            network = _open_network(opened, choice, gate, lock)
+            source = resources.enter_context(closing(network))
+            if options.gate != "off":
+                resources.enter_context(_reference_network(network.network, opened, choice, gate))
+        session = resources.enter_context(choice.backend.open(_plan(opened, source)))
+        # After it, so that compiling kernels, needed anyway, does not count as the gate's time.
+        gate.start(
+            session.plan,
+            videos=[str(reader.info.path) for reader in opened.inputs.readers[1:]],
             regions=source.region_names,
         )
-    )
-    if stopwatch.is_traced:
-        _trace_device(unwrapped(session), choice.backend.device, stopwatch)
-    session = session if slots_of(session) > 1 else serial(session)
-    return Masking(choice=choice, source=source, session=session, gate=gate)
-
-
-def _trace_device(session: Session, device: str, stopwatch: Stopwatch) -> None:
-    """Have the timeline show what the device itself did, if it tells."""
-    if isinstance(session, TellsEvents):
-        session.tell_events(
-            lambda name, start, stop: stopwatch.device_span(name, device, start, stop)
+        if stopwatch.is_traced and isinstance(session, TellsEvents):
+            session.tell_events(
+                lambda name, start, stop: stopwatch.device_span(
+                    name, choice.backend.device, start, stop
+                )
+            )
+        yield Run(
+            **vars(opened), choice=choice, source=source, session=session, lock=lock, gate=gate
         )
 
 
-def _check_readers(inputs: Inputs, options: ScoreOptions) -> None:
-    readers = inputs.readers
-    check_scorable(readers[0].info)  # guard: small-side-before-start
-    if not options.shortest and inputs.frame_count is None:
-        check_known_counts(readers)  # guard: unequal-lengths-raw
-
-
-def _network_source(
-    info: VideoInfo,
-    choice: Choice,
-    options: ScoreOptions,
-    shares: ThreadShares,
-    *,
-    gate: Gate,
-    stopwatch: Stopwatch,
+def _open_network(
+    opened: OpenInputs, choice: Choice, gate: Gate, lock: threading.Lock
 ) -> NetworkSource:
+    options = opened.options
     network = SaliencyNetwork(
         resolve(options.saliency_model),
         plan_provider(
-            choice.backend.name, choice.status, requested=options.ep, threads=shares.network
+            choice.backend.name,
+            choice.status,
+            requested=options.ep,
+            threads=opened.threads.network,
         ),
-        threads=shares.network,
+        threads=opened.threads.network,
         strict_ep=options.strict_ep,
     )
     return NetworkSource(
@@ -217,40 +243,37 @@ def _network_source(
         options.saliency_size,
         batch=options.saliency_batch,
         stride=options.saliency_stride,
-        width=info.width,
-        height=info.height,
-        stopwatch=stopwatch,
-        check=gate.check_map,
+        width=opened.info.width,
+        height=opened.info.height,
+        stopwatch=opened.stopwatch,
+        gate=gate,
+        lock=lock,
     )
 
 
 @contextmanager
 def _reference_network(
-    network: SaliencyNetwork,
-    choice: Choice,
-    options: ScoreOptions,
-    shares: ThreadShares,
-    calibration: Calibration,
-    gate: Gate,
+    network: SaliencyNetwork, opened: OpenInputs, choice: Choice, gate: Gate
 ) -> Iterator[None]:
-    """Let the gate compare maps with the same network on the CPU, unless it runs there anyway."""
+    """Have the gate compare maps with the same network on the CPU, unless it runs there anyway."""
     if network.providers.attached == (CPU_PROVIDER,):
         gate.note(f"the network runs on {CPU_PROVIDER}, with which its maps would be compared")
         yield
         return
     provider, device = network.providers.attached[0], choice.backend.device
     short = [name for name, full in SHORT_NAMES.items() if full == provider]
-    asked = [options.ep] if options.ep else []
+    asked = [opened.options.ep] if opened.options.ep else []
     names = (*asked, *short, provider, device, f"{device} {choice.status.description}")
     plan = ProviderPlan(CPU_PROVIDER, "the gate compares with it")
-    with closing(SaliencyNetwork(network.model, plan, threads=shares.network)) as reference:
-        tolerance = calibration.tolerance("saliency", names)
+    with closing(SaliencyNetwork(network.model, plan, threads=opened.threads.network)) as reference:
+        tolerance = opened.calibration.tolerance("saliency", names)
         gate.compare_network(reference.infer, CPU_PROVIDER, tolerance)
         yield
 
 
-def _plan(info: VideoInfo, source: MaskSource, options: ScoreOptions) -> Plan:
+def _plan(opened: OpenInputs, source: MaskSource) -> Plan:
     mask_height, mask_width = source.size
+    info = opened.info
     try:
         return Plan(
             pixel_format=info.pixel_format,
@@ -258,8 +281,8 @@ def _plan(info: VideoInfo, source: MaskSource, options: ScoreOptions) -> Plan:
             height=info.height,
             mask_width=mask_width,
             mask_height=mask_height,
-            threshold=options.threshold,
-            fade=options.fade,
+            threshold=opened.options.threshold,
+            fade=opened.options.fade,
             colour_matrix=info.colour_matrix,
             colour_range=info.colour_range,
             model=source.model_size if isinstance(source, NetworkSource) else None,

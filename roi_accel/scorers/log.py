@@ -26,7 +26,7 @@ def read_log(path: Path, *, frames_fed: int, subsample: int, scores: tuple[str, 
     frames_fed : int
         How many frames the scorer was given.
     subsample : int
-        The scorer was told to score every `subsample`-th frame.
+        The scorer was asked for every `subsample`-th frame alone.
     scores : tuple of str
         The metrics that must be there: the models' names.
 
@@ -96,7 +96,7 @@ def check_log(
     if numbers != expected or not all(type(n) is int for n in numbers):  # guard: vmaf-log-frames
         msg = (
             f"{who} scored {len(numbers)} frames where {len(expected)} were expected "
-            f"({frames_fed} frames fed, every {subsample}. scored)"
+            f"({frames_fed} frames fed, one of every {subsample} scored)"
         )
         raise ScorerError(msg, remedy=_REMEDY)
     for name in scores:

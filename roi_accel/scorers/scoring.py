@@ -13,8 +13,9 @@ import time
 from collections import deque
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING
 
+from roi_accel._util.closing import Closing
 from roi_accel.errors import OutputError, ScorerError
 from roi_accel.scorers.log import read_log
 from roi_accel.scorers.protocol import Scoring, VideoScores
@@ -23,7 +24,6 @@ from roi_accel.scorers.streams import StreamWriter
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
-    from types import TracebackType
     from typing import IO
 
     from roi_accel.backends.frame import Frame
@@ -42,7 +42,7 @@ _EXIT_SECONDS = 5.0
 _RELEASE_SECONDS = 1.0
 _TAIL_LINES = 12
 
-# ffmpeg heads its lines with "[libvmaf @ 0x55d0c8a3b2c0]": the address helps nobody, and makes two
+# ffmpeg heads its lines with "[libvmaf @ 0x55d0c8a3b2c0]": the address is useless, and makes two
 # reports of one fault differ.
 _ADDRESSED_HEAD = re.compile(r"\[([^\[\]]+?) @ (?:0x)?[0-9a-fA-F]+\]")
 
@@ -173,7 +173,7 @@ class ProgramScoring(Scoring):
             raise process.failure(what=f"took no input for {seconds:.0f} s and was ended")
 
 
-class _Process:
+class _Process(Closing):
     """One scorer process with its pipes, in a process group of its own."""
 
     def __init__(self, launch: Launch, folder: Path) -> None:
@@ -264,15 +264,8 @@ class _Process:
         """End the process and all it started."""
         kill(self._process)
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        value: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def close(self) -> None:
+        """End it, and release its pipes and threads."""
         if not self.has_exited():
             self.kill()
         if not self._release():

@@ -46,7 +46,7 @@ def start(command: list[str], *, folder: Path, pipes: Sequence[int]) -> subproce
         )
 
     # Python runs signal handlers in the main thread alone. There, a Ctrl-C between the fork and the
-    # assignment would leave a process that nobody knows.
+    # assignment would leave a process behind.
     with ThreadPoolExecutor(1, thread_name_prefix="start") as pool:
         begun = pool.submit(begin)
         try:

@@ -89,18 +89,6 @@ def open_named(name: str, source: str) -> Scorer:
         raise ScorerError(msg, remedy="repair the package that it is from") from error
 
 
-def identify(path: Path, source: str) -> ProgramScorer:
-    """Return the program at `path`, which is an ffmpeg if its name says so, else a `vmaf`.
-
-    Raises
-    ------
-    ScorerError
-        It cannot be run, is neither vmaf nor ffmpeg, or its ffmpeg has no libvmaf.
-    """
-    program = _program("ffmpeg" if "ffmpeg" in path.name.lower() else "vmaf")
-    return program.identify(path.absolute(), source)
-
-
 def _requested(text: str, source: str) -> Scorer:
     names = [name for name in scorer_names() if name not in PROGRAMS]
     if text in names:
@@ -109,7 +97,8 @@ def _requested(text: str, source: str) -> Scorer:
     if path is None:
         msg = f"{source} names {text!r}, which is not an executable file or a command on PATH"
         raise ScorerError(msg, remedy=f"{did_you_mean(text, names)}check the path; {REMEDY}")
-    return identify(Path(path), source)
+    program = _program("ffmpeg" if "ffmpeg" in Path(path).name.lower() else "vmaf")
+    return program.identify(Path(path).absolute(), source)
 
 
 def _program(name: str) -> type[ProgramScorer]:

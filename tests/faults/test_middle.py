@@ -49,11 +49,11 @@ def failing(self, *arguments):
     if len(calls) == 3:
         raise {error}
     return whole(self, *arguments)
-stages = pipeline.Stages
+frames = pipeline.masked_frames
 def plant(*arguments, **keywords):
     NumpySession.{name} = failing
-    return stages(*arguments, **keywords)
-pipeline.Stages = plant
+    return frames(*arguments, **keywords)
+pipeline.masked_frames = plant
 """
 
 
@@ -74,11 +74,11 @@ STAGES = {
     "decode": ("roi_accel.video.y4m:read_planar", 3),
     "check a frame": ("roi_accel.video.reader:check_depth", 3),
     "quantise": ("roi_accel.masks.network:quantise", 3),
-    "mean of a mask": ("roi_accel.run.frame_pipeline:mean_saliency", 3),
+    "mean of a mask": ("roi_accel.results.build:mean_saliency", 3),
     "feed": ("roi_accel.scorers.scoring:ProgramScoring.feed", 3),
-    "open the session": ("roi_accel.parity.gate:Gate.open", 1),
+    "open the session": ("roi_accel.backends.numpy_backend:NumpyBackend.open", 1),
     "read the log": ("roi_accel.scorers.scoring:read_log", 1),
-    "assemble": ("roi_accel.run.score:assemble", 1),
+    "build the result": ("roi_accel.run.score:build_result", 1),
     "write as JSON": ("roi_accel.cli.score:to_json", 1),
 }
 
@@ -142,7 +142,8 @@ def test_kernel_that_fails_midway_is_named_with_its_frame(
     attempt: Prepare, seen: list[object], name: str, gate: str
 ) -> None:
     patch = _ONCE_OPEN.format(name=name, error="RuntimeError('the queue is lost')")
-    attempt(patch).fail(4, "frame 2: the backend failed", *seen, "--gate", gate)
+    words = f"frame 2: backend numpy on cpu failed in {name}"
+    attempt(patch).fail(4, words, *seen, "--gate", gate)
 
 
 @pytest.mark.parametrize("name", ["preprocess", "substitute"])

@@ -196,10 +196,10 @@ def test_real_ffmpeg_that_is_stopped_is_taken_for_hung(
 # Before anything is decoded
 
 _NO_DECODING = """
-from roi_accel.run.frame_pipeline import Stages
-def refuse(*_):
+import roi_accel.run.score as pipeline
+def refuse(*_, **__):
     raise RuntimeError("a frame was asked for")
-Stages.feed_all = refuse
+pipeline.masked_frames = refuse
 """
 
 

@@ -166,7 +166,7 @@ def test_a_signal_that_compiled_code_turns_into_an_error_is_still_an_interruptio
         "    except BaseException as error:\n"
         "        raise ModelError('returned a result with an exception set') from error\n"
         "import time\n"
-        "pipeline.Stages = wrapped\n"
+        "pipeline.masked_frames = wrapped\n"
     )
     one = attempt(patch)
     done = one.run("score", *pair, "-o", one.output)

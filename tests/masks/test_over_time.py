@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from contextlib import nullcontext
-from dataclasses import dataclass
+import weakref
 from fractions import Fraction
 from itertools import product
 from typing import TYPE_CHECKING, Any, cast
@@ -17,13 +16,15 @@ from clips import P8, damaged, smooth_frames, write_raw, write_y4m
 import roi_accel
 from roi_accel._util.timing import Stopwatch
 from roi_accel.backends.frame import Frame
-from roi_accel.backends.numpy_backend import NumpySession
+from roi_accel.backends.frame_set import FrameSet
+from roi_accel.backends.numpy_backend import NumpyBackend, NumpySession
 from roi_accel.backends.temporal import smoothing_weight
 from roi_accel.errors import InputError, ModelError
 from roi_accel.inference.network import SaliencyNetwork
 from roi_accel.masks.over_time import OverTime, Smoother, Smoothing, masks_over_time
 from roi_accel.masks.source import MaskSource
 from roi_accel.options import ScoreOptions
+from roi_accel.parity.gate import Gate
 from roi_accel.results.result import result_schema
 from roi_accel.run.score import score_all
 
@@ -308,22 +309,6 @@ def test_the_timeline_tells_what_was_looked_at_and_what_was_made_of_it(tiny_pair
 # Memory
 
 
-@dataclass
-class Counted:
-    """A frame that is known to be there as long as it is."""
-
-    index: int
-    reference: Frame
-    alive: list[int]
-
-    def __post_init__(self) -> None:
-        self.alive[0] += 1
-        self.alive.append(self.alive[0])
-
-    def __del__(self) -> None:
-        self.alive[0] -= 1
-
-
 class Ramp(MaskSource):
     """Masks that grow by 640 a frame."""
 
@@ -342,20 +327,28 @@ def ramp(frames: int, stride: int, batch: int) -> tuple[list[int], int]:
     plane = np.zeros((2, 2), np.uint8)
     alive = [0]
 
-    def numbered() -> Iterator[Counted]:
+    def counted() -> Frame:
+        frame = Frame((plane, plane, plane), P8)
+        alive[0] += 1
+        alive.append(alive[0])
+        weakref.finalize(frame, lambda: alive.__setitem__(0, alive[0] - 1))
+        return frame
+
+    def numbered() -> Iterator[FrameSet]:
         for index in range(frames):
-            yield Counted(index, Frame((plane, plane, plane), P8), alive)
+            is_last = index == frames - 1
+            yield FrameSet(index=index, is_last=is_last, reference=counted(), distorted=())
 
     found = masks_over_time(
         numbered(),
         Ramp(),
         cast("Session", None),
         OverTime(stride=stride),
-        looking=lambda _: nullcontext(),
+        gate=Gate("off", NumpyBackend()),
         stopwatch=Stopwatch(),
         batch=batch,
     )
-    return [int(masks[0][0, 0]) for _, masks in found], max(alive[1:])
+    return [int(frames.masks[0][0, 0]) for frames in found], max(alive[1:])
 
 
 @pytest.mark.parametrize(("stride", "batch"), [*product((1, 2, 5, 32), (1, 2)), (1, 64)])
@@ -404,7 +397,7 @@ def test_raw_video_takes_its_rate_from_the_option(tmp_path: Path, tiny_pair: Pai
 
 @pytest.mark.parametrize("stride", [0, -1, 33])
 def test_a_stride_that_is_none_is_refused(stride: int) -> None:
-    with pytest.raises(InputError, match=f"--saliency-stride must be from 1 to 32, not {stride}"):
+    with pytest.raises(InputError, match=f"saliency_stride must be from 1 to 32, not {stride}"):
         ScoreOptions(saliency_stride=stride)
 
 
@@ -428,10 +421,10 @@ def test_what_shapes_a_network_s_mask_is_refused_without_a_network(
 @pytest.mark.parametrize(
     ("seconds", "said"),
     [
-        ("-1", "--mask-smooth '-1' is no time in seconds"),
-        ("soon", "--mask-smooth 'soon' is no time in seconds"),
-        ("nan", "--mask-smooth 'nan' is no time in seconds"),
-        ("60.5", "--mask-smooth must be at most 60 seconds, not 60.5"),
+        ("-1", "--mask-smooth: '-1' is not a time in seconds"),
+        ("soon", "--mask-smooth: 'soon' is not a time in seconds"),
+        ("nan", "--mask-smooth: 'nan' is not a time in seconds"),
+        ("60.5", "--mask-smooth: at most 60 seconds are allowed, not 60.5"),
     ],
 )
 def test_a_time_that_is_none_is_refused(
@@ -446,14 +439,14 @@ def test_raw_video_needs_its_rate_for_smoothing(refused: Refusals, tmp_path: Pat
     shape = ("-w", 96, "--height", 64, "--pix-fmt", "yuv420p")
     said = refused(
         2,
-        "does not say its frame rate, which --mask-smooth needs",
+        "does not declare its frame rate, which --mask-smooth needs",
         *("-r", raw, "-d", raw, *shape, "--mask-smooth", 0.5),
     )
     assert "--fps 25" in said
 
 
 def test_a_rate_that_the_file_denies_is_refused(tiny_pair: Pair) -> None:
-    with pytest.raises(InputError, match="by its own account, but --fps says 30"):
+    with pytest.raises(InputError, match="declares 25 fps, but --fps is 30"):
         roi_accel.score(tiny_pair.reference, tiny_pair.distorted, fps=30, mask_smooth=0.5)
 
 

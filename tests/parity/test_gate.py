@@ -7,7 +7,6 @@ import json
 import os
 import subprocess
 import uuid
-from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,9 +22,7 @@ from roi_accel._util.timing import Stopwatch
 from roi_accel.backends.frame import PixelFormat
 from roi_accel.backends.numpy_backend import NumpyBackend, NumpySession
 from roi_accel.backends.plan import ModelSize, Plan
-from roi_accel.backends.protocol import InfersOnDevice
 from roi_accel.errors import BackendUnavailable, InputError, OutputError, ParityError
-from roi_accel.masks.network import NetworkSource
 from roi_accel.parity import selftest
 from roi_accel.parity.gate import GATE_MODES, Gate, is_checked
 from roi_accel.parity.selftest import run_self_test
@@ -508,28 +505,25 @@ def test_map_of_nan_is_a_model_error_before_the_gate_sees_it(
     networks = pytest.importorskip("networks")
     path = networks.write_network_of_nan(tmp_path / "nan.onnx")
     seen: list[object] = []
-    monkeypatch.setattr("roi_accel.parity.gate.Gate.check_map", lambda *_: seen.append(1))
+    monkeypatch.setattr(Gate, "check_map", lambda *_: seen.append(1))
     with pytest.raises(roi_accel.ModelError, match="frame 0"):
         roi_accel.score(tiny_pair.reference, tiny_pair.distorted, saliency_model=path)
     assert seen == []
 
 
-def test_network_source_hands_its_check_what_the_network_saw_and_said(
+def test_the_network_s_input_and_map_are_given_to_the_gate_with_their_frame(
     tiny_pair: Pair, tiny_network: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    seen: list[tuple[tuple[int, ...], tuple[int, ...]]] = []
-    real = NetworkSource.__init__
+    seen: list[tuple[int, tuple[int, ...], tuple[int, ...]]] = []
+    real = Gate.check_map
 
-    def init(self: NetworkSource, *arguments: Any, check: Any, **keywords: Any) -> None:
-        def both(model_input: Any, saliency: Any) -> None:
-            seen.append((model_input.shape, saliency.shape))
-            check(model_input, saliency)
+    def check_map(self: Gate, index: int, model_input: Any, saliency: Any) -> None:
+        seen.append((index, model_input.shape, saliency.shape))
+        real(self, index, model_input, saliency)
 
-        real(self, *arguments, check=both, **keywords)
-
-    monkeypatch.setattr(NetworkSource, "__init__", init)
+    monkeypatch.setattr(Gate, "check_map", check_map)
     roi_accel.score(tiny_pair.reference, tiny_pair.distorted, saliency_model=tiny_network)
-    assert seen == [((1, 3, 168, 256), (168, 256))] * tiny_pair.frames
+    assert seen == [(index, (1, 3, 168, 256), (168, 256)) for index in range(tiny_pair.frames)]
 
 
 # A network that runs in the device's memory
@@ -556,19 +550,23 @@ def infer_in_memory(offset: float) -> dict[str, Any]:
         mask_height=31,
         model=ModelSize(46, 31, 48, 32),
     )
-    gate = Gate("all", InferringBackend(), timed=nullcontext)
+    backend = InferringBackend()
+    gate = Gate("all", backend)
     gate.compare_network(mean, "CPUExecutionProvider", table_tolerance("saliency"))
     (reference,) = smooth_frames(P8, REAL_WIDTH, 64, 1)
-    session = gate.open(plan, videos=["video"], regions=[])
-    assert isinstance(session, InfersOnDevice)
-    assert session.tensor_device == ("cpu", 0)
 
     def run(model_input: Any, output: Any) -> None:
         as_array(output)[0, 0] = mean(as_array(model_input)) + np.float32(offset)
 
-    with gate.frame(0, [reference]):
+    with backend.open(plan) as session:
+        gate.start(plan, videos=["video"], regions=[])
+        gate.announce_network(0, turn=0, is_last=False)
+        expected = gate.expect_input(0, reference)
+        assert expected is not None
+        model_input = session.preprocess(reference)
+        gate.check_input(expected, model_input)
         mask = session.infer(reference, run)
-    assert np.array_equal(mask, InferringBackend().open(plan).infer(reference, run))
+        gate.check_mask(expected, model_input, mask)
     return gate.report(0)
 
 

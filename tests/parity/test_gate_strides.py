@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import closing, nullcontext
-from dataclasses import dataclass
+from contextlib import closing
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
@@ -13,10 +12,10 @@ from faulty_backend import CudaLookalike, InferringBackend
 
 import roi_accel
 from roi_accel._util.timing import Stopwatch
+from roi_accel.backends.frame_set import FrameSet
 from roi_accel.backends.numba.backend import NumbaSession
 from roi_accel.backends.numpy_backend import NumpyBackend
 from roi_accel.backends.plan import ModelSize, Plan
-from roi_accel.backends.protocol import InfersOnDevice
 from roi_accel.errors import ParityError
 from roi_accel.inference.models import resolve
 from roi_accel.inference.network import SaliencyNetwork, SaliencySize
@@ -27,12 +26,9 @@ from roi_accel.parity.gate import Gate
 from roi_accel.parity.tolerance import table_tolerance
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     import numpy as np
     from conftest import Pair
 
-    from roi_accel.backends.frame import Frame
     from roi_accel.results.result import Result
 
 MAP = 40 * 64
@@ -114,26 +110,8 @@ def test_first_is_the_first_alone_also_where_the_last_comes_before_the_stride(
     assert compared(result) == {"saliency": MAP}
 
 
-@dataclass(frozen=True)
-class Numbered:
-    index: int
-    reference: Frame
-
-
-@pytest.fixture
-def source() -> Any:
-    network = SaliencyNetwork(resolve("center-surround"), plan_provider("numpy"), threads=1)
-    size = SaliencySize(64)
-    with closing(
-        NetworkSource(network, size, batch=4, stride=3, width=96, height=64, stopwatch=Stopwatch())
-    ) as source:
-        yield source
-
-
 @pytest.mark.parametrize("smoothing", [None, Smoothing(Fraction(1, 10), Fraction(25))])
-def test_network_in_the_devices_memory_gives_the_same_masks(
-    source: NetworkSource, smoothing: Smoothing | None
-) -> None:
+def test_network_in_the_devices_memory_gives_the_same_masks(smoothing: Smoothing | None) -> None:
     plan = Plan(
         pixel_format=P8,
         width=96,
@@ -142,27 +120,37 @@ def test_network_in_the_devices_memory_gives_the_same_masks(
         mask_height=40,
         model=ModelSize(64, 40, 64, 40),
     )
-    frames = [Numbered(*each) for each in enumerate(smooth_frames(P8, 96, 64, 8))]
-    gate = Gate("all", InferringBackend(), timed=nullcontext)
-    infer: Callable[..., Any] = source.network.infer
-    gate.compare_network(infer, "CPUExecutionProvider", table_tolerance("saliency"))
+    frames = [
+        FrameSet(index=index, is_last=index == 7, reference=frame, distorted=())
+        for index, frame in enumerate(smooth_frames(P8, 96, 64, 8))
+    ]
+    network = SaliencyNetwork(resolve("center-surround"), plan_provider("numpy"), threads=1)
+    size = SaliencySize(64)
 
-    def masks(session: Any) -> list[bytes]:
-        found = masks_over_time(
-            frames,
-            source,
-            session,
-            OverTime(stride=3, smoothing=smoothing),
-            looking=lambda each: gate.frame(each.index, [each.reference]),
-            stopwatch=Stopwatch(),
-            batch=source.batch(session),
+    def masks(backend: Any) -> tuple[list[bytes], Any, dict[str, int]]:
+        gate, stopwatch = Gate("all", backend), Stopwatch()
+        gate.compare_network(network.infer, "CPUExecutionProvider", table_tolerance("saliency"))
+        gate.start(plan, videos=[], regions=[])
+        source = NetworkSource(
+            network, size, batch=4, stride=3, width=96, height=64, stopwatch=stopwatch, gate=gate
         )
-        return [made.tobytes() for _, (made,) in found]
+        with backend.open(plan) as session:
+            found = masks_over_time(
+                frames,
+                source,
+                session,
+                OverTime(stride=3, smoothing=smoothing),
+                gate=gate,
+                stopwatch=stopwatch,
+                batch=source.batch(session),
+            )
+            made = [frames.masks[0].tobytes() for frames in found]
+        values = {stage["stage"]: stage["values"] for stage in gate.report(0)["stages"]}
+        return made, source.provenance()["tensors"], values
 
-    with NumpyBackend().open(plan) as session:
-        wanted = masks(session)
-    with gate.open(plan, videos=["video"], regions=[]) as session:
-        assert isinstance(session, InfersOnDevice)
-        assert masks(session) == wanted
-    assert source.provenance()["tensors"] == "device"
-    assert len(set(wanted)) == 8
+    with closing(network):
+        wanted, where, _ = masks(NumpyBackend())
+        assert where == "host"
+        assert len(set(wanted)) == 8
+        checked = {"preprocess": 4 * 3 * MAP, "saliency": 4 * MAP}
+        assert masks(InferringBackend()) == (wanted, "device", checked)

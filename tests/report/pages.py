@@ -11,11 +11,11 @@ from clips import P8, damaged, smooth_frames
 from results import make_result
 
 from roi_accel.backends.frame import ColourMatrix, ColourRange
+from roi_accel.backends.frame_set import FrameSet
 from roi_accel.report.page import make_page
 from roi_accel.report.thumbnails import Thumbnails
 from roi_accel.results.pooling import blend, pool
 from roi_accel.results.result import FrameScore
-from roi_accel.run.replay import SeenFrame
 from roi_accel.video import VideoInfo
 
 if TYPE_CHECKING:
@@ -83,9 +83,18 @@ def thumbnails(results: Sequence[Result], *, width: int = 160, height: int = 96)
     (frame,) = smooth_frames(P8, width, height, 1)
     (bad,) = damaged([frame], step=40)
     mask = np.linspace(0, 65535, 160).reshape(10, 16).astype(np.uint16)
+    videos = len(results)
+    frames = FrameSet(
+        index=0,
+        is_last=False,
+        reference=frame,
+        distorted=(bad,) * videos,
+        masks=(mask,),
+        masked=((bad,),) * videos,
+    )
     for video, result in enumerate(results):
         for number in taker.choose(result):
-            taker.take(video, SeenFrame(number, info, frame, bad, bad, mask))
+            taker.take(video, replace(frames, index=number), info)
     return taker
 
 

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     from roi_accel.backends.frame_set import FrameSet
     from roi_accel.results.result import Result
-    from roi_accel.run.replay import SeenFrame
+    from roi_accel.video import VideoInfo
 
 Image = pytest.importorskip("PIL.Image")
 
@@ -104,14 +104,15 @@ class Noted:
 
     def __init__(self, *numbers: int) -> None:
         self._numbers = numbers
-        self.seen: dict[tuple[int, int], SeenFrame] = {}
+        self.seen: dict[tuple[int, int], FrameSet] = {}
 
     def choose(self, result: Result) -> Collection[int]:
         del result
         return self._numbers
 
-    def take(self, video: int, frame: SeenFrame) -> None:
-        self.seen[video, frame.index] = frame
+    def take(self, video: int, frames: FrameSet, info: VideoInfo) -> None:
+        del info
+        self.seen[video, frames.index] = frames
 
 
 class Recorded:
@@ -186,12 +187,11 @@ def test_frames_seen_again_are_those_that_vmaf_saw(
     options = ScoreOptions(backend="numpy", **sources(tmp_path, tiny_network)[kind])  # type: ignore[arg-type]
     score_all(tiny_pair.reference, [tiny_pair.distorted] * 2, options, revisit=noted)
     assert sorted(noted.seen) == [(video, index) for video in (0, 1) for index in frames]
-    for (video, index), frame in noted.seen.items():
+    for (video, index), shown in noted.seen.items():
         reference, *streams = recorded.fed[index]
         wanted = [reference, *streams[2 * video : 2 * video + 2]]
-        for one, other in zip(
-            wanted, (frame.reference, frame.distorted, frame.masked), strict=True
-        ):
+        seen = (shown.reference, shown.distorted[video], shown.masked[video][0])
+        for one, other in zip(wanted, seen, strict=True):
             assert all(map(np.array_equal, one.planes, other.planes))
 
 
@@ -205,8 +205,8 @@ def test_a_file_that_changes_before_it_is_seen_again_is_an_error_and_leaves_noth
             reference.write_bytes(reference.read_bytes()[::-1])
             return super().choose(result)
 
-    from roi_accel.api.score import raw_geometry  # noqa: PLC0415
     from roi_accel.errors import InputError  # noqa: PLC0415
+    from roi_accel.options.raw import raw_geometry  # noqa: PLC0415
 
     raw = raw_geometry(width=96, height=64, pix_fmt="yuv420p")
     other = write_raw(tmp_path / "d.yuv", smooth_frames(P8, 96, 64, 4, seed=1))

@@ -17,7 +17,7 @@ from roi_accel.backends.numpy_backend import NumpySession
 from roi_accel.cli import main
 from roi_accel.devices.inventory import take_inventory
 from roi_accel.errors import ScorerError
-from roi_accel.scorers import find_scorer
+from roi_accel.scorers import find_scorer, table
 from roi_accel.video import open_video
 
 if TYPE_CHECKING:
@@ -149,6 +149,16 @@ def test_the_variable_names_a_scorer_too(difference: str, monkeypatch: pytest.Mo
     monkeypatch.setenv("ROI_ACCEL_VMAF", difference)
     found = find_scorer()
     assert (found.name, found.source) == ("difference", "ROI_ACCEL_VMAF")
+
+
+def test_one_line_in_the_table_does_what_an_entry_point_does(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "ours.py").write_text(documented())
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.setitem(table.SCORERS, "difference", "ours:DifferenceScorer")
+    assert find_scorer("difference").name == "difference"
+    assert "difference" in [scorer.kind for scorer in take_inventory().scorers]
 
 
 @pytest.mark.usefixtures("difference")
