@@ -12,6 +12,13 @@ import pytest
 from clips import P8, damaged, smooth_frames, write_y4m
 from refusals import Refusals
 from support import DATA_VARIABLE, data_folder
+from tiers import (  # noqa: F401 - pytest finds hooks here
+    pytest_collection_modifyitems,
+    pytest_report_header,
+    pytest_sessionfinish,
+    pytest_terminal_summary,
+    pytest_testnodedown,
+)
 
 from roi_accel.devices.dispatch import BACKENDS, get_backend
 from roi_accel.errors import BackendUnavailable
@@ -23,6 +30,11 @@ if TYPE_CHECKING:
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--all",
+        action="store_true",
+        help="run both tiers: the tests marked slow as well",
+    )
     parser.addoption(
         "--require-data",
         action="store_true",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import re
 import shlex
@@ -147,6 +148,7 @@ def write_pictures(path: Path, codec: str, layout: str, pictures: list[np.ndarra
         container.mux(stream.encode())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("page", "command"), with_ids(commands()))
 def test_every_command_of_a_block_runs(
     folder: Path, monkeypatch: pytest.MonkeyPatch, page: str, command: str
@@ -161,27 +163,35 @@ def test_every_command_of_a_block_runs(
     assert done.returncode == expected, f"{page}: {command}\n{done.stderr}"
 
 
+@functools.cache
+def help_of(*path: str) -> str | None:
+    """Return the help of the command of that path, or None where there is no such command."""
+    done = subprocess.run(
+        [console_script(), *path, "--help"],
+        capture_output=True,
+        text=True,
+        check=False,
+        env={"COLUMNS": "200", "NO_COLOR": "1"},
+    )
+    return done.stdout if done.returncode == 0 else None
+
+
 @pytest.mark.parametrize(("page", "command"), with_ids(placeholders()))
 def test_every_mentioned_command_and_option_exists(page: str, command: str) -> None:
     words = command.split()[1:]
     path = [w for w in words[:2] if re.fullmatch(r"[a-z]+", w)]
     for length in range(len(path), -1, -1):
-        help_text = subprocess.run(
-            [console_script(), *path[:length], "--help"],
-            capture_output=True,
-            text=True,
-            check=False,
-            env={"COLUMNS": "200", "NO_COLOR": "1"},
-        )
-        if help_text.returncode == 0:
+        help_text = help_of(*path[:length])
+        if help_text is not None:
             break
     else:
         pytest.fail(f"{page}: {command}: no such command")
     assert length or not path, f"{page}: {command}: no such command"
     for option in re.findall(r"(?<=\s)--?[a-z][a-z-]*", command):
-        assert option in help_text.stdout, f"{page}: {command}: {option} is no option"
+        assert option in help_text, f"{page}: {command}: {option} is no option"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("page", "code"), with_ids(blocks("python")))
 def test_every_piece_of_python_runs(folder: Path, page: str, code: str) -> None:
     if not place_students() and STUDENT in code:

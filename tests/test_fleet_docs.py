@@ -16,6 +16,8 @@ from support import ROOT, console_script
 
 yaml = pytest.importorskip("yaml", reason="reading the manifests needs PyYAML")
 
+pytestmark = pytest.mark.slow
+
 PAGE = (ROOT / "docs" / "fleet.md").read_text("utf-8")
 FIGURES = ROOT / "bench" / "results" / "2026-11-24-epyc-2-cores-whole-runs.json"
 

@@ -15,6 +15,8 @@ from roi_accel.errors import InputError
 
 pandas = pytest.importorskip("pandas")
 
+pytestmark = pytest.mark.slow
+
 
 def test_the_table_has_a_row_per_frame_and_a_column_per_number() -> None:
     result = make_result(frames=4, regions=("face",))

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import exact
 import numpy as np
 import pytest
+from covering import pairwise
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from support import ALL_FORMATS, random_frame
@@ -85,10 +86,13 @@ def test_alpha_of_every_code_is_exact(backend: Backend, threshold: int, fade: in
     assert np.array_equal(alpha, exact.alpha(codes.astype(np.int64), plan))
 
 
-@by_formats
-@pytest.mark.parametrize("size", [(97, 61), (33, 35), (176, 144), (20, 300)], ids=str)
-@pytest.mark.parametrize("matrix", ColourMatrix)
-@pytest.mark.parametrize("colour_range", ColourRange)
+@pytest.mark.parametrize(
+    ("pixel_format", "size", "matrix", "colour_range"),
+    pairwise(
+        ALL_FORMATS, [(97, 61), (33, 35), (176, 144), (20, 300)], [*ColourMatrix], [*ColourRange]
+    ),
+    ids=str,
+)
 def test_the_networks_input_is_exact(
     backend: Backend,
     pixel_format: PixelFormat,

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from itertools import cycle, product
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -117,19 +118,33 @@ def to_host(array: Any) -> np.ndarray:
     return np.array(array.memory) if hasattr(array, "memory") else np.asarray(array.get())
 
 
+def exact_cases() -> Iterator[tuple[str, PixelFormat, tuple[float, float], tuple[int, int]]]:
+    """Yield a way of running, a format, threshold and fade, and a size.
+
+    The kernels' text is the same in all ways: one has the full product, the others each format.
+    """
+    ends = [(0.3, 0.1), (0.5, 0.0), (0.0, 1.0)]
+    sizes = [(67, 35), (1, 1), (64, 3), (130, 48)]
+    for case in product(ALL_FORMATS, ends, sizes):
+        yield ("late", *case)
+    for way in ("early", "gpu"):
+        for case in zip(ALL_FORMATS, cycle(ends), cycle(sizes), strict=False):
+            yield (way, *case)
+
+
 class TestBytes:
-    @pytest.mark.parametrize("pixel_format", ALL_FORMATS, ids=lambda f: f.name)
-    @pytest.mark.parametrize(("threshold", "fade"), [(0.3, 0.1), (0.5, 0.0), (0.0, 1.0)])
-    @pytest.mark.parametrize("size", [(67, 35), (1, 1), (64, 3), (130, 48)], ids=str)
+    @pytest.mark.parametrize(
+        ("cupy", "pixel_format", "ends", "size"), list(exact_cases()), indirect=["cupy"], ids=str
+    )
     def test_every_stage_is_exact(
         self,
         cupy: Any,
         pixel_format: PixelFormat,
-        threshold: float,
-        fade: float,
+        ends: tuple[float, float],
         size: tuple[int, int],
     ) -> None:
         assert cupy
+        threshold, fade = ends
         plan = plan_of(pixel_format, *size, threshold=threshold, fade=fade, model=MODEL)
         reference, distorted, mask = inputs(plan)
         with CudaBackend().open(plan) as session:

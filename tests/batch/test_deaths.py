@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
     from conftest import Bench
 
+pytestmark = pytest.mark.slow
+
 MASK = ("--synthetic-mask", "0.6", "--worker", "numpy", "--no-records")
 SLOW = ("--together", "1", "--workers", "2", "--threads", "1")
 

@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
 pytest.importorskip("ray", reason="a cluster needs Ray, the extra 'ray'")
 
+pytestmark = pytest.mark.slow
+
 MASK = ("--synthetic-mask", "0.6")
 
 

@@ -1,17 +1,22 @@
-"""Running the installed command in a process of its own, as users do."""
+"""Running the command, in a process of its own as users do, or in this one."""
 
 from __future__ import annotations
 
+import contextlib
+import io
 import json
 import os
 import subprocess
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from unittest.mock import patch
 
 from support import console_script
 
+from roi_accel.cli import app
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from pathlib import Path
 
 
 def command(*arguments: object) -> list[str]:
@@ -36,6 +41,26 @@ def run(
         env=environment(**(env or {})),
         cwd=cwd,
     )
+
+
+def run_here(
+    *arguments: object, env: Mapping[str, str] | None = None, cwd: Path | None = None
+) -> subprocess.CompletedProcess[str]:
+    """Do as `run` does, in this process, which saves half a second: for what is said and returned.
+
+    The function is the one that the installed command calls; what a process of its own adds
+    (streams, signals, exit) needs `run`.
+    """
+    out, err = io.StringIO(), io.StringIO()
+    words = list(map(str, arguments))
+    with (
+        patch.dict(os.environ, environment(**(env or {})), clear=True),
+        contextlib.chdir(cwd or Path.cwd()),
+        contextlib.redirect_stdout(out),
+        contextlib.redirect_stderr(err),
+    ):
+        code = app.main(words)
+    return subprocess.CompletedProcess(words, code, out.getvalue(), err.getvalue())
 
 
 def run_json(*arguments: object, env: Mapping[str, str] | None = None) -> Any:

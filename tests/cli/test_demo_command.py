@@ -13,6 +13,8 @@ from roi_accel.demo import FRAMES, HEIGHT, WIDTH
 if TYPE_CHECKING:
     from pathlib import Path
 
+pytestmark = pytest.mark.slow
+
 
 def test_demo_scores_a_pair_of_its_own_and_leaves_nothing(tmp_path: Path) -> None:
     done = run("demo", env={"TMPDIR": str(tmp_path)})

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import pytest
-from commands import assert_one_line, run
+from commands import assert_one_line
+from commands import run_here as run
 
 PAIR = ("score", "-r", "ref.mp4", "-d", "dist.mp4")
 MASK = ("mask", "-r", "ref.mp4", "-o", "mask.png")

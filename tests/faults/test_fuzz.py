@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 
 fuzz_targets = pytest.importorskip("fuzz_targets", reason="fuzzing needs av, onnx and hypothesis")
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.mark.parametrize("name", fuzz_targets.TARGETS)
 @settings(

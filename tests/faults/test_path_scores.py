@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
     from conftest import Pair
 
+pytestmark = pytest.mark.slow
+
 LONGEST = 255
 """Bytes in a name, on the file systems that most people have."""
 

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
     Prepare = Callable[..., Attempt]
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(autouse=True)
 def heed_ctrl_c() -> Iterator[None]:

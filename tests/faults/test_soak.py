@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
     from roi_accel.backends.protocol import Backend
 
+pytestmark = pytest.mark.slow
+
 MIB_IN_KIB = 1024
 
 

@@ -463,9 +463,7 @@ def test_importing_masks_imports_no_pyav() -> None:
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
-@settings(
-    max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None
-)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 @given(st.data())
 def test_damaged_pictures_give_only_input_errors(
     tmp_path: Path, open_source: Any, opened: list[Any], data: st.DataObject

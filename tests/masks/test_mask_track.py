@@ -322,7 +322,7 @@ _JSON = (
 ).map(json.dumps)
 
 
-@settings(max_examples=400, suppress_health_check=[HealthCheck.too_slow])
+@settings(suppress_health_check=[HealthCheck.too_slow])
 @given(st.binary() | (st.text() | _CSV | _JSON).map(lambda it: it.encode("utf-8", "replace")))
 def test_only_input_errors_escape_and_they_stay_short(data: bytes) -> None:
     try:

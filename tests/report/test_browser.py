@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
     from roi_accel.results.result import Result
 
+pytestmark = pytest.mark.slow
+
 HOSTILE = "</script><img src=x onerror=\"window.hit='yes'\">' {{ 7*7 }} @frame $x & <b>"
 COLOURS = {
     "light": {"vmaf_full": "#727b86", "vmaf_masked": "#c25a0c", "vmaf_roi": "#0b5cad"},

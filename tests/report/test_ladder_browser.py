@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from conftest import Opened
     from playwright.sync_api import Page
 
+pytestmark = pytest.mark.slow
+
 HOSTILE = "</script><img src=x onerror=\"window.hit='yes'\">' {{ 7*7 }} @x $y & <b>"
 FACTORS = {"x264": 1.0, "av1": 0.5}
 COLOURS = {"light": ("#00795c", "#a63d84"), "dark": ("#35c39a", "#e58ac8")}

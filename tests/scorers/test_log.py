@@ -153,7 +153,7 @@ PLACES: list[tuple[str | int, ...]] = [
 
 
 @given(place=st.sampled_from(PLACES), value=JSON)
-@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_anything_anywhere_in_a_log_is_either_scores_or_a_scorer_error(
     log: Path, place: tuple[str | int, ...], value: object
 ) -> None:
