@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from roi_accel.backends.frame import PixelFormat
 
 _TEXT = re.compile(r"\s*([0-9]{1,6}):([0-9]{1,6}):([0-9]{1,6}):([0-9]{1,6})\s*")
-_REMEDY = "write --crop W:H:X:Y in pixels, such as --crop 1920:800:0:140, or --crop auto"
+_REMEDY = "write W:H:X:Y in pixels, such as 1920:800:0:140, or auto"
 
 
 @dataclass(frozen=True)
@@ -44,11 +44,11 @@ class Rectangle:
         """
         match = _TEXT.fullmatch(text)
         if match is None:
-            msg = f"--crop {text[:80]!r} is neither 'auto' nor four whole numbers W:H:X:Y"
+            msg = f"{text[:80]!r} is neither 'auto' nor four whole numbers W:H:X:Y"
             raise InputError(msg, remedy=_REMEDY)
         width, height, x, y = (int(group) for group in match.groups())
         if width < 1 or height < 1:
-            msg = f"--crop {text!r}: width and height must be at least 1"
+            msg = f"{text!r}: width and height must be at least 1"
             raise InputError(msg, remedy=_REMEDY)
         return cls(width, height, x, y)
 

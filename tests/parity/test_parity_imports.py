@@ -51,7 +51,7 @@ def test_parity_runs_with_numpy_alone() -> None:
 
 
 @pytest.mark.parametrize("module", MODULES)
-def test_parity_imports_nothing_of_the_package_but_backends_what_errors_need_and_itself(
+def test_parity_imports_nothing_of_the_package_but_backends_utilities_and_itself(
     module: str,
 ) -> None:
     tree = ast.parse((ROOT / "parity" / f"{module}.py").read_text("utf-8"))
