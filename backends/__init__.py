@@ -1,1 +1,1 @@
-"""The arithmetic of masking, and one file per backend that carries it out; no files, no VMAF."""
+"""The arithmetic of masking, and the backends that carry it out; no files, no VMAF."""

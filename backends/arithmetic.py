@@ -1,4 +1,4 @@
-"""The pointwise steps of the integer contract on the host: float map to mask code to alpha."""
+"""The steps of the integer contract on the host: quantising, interpolating, colour and fade."""
 
 from __future__ import annotations
 
@@ -51,27 +51,6 @@ def quantise(saliency: NDArray[np.float32]) -> NDArray[np.uint16]:
     return np.floor(scaled + 0.5).astype(np.uint16)
 
 
-def interpolate(
-    left: NDArray[np.uint32] | NDArray[np.uint16],
-    right: NDArray[np.uint32] | NDArray[np.uint16],
-    weight: NDArray[np.uint32],
-    out: NDArray[np.uint32],
-) -> None:
-    """Write (left * (65536 - weight) + right * weight + 32768) >> 16 into `out`.
-
-    As left * 65536 + (right - left) * weight + 32768 it takes one product less; the difference may
-    wrap, but the sum is in range, so arithmetic modulo 2**32 is exact. Where few codes make
-    many samples, `interpolate_lines` does the same with less.
-    """
-    base = left.astype(np.uint32)
-    np.subtract(right, base, out=out, dtype=np.uint32)
-    out *= weight
-    base <<= FIXED_BITS
-    out += base
-    out += np.uint32(FIXED_HALF)
-    out >>= FIXED_BITS
-
-
 def line_terms(codes: NDArray[np.uint32], axis: int) -> LineTerms:
     """Return a * 65536 + 32768 and b - a for each of `codes`: what `interpolate_lines` starts from.
 
@@ -94,9 +73,20 @@ def interpolate_lines(
 ) -> None:
     """Write (a * (65536 - weight) + b * weight + 32768) >> 16 into `out`.
 
-    a and b are the code at `left` and its neighbour, as `line_terms` has them; `weight` broadcasts
-    to `out`. Done as a * 65536 + 32768 + (b - a) * weight: the sum is in range, so arithmetic
-    modulo 2**32 is exact. `scratch` is overwritten.
+    Done as a * 65536 + 32768 + (b - a) * weight, which takes one product less: the difference may
+    wrap, but the sum is in range, so arithmetic modulo 2**32 is exact.
+
+    Parameters
+    ----------
+    terms : pair of uint32 arrays
+        `line_terms` of codes 0..65535.
+    left : uint32[n]
+        Index of a along `axis`; b is the next code.
+    weight : uint32
+        Share of b in 0..65536; broadcasts to `out`.
+    axis : int
+    out, scratch : uint32 arrays
+        Of the codes' shape, but n along `axis`; both are overwritten.
     """
     bases, steps = terms
     # Indices are in range; only "clip" writes straight into `out`.
@@ -144,7 +134,19 @@ def rgb_levels(
     chroma_v: NDArray[np.int32],
     colour: ColourTable,
 ) -> tuple[NDArray[np.int32], NDArray[np.int32], NDArray[np.int32]]:
-    """Return R, G and B in 0..255 of 8-bit samples on one grid."""
+    """Return R, G and B.
+
+    Parameters
+    ----------
+    luma, chroma_u, chroma_v : int32 arrays of one shape
+        Samples of 8 bits, 0..255.
+    colour : ColourTable
+
+    Returns
+    -------
+    three int32 arrays
+        0..255.
+    """
     base = colour.luma * (luma - colour.black) + FIXED_HALF
     u, v = chroma_u - 128, chroma_v - 128
     red, green, blue = (

@@ -1,4 +1,4 @@
-"""What a frame is: planar YUV samples with their format, as every backend and reader sees them."""
+"""Frames and pixel formats: planar YUV samples as every backend and reader sees them."""
 
 from __future__ import annotations
 
@@ -12,8 +12,10 @@ from roi_accel._util.suggest import did_you_mean
 
 Subsampling = Literal["420", "422", "444"]
 
+CHROMA_STEPS: dict[Subsampling, tuple[int, int]] = {"420": (2, 2), "422": (2, 1), "444": (1, 1)}
+"""By libvmaf's name of each subsampling: luma columns and rows that share one chroma sample."""
+
 BIT_DEPTHS = (8, 10, 12, 16)
-SUBSAMPLINGS: tuple[Subsampling, ...] = ("420", "422", "444")
 
 
 @dataclass(frozen=True)
@@ -32,8 +34,8 @@ class PixelFormat:
     bit_depth: int
 
     def __post_init__(self) -> None:
-        if self.subsampling not in SUBSAMPLINGS:
-            msg = f"subsampling must be one of {SUBSAMPLINGS}, not {self.subsampling!r}"
+        if self.subsampling not in CHROMA_STEPS:
+            msg = f"subsampling must be one of {tuple(CHROMA_STEPS)}, not {self.subsampling!r}"
             raise ValueError(msg)
         if self.bit_depth not in BIT_DEPTHS:
             msg = f"bit depth must be one of {BIT_DEPTHS}, not {self.bit_depth!r}"
@@ -42,14 +44,11 @@ class PixelFormat:
     @classmethod
     def from_name(cls, name: str) -> PixelFormat:
         """Return the format that FFmpeg calls `name`, such as ``yuv420p10le``; else ValueError."""
-        for subsampling in SUBSAMPLINGS:
-            for bit_depth in BIT_DEPTHS:
-                candidate = cls(subsampling, bit_depth)
-                if candidate.name == name:
-                    return candidate
-        known = [cls(s, b).name for s in SUBSAMPLINGS for b in BIT_DEPTHS]
-        msg = f"unknown pixel format {name!r}; {did_you_mean(name, known)}known are "
-        raise ValueError(msg + ", ".join(known))
+        formats = {known.name: known for known in PIXEL_FORMATS}
+        if name in formats:
+            return formats[name]
+        msg = f"unknown pixel format {name!r}; {did_you_mean(name, formats)}known are "
+        raise ValueError(msg + ", ".join(formats))
 
     @property
     def name(self) -> str:
@@ -67,18 +66,26 @@ class PixelFormat:
         """The largest sample, ``2**bit_depth - 1``."""
         return (1 << self.bit_depth) - 1
 
+    @property
+    def chroma_steps(self) -> tuple[int, int]:
+        """Luma columns and luma rows that share one chroma sample."""
+        return CHROMA_STEPS[self.subsampling]
+
     def plane_shapes(self, width: int, height: int) -> tuple[tuple[int, int], ...]:
         """Return (height, width) of Y, U and V, chroma rounded up at odd sizes."""
-        # guard: odd-width-round-up
-        chroma_width = width if self.subsampling == "444" else (width + 1) // 2
-        # guard: odd-height-round-up
-        chroma_height = (height + 1) // 2 if self.subsampling == "420" else height
-        return ((height, width), (chroma_height, chroma_width), (chroma_height, chroma_width))
+        columns, rows = self.chroma_steps
+        chroma_width = -(-width // columns)  # guard: odd-width-round-up
+        chroma_height = -(-height // rows)  # guard: odd-height-round-up
+        return (height, width), (chroma_height, chroma_width), (chroma_height, chroma_width)
 
     def frame_bytes(self, width: int, height: int) -> int:
         """Return the size in bytes of one frame without padding."""
         samples = sum(h * w for h, w in self.plane_shapes(width, height))
         return samples * self.dtype.itemsize
+
+
+PIXEL_FORMATS = tuple(PixelFormat(s, b) for s in CHROMA_STEPS for b in BIT_DEPTHS)
+"""Every supported format: 4:2:0 before the others, and shallow before deep."""
 
 
 class ColourMatrix(Enum):

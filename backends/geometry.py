@@ -1,4 +1,4 @@
-"""What a plan means for its planes, computed once for every backend: grids, boxes, checks."""
+"""What a plan means for its planes, the same for every backend: grids, boxes and checks."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from roi_accel.backends.tables import AxisTable, BoxTable, axis_table, box_table
 
 if TYPE_CHECKING:
     from roi_accel.backends.frame import Frame
-    from roi_accel.backends.plan import ModelSize, Plan
+    from roi_accel.backends.plan import Plan
     from roi_accel.backends.protocol import Mask
 
 
@@ -38,19 +38,15 @@ class PlaneGrid:
 def plane_grids(plan: Plan) -> list[PlaneGrid]:
     """Return the distinct grids of `plan`, luma's first."""
     shapes = plan.plane_shapes
-    grids = []
-    for shape in dict.fromkeys(shapes):
-        height, width = shape
-        first = shapes.index(shape)
-        grids.append(
-            PlaneGrid(
-                shape,
-                range(first, first + shapes.count(shape)),
-                axis_table(plan.mask_width, width),
-                axis_table(plan.mask_height, height),
-            )
+    return [
+        PlaneGrid(
+            (height, width),
+            range(first := shapes.index((height, width)), first + shapes.count((height, width))),
+            axis_table(plan.mask_width, width),
+            axis_table(plan.mask_height, height),
         )
-    return grids
+        for height, width in dict.fromkeys(shapes)
+    ]
 
 
 @dataclass(frozen=True)
@@ -61,8 +57,14 @@ class PlaneBoxes:
     columns: BoxTable
 
 
-def model_boxes(plan: Plan, model: ModelSize) -> list[PlaneBoxes]:
-    """Return the boxes of Y, U and V: each plane is averaged straight to the network's size."""
+def model_boxes(plan: Plan) -> list[PlaneBoxes]:
+    """Return the boxes of Y, U and V, each averaged straight to the network's size.
+
+    Empty where the plan has no model size.
+    """
+    model = plan.model
+    if model is None:
+        return []
     return [
         PlaneBoxes(
             box_table(height, model.height, model.padded_height),

@@ -1,4 +1,4 @@
-"""What backends on the host's own processor share: its name, its cores, the one device id."""
+"""The host's own processor: its name, its cores, and what backends that compute on it share."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import contextlib
 import os
 import platform
 from pathlib import Path
+from typing import ClassVar
 
 from roi_accel.errors import BackendUnavailable
 
@@ -13,22 +14,41 @@ HOST_DEVICE = "cpu"
 """The only device of a backend that computes on the host's processor."""
 
 
-def host_device(backend: str, device: str | None) -> str:
-    """Return ``cpu``, or raise BackendUnavailable where another device was asked for."""
-    if device not in {None, HOST_DEVICE}:
-        msg = f"backend {backend!r} has no device {device!r}; its only one is {HOST_DEVICE!r}"
-        raise BackendUnavailable(msg, remedy=f"--device {HOST_DEVICE}, or another --backend")
-    return HOST_DEVICE
+class HostBackend:
+    """The constructor of a backend that computes on the host's processor.
+
+    Parameters
+    ----------
+    device : str, optional
+        ``cpu``, the only one.
+    threads : int, optional
+        Threads that may compute in each session, the caller's included. Default: every core that
+        this process may use.
+
+    Raises
+    ------
+    BackendUnavailable
+        Another device was asked for.
+    ValueError
+        `threads` is not positive.
+    """
+
+    name: ClassVar[str]
+
+    def __init__(self, *, device: str | None = None, threads: int | None = None) -> None:
+        if device not in {None, HOST_DEVICE}:
+            msg = f"backend {self.name!r} has no device {device!r}; its only one is {HOST_DEVICE!r}"
+            raise BackendUnavailable(msg, remedy=f"--device {HOST_DEVICE}, or another --backend")
+        check_threads(threads)
+        self.device = HOST_DEVICE
+        self.threads = threads or available_cores()
 
 
-def host_threads(threads: int | None) -> int:
-    """Return how many threads may compute: `threads`, else every core this process may use."""
-    if threads is None:
-        return available_cores()
-    if threads < 1:
+def check_threads(threads: int | None) -> None:
+    """Raise ValueError unless `threads` is positive or None."""
+    if threads is not None and threads < 1:
         msg = f"threads must be at least 1, not {threads}"
         raise ValueError(msg)
-    return threads
 
 
 def available_cores() -> int:
@@ -39,8 +59,8 @@ def available_cores() -> int:
 
 
 def processor_name() -> str:
-    """Return what the system calls its processor, at least its architecture."""
-    # Debian's Python knows no more than the architecture, and a fleet has many of one.
+    """Return the system's name of its processor, or at least the architecture."""
+    # Debian's Python knows no more than the architecture.
     with contextlib.suppress(OSError):
         for line in Path("/proc/cpuinfo").read_text("utf-8", errors="replace").splitlines():
             key, _, value = line.partition(":")

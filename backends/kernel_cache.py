@@ -1,4 +1,4 @@
-"""Where compiled kernels and a compiler's complaints are kept, also where nothing can be."""
+"""Where compiled kernels and compilers' logs are kept, also on a system that is read-only."""
 
 from __future__ import annotations
 
@@ -7,8 +7,14 @@ import hashlib
 import os
 import tempfile
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import platformdirs
+
+from roi_accel.errors import BackendUnavailable
+
+if TYPE_CHECKING:
+    from roi_accel.backends.gpu import GpuDevice
 
 CACHE_VARIABLE = "ROI_ACCEL_CACHE"
 
@@ -45,8 +51,27 @@ def lend_cache(variable: str, folder: Path) -> bool:
     return True
 
 
-def write_build_log(text: str) -> Path:
-    """Keep what a compiler said, in the cache or else in the temporary folder; return where."""
+def build_failure(device: GpuDevice, log: str, source: str) -> BackendUnavailable:
+    """Return the error of kernels that do not compile, and keep what the compiler said.
+
+    Parameters
+    ----------
+    device : GpuDevice
+    log : str
+        The compiler's words, and its options.
+    source : str
+        What was to be compiled.
+    """
+    text = f"{device.description}, driver {device.driver}\n\n{log}\n\n{source}"
+    path = _write_log(text)  # guard: opencl-build-log
+    return BackendUnavailable(
+        f"the kernels do not compile for {device.label}; the compiler's log is {path}",
+        remedy="update the device's driver, or choose another --device or --backend",
+    )
+
+
+def _write_log(text: str) -> Path:
+    """Write `text` into the cache, or else into the temporary folder; return where."""
     name = f"build-failure-{hashlib.sha256(text.encode()).hexdigest()[:16]}.log"
     path = cache_folder() / name
     try:

@@ -1,23 +1,27 @@
-"""What each kernel is given: the one place that knows the order of arguments, for every API."""
+"""The arguments of every kernel: the one place that knows their order, for every API."""
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from roi_accel.backends.arithmetic import SLACK
+from roi_accel.backends.geometry import model_boxes
 from roi_accel.backends.kernel_source import lanes_of
 from roi_accel.backends.tables import colour_table, fade_table
 from roi_accel.errors import BackendUnavailable
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from numpy.typing import NDArray
 
     from roi_accel.backends.geometry import PlaneGrid
     from roi_accel.backends.plan import ModelSize, Plan
-    from roi_accel.backends.tables import AxisTable, BoxTable
+    from roi_accel.backends.tables import AxisTable
 
 PITCH_SAMPLES = 64
 """A row is padded to this: a cache line and a whole number of vectors at every depth."""
@@ -46,43 +50,37 @@ class KernelCall:
     arguments: tuple[Buffer | np.uint32, ...]
 
 
-@dataclass(frozen=True)
 class GridLayout:
     """How the planes of one grid lie in a device's memory: one behind the other, rows padded.
 
-    Attributes
+    Parameters
     ----------
     grid : PlaneGrid
+    on_processor : bool
+        Whether a work-item has a segment of a row, and not one vector as on a GPU.
+
+    Attributes
+    ----------
     pitch : int
         Samples from one row to the next.
-    on_processor : bool
-        Whether a work-item has a segment of a row, and not one vector.
+    shape : (planes, height, pitch)
+        Of the array that holds them.
+
+    Raises
+    ------
+    BackendUnavailable
+        The planes are too large for 32-bit indices.
     """
 
-    grid: PlaneGrid
-    pitch: int
-    on_processor: bool
-
-    @classmethod
-    def of(cls, grid: PlaneGrid, *, on_processor: bool = False) -> GridLayout:
-        """Return the layout of `grid`, for a processor or for a GPU.
-
-        Raises
-        ------
-        BackendUnavailable
-            The planes are too large for 32-bit indices.
-        """
-        layout = cls(grid, -(-grid.shape[1] // PITCH_SAMPLES) * PITCH_SAMPLES, on_processor)
-        planes, height, pitch = layout.shape
-        if planes * height * pitch > MAX_INDEX:
-            msg = f"planes of {grid.shape[1]}x{height} are too large for 32-bit indices"
+    def __init__(self, grid: PlaneGrid, *, on_processor: bool = False) -> None:
+        height, width = grid.shape
+        self.grid = grid
+        self.on_processor = on_processor
+        self.pitch = -(-width // PITCH_SAMPLES) * PITCH_SAMPLES
+        self.shape = (len(grid.planes), height, self.pitch)
+        if math.prod(self.shape) > MAX_INDEX:
+            msg = f"planes of {width}x{height} are too large for 32-bit indices"
             raise BackendUnavailable(msg, remedy="--backend numpy takes them")
-        return layout
-
-    @property
-    def shape(self) -> tuple[int, int, int]:
-        """(planes, height, pitch) of the array that holds them."""
-        return len(self.grid.planes), self.grid.shape[0], self.pitch
 
     @property
     def vectors(self) -> tuple[int, int]:
@@ -91,68 +89,97 @@ class GridLayout:
         return -(-width // lanes_of(on_processor=self.on_processor)), height
 
 
-def widen(
-    plan: Plan, layout: GridLayout, mask: Buffer, columns: Buffer, wide: Buffer
-) -> KernelCall:
-    """Return the mask's horizontal interpolation into `wide`, uint16[mask_height, pitch]."""
-    width = layout.grid.shape[1]
-    items = layout.vectors[0] if layout.on_processor else width
-    return KernelCall(
-        "widen",
-        (items, plan.mask_height),
-        (mask, columns, wide, *_uint32s(plan.mask_width, plan.mask_height, width, layout.pitch)),
-    )
+class GridCalls:
+    """The kernels on one grid of a plan.
 
-
-def substitute(
-    plan: Plan,
-    layout: GridLayout,
-    reference: Buffer,
-    distorted: Buffer,
-    masked: Buffer,
-    wide: Buffer,
-    rows: Buffer,
-    *,
-    planes: int | None = None,
-    pitches: tuple[int, int] | None = None,
-) -> KernelCall:
-    """Return fade and blend of the grid's planes, or of the first `planes`.
-
-    `pitches` are those of `reference` and `distorted` where they are not the layout's own.
+    Parameters
+    ----------
+    plan : Plan
+    layout : GridLayout
+    mask_rows : buffer of uint16[mask_height, pitch]
+        The mask's rows upsampled to the grid's width, which `upsample_rows` writes.
+    rows : buffer of uint32
+        The grid's `packed_axis` of rows.
     """
-    height, width = layout.grid.shape
-    pitch = layout.pitch
-    count = planes or len(layout.grid.planes)
-    numbers = (width, height, *(pitches or (pitch, pitch)), pitch, count)
-    return KernelCall(
-        "substitute",
-        layout.vectors,
-        (reference, distorted, masked, wide, rows, *_uint32s(*numbers, *_fade(plan))),
-    )
 
+    def __init__(self, plan: Plan, layout: GridLayout, mask_rows: Buffer, rows: Buffer) -> None:
+        self._plan = plan
+        self._layout = layout
+        self._mask_rows = mask_rows
+        self._rows = rows
+        fade = fade_table(plan.threshold_code, plan.fade_code)
+        self._fade = (fade.threshold, fade.opaque_from, fade.slope)
 
-def upsample_mask(
-    plan: Plan, layout: GridLayout, wide: Buffer, rows: Buffer, alpha: Buffer
-) -> KernelCall:
-    """Return alpha on the grid, uint32[height, pitch]."""
-    height, width = layout.grid.shape
-    numbers = _uint32s(width, height, layout.pitch, *_fade(plan))
-    return KernelCall("upsample_mask", layout.vectors, (wide, rows, alpha, *numbers))
+    def upsample_rows(self, mask: Buffer, columns: Buffer) -> KernelCall:
+        """Return the horizontal interpolation of `mask`, by the `packed_axis` of columns."""
+        plan, layout = self._plan, self._layout
+        width = layout.grid.shape[1]
+        items = layout.vectors[0] if layout.on_processor else width
+        numbers = _uint32s(plan.mask_width, plan.mask_height, width, layout.pitch)
+        arguments = (mask, columns, self._mask_rows, *numbers)
+        return KernelCall("upsample_rows", (items, plan.mask_height), arguments)
+
+    def substitute(
+        self,
+        reference: Buffer,
+        distorted: Buffer,
+        masked: Buffer,
+        *,
+        planes: int | None = None,
+        pitches: tuple[int, int] | None = None,
+    ) -> KernelCall:
+        """Return fade and blend of planes.
+
+        Parameters
+        ----------
+        reference, distorted, masked : buffer
+            Samples, one plane behind the other.
+        planes : int, optional
+            How many. Default: all of the grid's.
+        pitches : (int, int), optional
+            Samples from one row to the next of `reference` and `distorted`. Default: the layout's.
+        """
+        height, width = self._layout.grid.shape
+        pitch = self._layout.pitch
+        count = planes or len(self._layout.grid.planes)
+        numbers = _uint32s(width, height, *(pitches or (pitch, pitch)), pitch, count, *self._fade)
+        buffers = (reference, distorted, masked, self._mask_rows, self._rows)
+        return KernelCall("substitute", self._layout.vectors, (*buffers, *numbers))
+
+    def upsample_mask(self, alpha: Buffer) -> KernelCall:
+        """Return the writing of alpha on the grid, uint32[height, pitch]."""
+        height, width = self._layout.grid.shape
+        numbers = _uint32s(width, height, self._layout.pitch, *self._fade)
+        buffers = (self._mask_rows, self._rows, alpha)
+        return KernelCall("upsample_mask", self._layout.vectors, (*buffers, *numbers))
 
 
 def preprocess(
     plan: Plan,
     model: ModelSize,
-    layouts: tuple[GridLayout, GridLayout],
-    planes: tuple[Buffer, Buffer],
-    boxes: tuple[Buffer, Buffer, Buffer, Buffer],
+    layouts: Sequence[GridLayout],
+    planes: Sequence[Buffer],
+    boxes: Sequence[Buffer],
     normalised: Buffer,
     network_input: Buffer,
 ) -> KernelCall:
-    """Return the network's input from the reference.
+    """Return the making of the network's input from the reference.
 
-    `layouts` and `planes` are those of the grids that hold Y and U; `boxes` are the tables of
-    luma's columns and rows, then chroma's; `network_input` takes float32 bits as uint32.
+    Parameters
+    ----------
+    plan : Plan
+    model : ModelSize
+        The plan's.
+    layouts : sequence of two GridLayout
+        Of the grids that hold Y and U.
+    planes : sequence of two buffers
+        The reference's samples on those grids.
+    boxes : sequence of four buffers
+        As `packed_boxes` orders them.
+    normalised : buffer of uint32[3, 256]
+        The bits of `normalisation_table`.
+    network_input : buffer of uint32[3, padded_height, padded_width]
+        Takes the bits of float32.
     """
     luma, chroma = layouts
     size = (model.padded_width, model.padded_height)
@@ -165,17 +192,25 @@ def preprocess(
         *(luma.pitch, pitch, *offsets, *size, (1 << shift) >> 1, shift),
         *(colour.black, colour.luma, colour.v_to_r, colour.u_to_g, colour.v_to_g, colour.u_to_b),
     )
-    return KernelCall(
-        "preprocess", size, (*planes, *boxes, normalised, network_input, *_uint32s(*numbers))
-    )
+    buffers = (*planes, *boxes, normalised, network_input)
+    return KernelCall("preprocess", size, (*buffers, *_uint32s(*numbers)))
 
 
 def quantise(
     plan: Plan, model: ModelSize, saliency: Buffer, mask: Buffer, strays: Buffer
 ) -> KernelCall:
-    """Return mask codes from the network's output, float32 bits as uint32 of the padded size.
+    """Return the making of mask codes from the network's output.
 
-    `strays`, one uint32, is set where a value is not finite or not in [0, 1].
+    Parameters
+    ----------
+    plan : Plan
+    model : ModelSize
+        The network's.
+    saliency : buffer of uint32[padded_height, padded_width]
+        The bits of the network's float32 output.
+    mask : buffer of uint16[mask_height, mask_width]
+    strays : buffer of uint32[1]
+        Set to 1 where a value is not finite or not in [0, 1].
     """
     size = (plan.mask_width, plan.mask_height)
     # The bounds of roi_accel.backends.arithmetic.quantise, as bits: they order as floats do.
@@ -189,14 +224,13 @@ def packed_axis(table: AxisTable) -> NDArray[np.uint32]:
     return np.concatenate([table.left, table.right, table.weight])
 
 
-def packed_boxes(table: BoxTable) -> NDArray[np.uint32]:
-    """Return `table` as the kernels read it: start, stop."""
-    return np.concatenate([table.start, table.stop])
+def packed_boxes(plan: Plan) -> list[NDArray[np.uint32]]:
+    """Return luma's boxes of columns and of rows, then chroma's, each as kernels read it.
 
-
-def _fade(plan: Plan) -> tuple[int, int, int]:
-    fade = fade_table(plan.threshold_code, plan.fade_code)
-    return fade.threshold, fade.opaque_from, fade.slope
+    That is start, stop. Empty where the plan has no model size.
+    """
+    tables = [table for boxes in model_boxes(plan)[:2] for table in (boxes.columns, boxes.rows)]
+    return [np.concatenate([table.start, table.stop]) for table in tables]
 
 
 def _uint32s(*numbers: int) -> tuple[np.uint32, ...]:

@@ -1,22 +1,20 @@
 """One kernel source for CUDA and OpenCL: plain text files behind one prelude per API.
 
 No template engine: the constants of the contract become ``#define`` lines, and a ``#line`` before
-each file lets a compiler's message name the file that is really there.
+each file makes a compiler's messages name the real file.
 """
 
 from __future__ import annotations
 
 from importlib import resources
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 from roi_accel.backends import tables
 
 if TYPE_CHECKING:
     import numpy as np
 
-Api = Literal["opencl", "cuda"]
-
-KERNELS = ("widen", "upsample_mask", "substitute", "preprocess", "quantise")
+KERNELS = ("upsample_rows", "upsample_mask", "substitute", "preprocess", "quantise")
 """The kernels' names, each in the file of its name."""
 
 VECTOR_SAMPLES = 8
@@ -26,7 +24,7 @@ SEGMENT_SAMPLES = 64
 """The same on a processor: a loop long enough to become vectors. Pitches are multiples of both."""
 
 
-def kernel_files(api: Api) -> tuple[str, ...]:
+def kernel_files(api: str) -> tuple[str, ...]:
     """Return the names of `api`'s files in the order in which they are joined."""
     return (f"{api}.h", "lanes.ker", "arithmetic.ker", *(f"{name}.ker" for name in KERNELS))
 
@@ -42,14 +40,15 @@ def lanes_of(*, on_processor: bool) -> int:
 
 
 def kernel_source(
-    api: Api, sample: np.dtype[np.uint8] | np.dtype[np.uint16], *, on_processor: bool = False
+    api: str, sample: np.dtype[np.uint8] | np.dtype[np.uint16], *, on_processor: bool = False
 ) -> str:
     """Return the whole program for `api` and planes of `sample`, ready to be compiled.
 
     Parameters
     ----------
-    api : {"opencl", "cuda"}
-        OpenCL C 1.2, or CUDA C++ for NVRTC; the kernels take the same arguments in both.
+    api : str
+        ``opencl`` (C 1.2) or ``cuda`` (C++ for NVRTC): the prelude's name in ``kernels/``. The
+        kernels take the same arguments in all.
     sample : dtype
         `PixelFormat.dtype`: uint8 or uint16. The bit depth itself is an argument where it matters.
     on_processor : bool

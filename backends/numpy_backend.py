@@ -1,6 +1,6 @@
 """The reference backend: the integer contract in plain NumPy, in blocks that stay in cache.
 
-NumPy lets go of the GIL while it computes on a block, so bands of rows are shared among threads.
+NumPy releases the GIL while it computes on a block, so threads share a frame's rows.
 """
 
 from __future__ import annotations
@@ -17,12 +17,11 @@ from roi_accel.backends.arithmetic import (
     rgb_levels,
     to_8_bits,
 )
-from roi_accel.backends.closing import Closing
-from roi_accel.backends.frame import Frame
-from roi_accel.backends.geometry import check_frame, check_mask, model_boxes, plane_grids
-from roi_accel.backends.host import HOST_DEVICE, host_device, host_threads, processor_name
-from roi_accel.backends.protocol import Alpha, DeviceStatus, Mask, ModelInput
-from roi_accel.backends.row_pool import Band, Team
+from roi_accel.backends.geometry import model_boxes
+from roi_accel.backends.host import HOST_DEVICE, HostBackend, processor_name
+from roi_accel.backends.protocol import DeviceStatus
+from roi_accel.backends.row_pool import RowThreadPool
+from roi_accel.backends.session import BaseSession
 from roi_accel.backends.tables import (
     FIXED_BITS,
     FIXED_HALF,
@@ -33,13 +32,16 @@ from roi_accel.backends.tables import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from numpy.typing import NDArray
 
     from roi_accel.backends.arithmetic import LineTerms
+    from roi_accel.backends.frame import Frame
     from roi_accel.backends.geometry import PlaneBoxes, PlaneGrid
-    from roi_accel.backends.plan import ModelSize, Plan
+    from roi_accel.backends.plan import Plan
+    from roi_accel.backends.protocol import Mask
+    from roi_accel.backends.row_pool import RowTask
 
     Scratch = tuple[NDArray[np.uint32], NDArray[np.uint32], NDArray[np.uint32]]
 
@@ -48,27 +50,10 @@ _BLOCK_SAMPLES = 64 * 1024
 calling NumPy costs less than what it computes."""
 
 
-class NumpyBackend:
-    """NumPy on the host's processor.
-
-    Parameters
-    ----------
-    device : str, optional
-        ``cpu``, the only one.
-    threads : int, optional
-        Threads that compute on a frame; default: as many as there are cores.
-
-    Raises
-    ------
-    BackendUnavailable
-        Another device was asked for.
-    """
+class NumpyBackend(HostBackend):
+    """NumPy on the host's processor."""
 
     name: ClassVar[str] = "numpy"
-
-    def __init__(self, *, device: str | None = None, threads: int | None = None) -> None:
-        self.device = host_device(self.name, device)
-        self._threads = host_threads(threads)
 
     @classmethod
     def probe(cls) -> list[DeviceStatus]:
@@ -78,11 +63,11 @@ class NumpyBackend:
 
     def open(self, plan: Plan) -> NumpySession:
         """Return a session for `plan`."""
-        return NumpySession(plan, self._threads)
+        return NumpySession(plan, self.threads)
 
 
-class NumpySession(Closing):
-    """Tables and scratch buffers for one plan; not for use by two threads at once.
+class NumpySession(BaseSession):
+    """Tables and scratch buffers for one plan.
 
     Parameters
     ----------
@@ -92,55 +77,35 @@ class NumpySession(Closing):
     """
 
     def __init__(self, plan: Plan, threads: int = 1) -> None:
-        self._plan = plan
-        self._team = Team(threads)
+        super().__init__(plan)
+        self._pool = RowThreadPool(threads)
         fade = fade_table(plan.threshold_code, plan.fade_code)
-        self._grids = [_Grid(grid, plan.mask_height, fade) for grid in plane_grids(plan)]
-        self._preprocessor = _Preprocessor(plan, plan.model) if plan.model else None
+        self._grids = [_Grid(grid, plan.mask_height, fade) for grid in self.grids]
+        self._boxes = model_boxes(plan)
+        self._colour = colour_table(plan.colour_matrix, plan.colour_range)
+        self._normalised = normalisation_table()
 
-    @property
-    def plan(self) -> Plan:
-        """What this session was opened for."""
-        return self._plan
+    def _preprocess(self, reference: Frame, network_input: NDArray[np.float32]) -> None:
+        bit_depth = self._plan.pixel_format.bit_depth
+        luma, chroma_u, chroma_v = (
+            to_8_bits(_box_average(plane, boxes), bit_depth).astype(np.int32)
+            for plane, boxes in zip(reference.planes, self._boxes, strict=True)
+        )
+        levels = rgb_levels(luma, chroma_u, chroma_v, self._colour)
+        for out, table, level in zip(network_input, self._normalised, levels, strict=True):
+            out[...] = table[level]
 
-    def preprocess(self, reference: Frame) -> ModelInput:
-        """Return float32[1, 3, padded_height, padded_width], the network's input for `reference`.
+    def _upsample(self, mask: Mask, alphas: Sequence[NDArray[np.uint32]]) -> None:
+        tasks = [grid.upsampling(mask, out) for grid, out in zip(self._grids, alphas, strict=True)]
+        self._pool.run(tasks, sum(alpha.size for alpha in alphas))
 
-        Raises
-        ------
-        ValueError
-            The plan has no model size.
-        """
-        if self._preprocessor is None:
-            msg = "this plan has no model size, so there is no network input to make"
-            raise ValueError(msg)
-        check_frame(self._plan, reference)
-        return self._preprocessor.run(reference)
-
-    def upsample(self, mask: Mask) -> Alpha:
-        """Return uint32 alpha in 0..65536 on the grids of Y, U and V."""
-        check_mask(self._plan, mask)
-        planes = {grid.shape: np.empty(grid.shape, np.uint32) for grid in self._grids}
-        jobs = [grid.upsampling(mask, planes[grid.shape]) for grid in self._grids]
-        self._team.run(jobs, sum(alpha.size for alpha in planes.values()))
-        luma, chroma_u, chroma_v = (planes[shape] for shape in self._plan.plane_shapes)
-        return luma, chroma_u, chroma_v
-
-    def substitute(self, reference: Frame, distorted: Frame, mask: Mask) -> Frame:
-        """Return a new frame: `distorted` where the mask is high, `reference` where it is low."""
-        check_frame(self._plan, reference)
-        check_frame(self._plan, distorted)
-        check_mask(self._plan, mask)
-        dtype = self._plan.pixel_format.dtype
-        luma, chroma_u, chroma_v = (np.empty(s, dtype) for s in self._plan.plane_shapes)
-        masked = Frame((luma, chroma_u, chroma_v), self._plan.pixel_format)
-        jobs = [grid.substitution(reference, distorted, mask, masked) for grid in self._grids]
-        self._team.run(jobs, sum(plane.size for plane in masked.planes))
-        return masked
+    def _substitute(self, reference: Frame, distorted: Frame, mask: Mask, masked: Frame) -> None:
+        tasks = [grid.substitution(reference, distorted, mask, masked) for grid in self._grids]
+        self._pool.run(tasks, sum(plane.size for plane in masked.planes))
 
     def close(self) -> None:
         """End the threads; the host's memory goes with the object."""
-        self._team.close()
+        self._pool.close()
 
 
 class _Grid:
@@ -158,24 +123,24 @@ class _Grid:
         self._wide_scratch = np.empty_like(self._wide)
         self._own = threading.local()
 
-    def upsampling(self, mask: Mask, alpha: NDArray[np.uint32]) -> tuple[int, Band]:
-        """Return the job of writing `alpha` on the whole grid."""
-        terms = self._widen(mask)
+    def upsampling(self, mask: Mask, alpha: NDArray[np.uint32]) -> tuple[int, RowTask]:
+        """Return the task of writing `alpha` on the whole grid."""
+        terms = self._upsample_rows(mask)
 
-        def band(first: int, last: int) -> None:
+        def task(first: int, last: int) -> None:
             for block in self._blocks(first, last):
                 alpha[block] = self._alpha_block(terms, block)
 
-        return self.shape[0], band
+        return self.shape[0], task
 
     def substitution(
         self, reference: Frame, distorted: Frame, mask: Mask, masked: Frame
-    ) -> tuple[int, Band]:
-        """Return the job of writing this grid's planes of `masked`."""
-        terms = self._widen(mask)
+    ) -> tuple[int, RowTask]:
+        """Return the task of writing this grid's planes of `masked`."""
+        terms = self._upsample_rows(mask)
         lowest, highest = mask.min(axis=1), mask.max(axis=1)
 
-        def band(first: int, last: int) -> None:
+        def task(first: int, last: int) -> None:
             for block in self._blocks(first, last):
                 # Interpolation never leaves the range of its sources, so rows whose mask is all
                 # below or all above the fade need no arithmetic.
@@ -194,7 +159,7 @@ class _Grid:
                             masked.planes[plane][block],
                         )
 
-        return self.shape[0], band
+        return self.shape[0], task
 
     def _blocks(self, first: int, last: int) -> Iterator[slice]:
         for start in range(first, last, self._block_rows):
@@ -208,8 +173,8 @@ class _Grid:
         alpha, one, two = (array[:rows] for array in self._own.arrays)
         return alpha, one, two
 
-    def _widen(self, mask: Mask) -> LineTerms:
-        """Interpolate horizontally, first because the mask has few rows; return its lines."""
+    def _upsample_rows(self, mask: Mask) -> LineTerms:
+        """Interpolate horizontally, first because the mask has few rows; return its line terms."""
         table = self._columns
         terms = line_terms(mask.astype(np.uint32), 1)
         interpolate_lines(terms, table.left, table.weight, 1, self._wide, self._wide_scratch)
@@ -249,26 +214,6 @@ class _Grid:
         total += base
         total >>= FIXED_BITS
         np.copyto(out, total, casting="unsafe")
-
-
-class _Preprocessor:
-    """From a YUV frame to the network's input: box average, 8 bits, RGB, normalisation."""
-
-    def __init__(self, plan: Plan, model: ModelSize) -> None:
-        self._bit_depth = plan.pixel_format.bit_depth
-        self._boxes = model_boxes(plan, model)
-        self._colour = colour_table(plan.colour_matrix, plan.colour_range)
-        self._normalised = normalisation_table()
-
-    def run(self, reference: Frame) -> ModelInput:
-        luma, chroma_u, chroma_v = (
-            to_8_bits(_box_average(plane, boxes), self._bit_depth).astype(np.int32)
-            for plane, boxes in zip(reference.planes, self._boxes, strict=True)
-        )
-        levels = rgb_levels(luma, chroma_u, chroma_v, self._colour)
-        return np.stack(
-            [table[level] for table, level in zip(self._normalised, levels, strict=True)]
-        )[None]
 
 
 def _box_average(

@@ -1,17 +1,19 @@
-"""What a backend promises: to name its devices, and to mask frames in one session per clip."""
+"""What a backend promises: to name its devices, and to mask frames in one session per clip.
+
+Nothing here needs to be inherited: any class of this shape is a backend or a session.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar, Literal, Protocol, Self, runtime_checkable
+from contextlib import AbstractContextManager
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
 
 if TYPE_CHECKING:
-    from types import TracebackType
-
     from roi_accel.backends.frame import Frame
     from roi_accel.backends.plan import Plan
 
@@ -61,7 +63,7 @@ class DeviceStatus:
     description : str
         The device's own name, or why there is none.
     remedy : str
-        The command that mends it, where there is one.
+        The command that fixes it, where there is one.
     kind : {"cpu", "gpu", "accelerator"}
         What sort of device it is; ``auto`` prefers a GPU.
     vendor_id : int or None
@@ -71,6 +73,9 @@ class DeviceStatus:
         The driver's version, or the runtime's on the host.
     memory_bytes : int or None
         The device's own memory, where it is known.
+    several_vendors : bool
+        Whether the backend has devices of several vendors, so that a vendor's name tells them
+        apart, as in ``opencl:intel``.
     """
 
     state: Literal["ready", "not installed", "broken", "no device"]
@@ -81,10 +86,26 @@ class DeviceStatus:
     vendor_id: int | None = None
     driver: str = ""
     memory_bytes: int | None = None
+    several_vendors: bool = False
+
+    @property
+    def in_auto(self) -> bool:
+        """Whether ``auto`` may take it: OpenCL on a processor is slower than numba there."""
+        return self.kind == "gpu" or ":" not in self.device
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return what `roi-accel devices --json` says of it."""
+        values = asdict(self)
+        del values["several_vendors"]
+        return values
 
 
-class Session(Protocol):
-    """One clip on one device: tables and buffers are made once; frames are never written to."""
+class Session(AbstractContextManager["Session", None], Protocol):
+    """One clip on one device: tables and buffers are made once; frames are never written to.
+
+    A session may also have ``slots`` (`slots_of`), `CountsSeconds`, `TellsEvents` and
+    `InfersOnDevice`.
+    """
 
     @property
     def plan(self) -> Plan:
@@ -104,21 +125,15 @@ class Session(Protocol):
         ...
 
     def close(self) -> None:
-        """Release the device's buffers."""
+        """Release the device's buffers; safe to call twice."""
         ...
-
-    def __enter__(self) -> Self: ...
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        value: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None: ...
 
 
 def slots_of(session: Session) -> int:
-    """Return how many threads `session` serves at once: its optional ``slots``, else 1."""
+    """Return how many threads may call `session` at a time: its optional ``slots``, else 1.
+
+    Callers of a session with one slot take turns.
+    """
     return int(getattr(session, "slots", 1))
 
 
@@ -143,7 +158,7 @@ class TellsEvents(Protocol):
 
 @runtime_checkable
 class InfersOnDevice(Protocol):
-    """A session beside whose kernels a network can run, its input and output staying on the device.
+    """A session whose device can run the network, so that its input and output stay there.
 
     Optional: without it, they pass through the host's memory.
     """
@@ -180,7 +195,7 @@ class Backend(Protocol):
 
     @classmethod
     def probe(cls) -> list[DeviceStatus]:
-        """Say what is there and what is missing; never raise."""
+        """Return the devices, or one status that says what is missing; never raise."""
         ...
 
     def open(self, plan: Plan) -> Session:

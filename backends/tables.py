@@ -57,7 +57,9 @@ class AxisTable:
 def axis_table(source: int, target: int) -> AxisTable:
     """Return the table from `source` to `target` samples, half-pixel centres, edges clamped.
 
-    Output x has its centre at ((2x + 1) * source - target) / (2 * target) in source samples.
+    Output x has its centre at ((2x + 1) * source - target) / (2 * target) in source samples: a
+    sample is the middle of a pixel (P. Heckbert, "What Are the Coordinates of a Pixel?", Graphics
+    Gems, 1990), as in OpenCV's INTER_LINEAR and PyTorch's align_corners=False.
     """
     positions = (2 * np.arange(target, dtype=np.int64) + 1) * source - target
     positions = np.clip(positions, 0, 2 * target * (source - 1))
@@ -91,7 +93,12 @@ class FadeTable:
 
 
 def fade_table(threshold_code: int, fade_code: int) -> FadeTable:
-    """Return the fade with its slope round(2**31 / fade); a step has slope 0."""
+    """Return the fade with its slope round(2**31 / fade); a step has slope 0.
+
+    It approximates the linear ramp clamp((m - threshold) / fade, 0, 1) with a multiplication by a
+    rounded reciprocal (T. Granlund and P. Montgomery, "Division by Invariant Integers using
+    Multiplication", PLDI 1994). docs/arithmetic.md bounds its error.
+    """
     slope = (2**32 + fade_code) // (2 * fade_code) if fade_code else 0
     return FadeTable(threshold_code, fade_code, slope)
 

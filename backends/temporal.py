@@ -1,4 +1,4 @@
-"""Masks over time, in the integers of the contract: between two of them, and smoothed after others.
+"""Masks over time, in the contract's integers: interpolated between two, and smoothed.
 
 All of it is pointwise and done on the host, whatever the backend. docs/arithmetic.md has the rules
 and their bounds.
@@ -83,7 +83,7 @@ def between(first: Mask, second: Mask, step: int, steps: int) -> Mask:
     """Return the mask that is `step` of `steps` on the way, by the sample, rounded half up.
 
     (first * (steps - step) + second * step + steps // 2) // steps, which rounds halves up also
-    where `steps` is odd, for then there are none.
+    where `steps` is odd, since then there are none.
 
     Parameters
     ----------

@@ -26,6 +26,9 @@ Kernel = Literal["substitute", "substitute on the device", "upsample", "preproce
 ON_DEVICE: Kernel = "substitute on the device"
 KERNELS: tuple[Kernel, ...] = ("substitute", ON_DEVICE, "upsample", "preprocess")
 
+ON_DEVICE_BACKEND = "cuda"
+"""The backend whose sessions take frames that are in its device's memory."""
+
 MaskKind = Literal["blobs", "noise"]
 MASK_KINDS: tuple[MaskKind, ...] = ("blobs", "noise")
 """Two salient blobs, most of the picture wholly inside or outside them, as networks see it; and

@@ -10,7 +10,7 @@ import numpy as np
 
 from roi_accel.backends.protocol import CountsSeconds, slots_of
 from roi_accel.bench.contender import Absent, Contender
-from roi_accel.bench.inputs import ON_DEVICE, last_level_cache_bytes
+from roi_accel.bench.inputs import ON_DEVICE, ON_DEVICE_BACKEND, last_level_cache_bytes
 from roi_accel.devices.dispatch import choose_backend
 from roi_accel.errors import BackendUnavailable
 
@@ -100,16 +100,14 @@ def copy_bytes() -> int:
 
 
 def device_copy(name: str, threads: int, size: int, stack: ExitStack) -> Contender | None:
-    """Return a copy within the memory of backend `name`'s device; None where that is the host's."""
-    choice = choose_backend(name, threads=threads)
-    if choice.status.kind == "cpu":
-        return None
-    if name == "cuda":
-        from roi_accel.bench.gpu import cuda_copy  # noqa: PLC0415 - loads CuPy
+    """Return a copy within the memory of backend `name`'s device.
 
-        frame = cuda_copy(choice.backend.device, size)
-    else:
-        frame = _opencl_copy(choice.backend.device, size, stack)
+    None where that is the host's memory, or nothing here can copy there.
+    """
+    choice = choose_backend(name, threads=threads)
+    if choice.status.kind == "cpu" or name not in _DEVICE_COPIES:
+        return None
+    frame = _DEVICE_COPIES[name](choice.backend.device, size, stack)
     return Contender(device_copy_name(choice), "copy", frame, 1, facts_of(choice), threads=0)
 
 
@@ -131,6 +129,15 @@ def _opencl_copy(device: str, size: int, stack: ExitStack) -> Callable[[int], li
     return copy
 
 
+def _cuda_copy(device: str, size: int, _stack: ExitStack) -> Callable[[int], list[np.ndarray]]:
+    from roi_accel.bench.gpu import cuda_copy  # noqa: PLC0415 - loads CuPy
+
+    return cuda_copy(device, size)
+
+
+_DEVICE_COPIES = {"cuda": _cuda_copy, "opencl": _opencl_copy}
+
+
 def _frame_of(kernel: Kernel, session: Session, inputs: Inputs) -> Callable[[int], Any]:
     if kernel == "preprocess":
         return lambda i: session.preprocess(inputs.references[i])
@@ -149,7 +156,7 @@ _planes_of: dict[Kernel, Callable[[Any], Any]] = {
 def _on_the_device(choice: Choice, inputs: Inputs, stack: ExitStack) -> Contender | Absent:
     """Return the backend masking frames that are in its device's memory already."""
     name = choice.backend.name
-    if name != "cuda":
+    if name != ON_DEVICE_BACKEND:
         return Absent(name, "backend", "it takes frames from the host's memory")
     from roi_accel.bench.gpu import on_device, to_host  # noqa: PLC0415 - loads CuPy
 

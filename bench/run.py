@@ -19,6 +19,7 @@ from roi_accel.bench.inputs import (
     KERNELS,
     MASK_SIZE,
     ON_DEVICE,
+    ON_DEVICE_BACKEND,
     BenchCase,
     alpha_shares,
     bytes_to_move,
@@ -60,7 +61,6 @@ _MASKS_COUNTED = 4
 _QUICK_FRAMES = 2
 _QUICK_COPY = 1 << 20
 _GIGA = 1e9
-_DEVICE_BACKEND = "cuda"
 _TRANSFERS = ("upload", "download")
 
 
@@ -88,7 +88,9 @@ class BenchOptions:
     @property
     def measurable_kernels(self) -> tuple[Kernel, ...]:
         """Without those that none of the backends has."""
-        return tuple(k for k in self.kernels if k != ON_DEVICE or _DEVICE_BACKEND in self.backends)
+        return tuple(
+            k for k in self.kernels if k != ON_DEVICE or ON_DEVICE_BACKEND in self.backends
+        )
 
     @property
     def effort(self) -> Effort:
@@ -136,7 +138,7 @@ def run_bench(
             "mask_size": list(MASK_SIZE),
             "copied_bytes": options.copied_bytes,
         },
-        "devices": {name: [vars(s) for s in probe(name)] for name in options.backends},
+        "devices": {name: [each.to_dict() for each in probe(name)] for name in options.backends},
         "cases": measured,
     }
     report["goals"] = judge(report)
@@ -224,7 +226,7 @@ def _everyone(
     found: list[Contender | Absent] = []
     threads = options.threads
     on_device = case.kernel == ON_DEVICE
-    backends = [_DEVICE_BACKEND] if on_device else options.backends
+    backends = [ON_DEVICE_BACKEND] if on_device else options.backends
     if not on_device:
         found += [host_copy(count, options.copied_bytes, stack) for count in sorted({1, threads})]
     for name in backends:
@@ -235,7 +237,7 @@ def _everyone(
             found += [] if copy is None else [copy]
     if case.kernel == "substitute":
         found += [make(inputs, threads, stack) for make in PEERS.values()]
-        if _DEVICE_BACKEND in backends:
+        if ON_DEVICE_BACKEND in backends:
             found.append(gpu.transfers(inputs, threads, stack))
     elif on_device:
         found += [make(inputs, threads, stack) for make in gpu.DEVICE_PEERS.values()]

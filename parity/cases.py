@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol
 import numpy as np
 
 from roi_accel.backends.frame import (
-    BIT_DEPTHS,
-    SUBSAMPLINGS,
+    PIXEL_FORMATS,
     ColourMatrix,
     ColourRange,
     Frame,
@@ -28,7 +27,6 @@ if TYPE_CHECKING:
 
     from roi_accel.backends.protocol import Mask, Session
 
-FORMATS = tuple(PixelFormat(s, b) for s in SUBSAMPLINGS for b in BIT_DEPTHS)
 FRAME_KINDS = ("noise", "ramp", "extremes", "identical", "waves")
 MASK_KINDS = ("noise", "ramp", "steps", "zero", "one", "pixel")
 
@@ -230,17 +228,17 @@ def cases() -> Iterator[SeededCase]:
     each format moving pictures that a network and VMAF can make sense of.
     """
     number = 0
-    for pixel_format in FORMATS:
+    for pixel_format in PIXEL_FORMATS:
         for width, height in _SIZES:
             yield _noise_case(number, width, height, pixel_format, FRAMES)
             number += 1
     for width, height, subsampling, bit_depth in _LARGE:
         yield _noise_case(number, width, height, PixelFormat(subsampling, bit_depth), 1)
         number += 1
-    for number, pixel_format in enumerate(FORMATS):
+    for number, pixel_format in enumerate(PIXEL_FORMATS):
         for kind in range(len(MASK_KINDS)):
             yield _tiny_case(number, kind, pixel_format)
-    for number, pixel_format in enumerate(FORMATS):
+    for number, pixel_format in enumerate(PIXEL_FORMATS):
         yield _waves_case(number, pixel_format)
 
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from roi_accel.backends.frame import PIXEL_FORMATS
 from roi_accel.parity.accumulator import Tally
-from roi_accel.parity.cases import FORMATS, cases, frame_key
+from roi_accel.parity.cases import cases, frame_key
 from roi_accel.parity.cells import Participant, Report
 from roi_accel.parity.compare import Comparison, compare, map_problem
 from roi_accel.parity.golden import golden_digests, golden_maps
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 GOLDEN = "golden"
 GOLDEN_MAPS = "golden maps"
 
-_FORMAT_NAMES = tuple(each.name for each in FORMATS)
+_FORMAT_NAMES = tuple(each.name for each in PIXEL_FORMATS)
 _OTHER_NETWORK = "they ran different networks"
 _NO_GOLDEN = "no golden map is of this format"
 _ALONE = "no other record ran this network, so there is nothing to compare its maps with"

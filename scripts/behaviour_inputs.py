@@ -143,7 +143,7 @@ def _write_masks(folder: Path) -> None:
     np.savez_compressed(folder / "short.npz", masks=masks[:5])
     np.savez_compressed(folder / "floats.npz", masks=masks / np.float32(65535))
     np.savez_compressed(folder / "unnamed.npz", other=masks)
-    np.savez_compressed(folder / "square.npz", masks=masks[:, :, :16])
+    np.savez_compressed(folder / "slim.npz", masks=masks[:, :, :10])
     (folder / "cut.npz").write_bytes((folder / "masks.npz").read_bytes()[:-200])
     (folder / "masks.raw").write_bytes(masks.astype("<u2").tobytes())
     raw = ["-f", "rawvideo", "-pixel_format", "gray16le", "-video_size", "24x16"]

@@ -8,7 +8,7 @@ from __future__ import annotations
 import numpy as np
 
 import roi_accel
-from roi_accel.backends.frame import SUBSAMPLINGS, Frame, PixelFormat
+from roi_accel.backends.frame import Frame, PixelFormat
 from roi_accel.backends.plan import Plan
 
 WIDTH, HEIGHT = 1920, 1080
@@ -22,7 +22,7 @@ def main() -> None:
     print("| depth | differs | largest difference |")
     print("|---|---|---|")
     for depth in (8, 10, 12, 16):
-        pixel_format = PixelFormat(SUBSAMPLINGS[0], depth)
+        pixel_format = PixelFormat("420", depth)
         plan = Plan(
             pixel_format=pixel_format,
             width=WIDTH,

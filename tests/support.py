@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from roi_accel.backends.frame import Frame, PixelFormat
+from roi_accel.backends.frame import PIXEL_FORMATS, Frame, PixelFormat
 
 if TYPE_CHECKING:
     import numpy as np
@@ -16,11 +16,7 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).resolve().parent.parent
 DATA_VARIABLE = "ROI_ACCEL_TEST_DATA"
 
-ALL_FORMATS = [
-    PixelFormat(subsampling, depth)
-    for subsampling in ("420", "422", "444")
-    for depth in (8, 10, 12, 16)
-]
+ALL_FORMATS = PIXEL_FORMATS
 
 
 def data_folder() -> Path:

@@ -231,7 +231,7 @@ def test_batch_that_is_none_is_refused_with_the_range(
 
 
 def test_options_refuse_it_too() -> None:
-    with pytest.raises(InputError, match="a saliency batch of 0"):
+    with pytest.raises(InputError, match="saliency_batch: 0 is neither"):
         ScoreOptions(saliency_batch=0)
 
 

@@ -17,9 +17,9 @@ import pytest
 from clips import run_ffmpeg
 from support import DATA_VARIABLE, ROOT, console_script, data_folder
 
-from roi_accel.checks.matrix_run import ParityOptions
 from roi_accel.checks.record_run import make_record
 from roi_accel.demo import make_pair
+from roi_accel.options.parity import ParityOptions
 from roi_accel.parity.record import write_record
 
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
@@ -214,8 +214,8 @@ def test_every_extra_that_is_to_be_installed_exists() -> None:
     assert {"cpu", "pandas"} <= asked <= known
 
 
-def test_the_python_reference_is_as_the_docstrings_are(tmp_path: Path) -> None:
-    script = ROOT / "scripts" / "write_python_reference.py"
+def test_what_is_written_from_declarations_and_docstrings_is_as_they_are(tmp_path: Path) -> None:
+    script = ROOT / "scripts" / "write_reference.py"
     done = subprocess.run(
         [sys.executable, script, "--check"],
         cwd=tmp_path,

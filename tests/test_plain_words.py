@@ -24,7 +24,7 @@ ROOTS = ("README.md", "SECURITY.md", "CHANGELOG.md", "docs")  # without this lin
 
 # Parts that a script writes are checked where their text comes from.
 GENERATED = (
-    re.compile(r"<!-- From here on written by scripts/write_python_reference.*", re.DOTALL),
+    re.compile(r"<!-- From here on written by scripts/write_reference.*", re.DOTALL),
     re.compile(r"<!-- guards: begin -->.*<!-- guards: end -->", re.DOTALL),
 )
 

@@ -10,8 +10,7 @@ import pytest
 from support import Enough, Stopping
 
 import roi_accel
-from roi_accel.api.mask import MaskKeywords
-from roi_accel.api.score import ScoreKeywords
+from roi_accel.api.keywords import MaskKeywords, ScoreKeywords
 from roi_accel.cli import app
 from roi_accel.errors import InputError, OutputError
 
@@ -20,7 +19,7 @@ if TYPE_CHECKING:
 
     from conftest import Pair
 
-KEYWORDS = sorted(MaskKeywords.__annotations__)
+KEYWORDS = sorted(MaskKeywords.__optional_keys__)
 OF_VMAF = {"weight", "model", "feature", "vmaf", "subsample", "html"}
 OF_DISTORTED = {"frame_skip_dist", "shortest"}
 
@@ -36,7 +35,7 @@ def test_the_docstring_has_every_parameter_and_no_other() -> None:
 
 
 def test_it_takes_what_score_takes_but_for_what_no_mask_depends_on() -> None:
-    shared = set(ScoreKeywords.__annotations__) - OF_VMAF - OF_DISTORTED
+    shared = set(ScoreKeywords.__optional_keys__) - OF_VMAF - OF_DISTORTED
     assert set(KEYWORDS) == shared | {"frame", "sheet"}
 
 

@@ -289,15 +289,13 @@ def test_option_out_of_range_is_an_error_that_names_it(
     tiny_pair: Pair, option: dict[str, Any]
 ) -> None:
     (name,) = option
-    match = {"saliency_size": "saliency size", "model": "no VMAF model"}.get(
-        name, name.replace("_", "[-_]")
-    )
+    match = {"model": "no VMAF model"}.get(name, name)
     with pytest.raises(InputError, match=match):
         roi_accel.score(tiny_pair.reference, tiny_pair.distorted, **option)
 
 
 def test_two_sources_of_masks_are_an_error(tiny_pair: Pair) -> None:
-    with pytest.raises(InputError, match="--roi and --synthetic-mask"):
+    with pytest.raises(InputError, match="roi and synthetic_mask"):
         roi_accel.score(tiny_pair.reference, tiny_pair.distorted, roi=LEFT_HALF, synthetic_mask=1.0)
 
 

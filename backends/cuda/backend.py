@@ -4,66 +4,56 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar
 
-from roi_accel.backends.cuda.devices import Untyped, choose_device, probe_devices
+from roi_accel.backends.cuda.devices import CudaDevice, Untyped, choose_device, probe_devices
+from roi_accel.backends.gpu import GpuBackend
+from roi_accel.backends.kernel_cache import build_failure
+from roi_accel.backends.kernel_source import KERNELS, kernel_source
+from roi_accel.errors import BackendUnavailable
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    import numpy as np
 
     from roi_accel.backends.cuda.session import CudaSession
     from roi_accel.backends.plan import Plan
     from roi_accel.backends.protocol import DeviceStatus
 
+OPTIONS = ("--std=c++17",)
+"""The compiler's options; nothing here depends on the device."""
 
-class CudaBackend:
-    """The kernels of ``kernels/`` on one CUDA device.
 
-    Parameters
-    ----------
-    device : str, optional
-        ``cuda:N``, or ``cuda:`` and a part of a device's name. Left out: the first device.
-    threads : int, optional
-        As for the other backends; the host only waits here.
-
-    Raises
-    ------
-    BackendUnavailable
-        CuPy, the driver or the device is missing or broken, or `device` means several.
-    ValueError
-        `threads` is not positive.
-    """
+class CudaBackend(GpuBackend[CudaDevice]):
+    """The kernels of ``kernels/`` on one CUDA device; CuPy keeps what was compiled."""
 
     name: ClassVar[str] = "cuda"
-
-    def __init__(self, *, device: str | None = None, threads: int | None = None) -> None:
-        if threads is not None and threads < 1:
-            msg = f"threads must be at least 1, not {threads}"
-            raise ValueError(msg)
-        self._device = choose_device(device)
-        self._kernels: dict[str, Mapping[str, Untyped]] = {}
-
-    @property
-    def device(self) -> str:
-        """The device in use, such as ``cuda:1``."""
-        return self._device.device_id
 
     @classmethod
     def probe(cls) -> list[DeviceStatus]:
         """Return every CUDA device, or why there is none."""
         return probe_devices()
 
-    def open(self, plan: Plan) -> CudaSession:
-        """Return a session for `plan`; the first of a sample size compiles the kernels.
+    def _choose(self, wanted: str | None) -> CudaDevice:
+        return choose_device(wanted)
 
-        Raises
-        ------
-        BackendUnavailable
-            The kernels do not compile, there is no room on the device, or the driver fails.
-        """
-        from roi_accel.backends.cuda.program import build_kernels  # noqa: PLC0415 - only where used
-        from roi_accel.backends.cuda.session import CudaSession  # noqa: PLC0415 - as above
+    def _compile(self, sample: np.dtype[np.uint8] | np.dtype[np.uint16]) -> Mapping[str, Untyped]:
+        """Return each kernel by name."""
+        device = self._device
+        source = kernel_source("cuda", sample)
+        module = device.cupy.RawModule(code=source, options=OPTIONS)
+        try:
+            with device.cupy.cuda.Device(device.number):
+                return {name: module.get_function(name) for name in KERNELS}
+        except device.cupy.cuda.compiler.CompileException as error:
+            raise build_failure(device, str(error), source) from error
+        except (ImportError, RuntimeError, OSError) as error:
+            reason = " ".join(f"{type(error).__name__}: {error}".split())[:300]
+            msg = f"the kernels cannot be compiled for {device.label}: {reason}"
+            raise BackendUnavailable(
+                msg, remedy='pip install "roi-accel[cuda13]" brings the compiler, NVRTC'
+            ) from error
 
-        sample = plan.pixel_format.dtype
-        kernels = self._kernels.get(sample.str)
-        if kernels is None:
-            kernels = self._kernels[sample.str] = build_kernels(self._device, sample)
-        return CudaSession(self._device, kernels, plan)
+    def _open(self, plan: Plan, program: Mapping[str, Untyped]) -> CudaSession:
+        from roi_accel.backends.cuda.session import CudaSession  # noqa: PLC0415 - only where used
+
+        return CudaSession(plan, self._device, program)

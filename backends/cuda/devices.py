@@ -1,4 +1,4 @@
-"""Which CUDA devices there are, what each is called, and why one cannot be used.
+"""Finding CUDA devices, their names, and why one cannot be used.
 
 CuPy is imported when a device is asked for, never before: the package must import without it.
 """
@@ -9,16 +9,14 @@ import importlib
 import importlib.util
 import logging
 import os
-import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from roi_accel.backends.device_choice import choose_meant, require_ready
+from roi_accel.backends.gpu import GpuDevice, choose_from, require_ready
 from roi_accel.backends.kernel_cache import lend_cache
 from roi_accel.backends.protocol import DeviceStatus
 
-PREFIX = "cuda"
 NVIDIA = 0x10DE
 
 _INSTALL = 'pip install "roi-accel[cuda13]", or "roi-accel[cuda12]" where the driver is older'
@@ -32,72 +30,21 @@ Untyped = Any
 """A module or object of CuPy, which has no types."""
 
 
-@dataclass(frozen=True)
-class CudaDevice:
+@dataclass(frozen=True, kw_only=True)
+class CudaDevice(GpuDevice):
     """One device of NVIDIA's.
 
     Attributes
     ----------
     number : int
         As the driver counts, after ``CUDA_VISIBLE_DEVICES``.
-    name : str
-        Its own name.
-    capability : (major, minor)
-        Its architecture.
-    memory_bytes : int
-    driver : str
-        The newest CUDA that the driver speaks.
     cupy, cupyx : module
         Or anything with their interface.
     """
 
     number: int
-    name: str
-    capability: tuple[int, int]
-    memory_bytes: int
-    driver: str
     cupy: Untyped
     cupyx: Untyped
-
-    @property
-    def device_id(self) -> str:
-        """What ``--device`` takes."""
-        return f"{PREFIX}:{self.number}"
-
-    @property
-    def title(self) -> str:
-        """Its names, a part of which ``--device`` takes."""
-        return self.name
-
-    @property
-    def label(self) -> str:
-        """Id and name, for messages."""
-        return f"{self.device_id} ({self.name})"
-
-    @property
-    def problem(self) -> str:
-        """Why it cannot be used; empty where it can."""
-        if self.capability >= _OLDEST:
-            return ""
-        major, minor = _OLDEST
-        return f"it is older than compute capability {major}.{minor}"
-
-    @property
-    def status(self) -> DeviceStatus:
-        """What `probe` says of it."""
-        major, minor = self.capability
-        description = f"{self.name}, compute capability {major}.{minor}"
-        version = f"CuPy {self.cupy.__version__}"
-        return DeviceStatus(
-            state="broken" if self.problem else "ready",
-            device=self.device_id,
-            description=", ".join(filter(None, (description, version, self.problem))),
-            remedy="--backend opencl, where its driver has OpenCL" if self.problem else "",
-            kind="gpu",
-            vendor_id=NVIDIA,
-            driver=self.driver,
-            memory_bytes=self.memory_bytes,
-        )
 
 
 def probe_devices() -> list[DeviceStatus]:
@@ -125,13 +72,7 @@ def probe_devices() -> list[DeviceStatus]:
 
 
 def choose_device(wanted: str | None) -> CudaDevice:
-    """Return the device that `wanted` means.
-
-    Parameters
-    ----------
-    wanted : str or None
-        ``cuda:N``, or ``cuda:`` and a part of a device's name, in any case. None or ``cuda`` means
-        the first that can be used.
+    """Return the device that ``--device`` means by `wanted`, such as ``cuda:1``; see `choose_from`.
 
     Raises
     ------
@@ -139,11 +80,7 @@ def choose_device(wanted: str | None) -> CudaDevice:
         CuPy, the driver or the device is missing or broken, or `wanted` means none or several.
     """
     require_ready(probe_devices())
-    devices = find_devices()
-    text = (wanted or "").removeprefix(PREFIX).removeprefix(":")
-    if not text:
-        return next(device for device in devices if not device.problem)
-    return choose_meant(devices, wanted, api="CUDA", is_meant=lambda each: _is_meant(each, text))
+    return choose_from(find_devices(), wanted, api="CUDA", numbers=r"\d+")
 
 
 def find_devices() -> list[CudaDevice]:
@@ -159,16 +96,27 @@ def find_devices() -> list[CudaDevice]:
     if runtime.is_hip:
         msg = "this CuPy is built for AMD's ROCm"
         raise RuntimeError(msg)
+    driver = f"CUDA {_version(runtime.driverGetVersion())}"
     devices = []
     for number in range(runtime.getDeviceCount()):
-        facts = runtime.getDeviceProperties(number)
+        properties = runtime.getDeviceProperties(number)
+        name = properties["name"].decode(errors="replace")
+        capability = (properties["major"], properties["minor"])
+        problem = ""
+        if capability < _OLDEST:
+            problem = "it is older than compute capability {}.{}".format(*_OLDEST)
         devices.append(
             CudaDevice(
+                device_id=f"cuda:{number}",
+                name=name,
+                title=name,
+                details="compute capability {}.{}, CuPy {}".format(*capability, cupy.__version__),
+                problem=problem,
+                remedy="--backend opencl, where its driver has OpenCL" if problem else "",
+                vendor_id=NVIDIA,
+                driver=driver,
+                memory_bytes=properties["totalGlobalMem"],
                 number=number,
-                name=facts["name"].decode(errors="replace"),
-                capability=(facts["major"], facts["minor"]),
-                memory_bytes=facts["totalGlobalMem"],
-                driver=f"CUDA {_version(runtime.driverGetVersion())}",
                 cupy=cupy,
                 cupyx=cupyx,
             )
@@ -185,14 +133,8 @@ def _import_cupy() -> tuple[Untyped, Untyped]:
     return importlib.import_module("cupy"), importlib.import_module("cupyx")
 
 
-def _is_meant(device: CudaDevice, text: str) -> bool:
-    if re.fullmatch(r"\d+", text):
-        return device.number == int(text)
-    return text.casefold() in device.title.casefold()
-
-
 def _no_device(cupy: Untyped, error: Exception | None) -> DeviceStatus:
-    """Return why there is no device: no driver, one that is too old, none visible, or `error`."""
+    """Return why there is no device: no driver, one too old, no visible device, or `error`."""
     runtime = cupy.cuda.runtime
     try:
         driver, wanted = runtime.driverGetVersion(), runtime.runtimeGetVersion()

@@ -7,9 +7,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from roi_accel.backends import kernel_calls
 from roi_accel.backends.cuda.memory import StagedArray
-from roi_accel.backends.kernel_calls import MAX_INDEX, GridLayout
+from roi_accel.backends.kernel_calls import MAX_INDEX, GridCalls, GridLayout
 from roi_accel.backends.kernel_source import VECTOR_SAMPLES
 
 if TYPE_CHECKING:
@@ -24,15 +23,9 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Source:
-    """Where the kernels read a frame's planes of one grid.
+    """Where the kernels read a frame's planes of one grid, each with samples per row.
 
-    Attributes
-    ----------
-    planes : tuple of cupy.ndarray
-    pitches : tuple of int
-        Samples from one row to the next, per plane.
-    whole : cupy.ndarray or None
-        The grid's own buffer, where the planes lie in it one behind the other.
+    `whole` is the grid's own buffer, where the planes lie in it one behind the other.
     """
 
     planes: tuple[Untyped, ...]
@@ -43,26 +36,8 @@ class Source:
 class CudaGrid:
     """Reference, distorted and masked samples of every plane of one grid, rows padded.
 
-    Parameters
-    ----------
-    device : CudaDevice
-        The current one.
-    plan : Plan
-    grid : PlaneGrid
-    mask : cupy.ndarray
-        The mask that all grids are upsampled from.
-    columns, rows : cupy.ndarray
-        The grid's packed tables.
-
-    Attributes
-    ----------
-    current : Source
-        Of the reference in use.
-
-    Raises
-    ------
-    BackendUnavailable
-        The planes are too large for 32-bit indices.
+    `device` must be the current one. `mask` is the one that all grids are upsampled from, `columns`
+    and `rows` are the grid's packed tables, and `current` is where the reference in use is.
     """
 
     def __init__(
@@ -74,23 +49,29 @@ class CudaGrid:
         columns: Untyped,
         rows: Untyped,
     ) -> None:
-        self.layout = GridLayout.of(grid)
+        self.layout = GridLayout(grid)
         self.width = grid.shape[1]
         dtype = plan.pixel_format.dtype
         self.reference = StagedArray(device, self.layout.shape, dtype)
         self.distorted = StagedArray(device, self.layout.shape, dtype)
         self.masked = StagedArray(device, self.layout.shape, dtype)
         self.current = Source((), ())
-        self._plan = plan
-        self._rows = rows
-        self._wide = device.cupy.empty((plan.mask_height, self.layout.pitch), np.uint16)
-        self.widen = kernel_calls.widen(plan, self.layout, mask, columns, self._wide)
+        mask_rows = device.cupy.empty((plan.mask_height, self.layout.pitch), np.uint16)
+        self.calls = GridCalls(plan, self.layout, mask_rows, rows)
+        self.upsample_rows = self.calls.upsample_rows(mask, columns)
 
     def load(self, staged: StagedArray, frame: Frame, stream: Untyped, *, in_place: bool) -> Source:
         """Bring this grid's planes of `frame` to where the kernels can read them.
 
-        Planes in the host's memory are sent to `staged`. Planes on the device stay where they are
-        if `in_place` and their rows begin where a vector may; else they are copied on the device.
+        Parameters
+        ----------
+        staged : StagedArray
+            Where planes in the host's memory are sent to, and others copied on the device.
+        frame : Frame
+        stream : cupy.cuda.Stream
+        in_place : bool
+            Whether planes on the device may stay where they are; they do if their rows begin where
+            a vector may.
         """
         planes = [frame.planes[index] for index in self.layout.grid.planes]
         if isinstance(planes[0], np.ndarray):
@@ -108,27 +89,14 @@ class CudaGrid:
     def substitute(self, distorted: Source, masked: Untyped) -> Iterator[KernelCall]:
         """Yield the calls that blend into `masked`: one, or one per plane of scattered frames."""
         reference = self.current
-        tables = (self._wide, self._rows)
         if reference.whole is not None and distorted.whole is not None:
-            yield kernel_calls.substitute(
-                self._plan, self.layout, reference.whole, distorted.whole, masked, *tables
-            )
+            yield self.calls.substitute(reference.whole, distorted.whole, masked)
             return
         for row, target in enumerate(masked):
-            yield kernel_calls.substitute(
-                self._plan,
-                self.layout,
-                reference.planes[row],
-                distorted.planes[row],
-                target,
-                *tables,
-                planes=1,
-                pitches=(reference.pitches[row], distorted.pitches[row]),
+            pitches = (reference.pitches[row], distorted.pitches[row])
+            yield self.calls.substitute(
+                reference.planes[row], distorted.planes[row], target, planes=1, pitches=pitches
             )
-
-    def upsample(self, alpha: Untyped) -> KernelCall:
-        """Return the call that writes alpha, uint32[height, pitch]."""
-        return kernel_calls.upsample_mask(self._plan, self.layout, self._wide, self._rows, alpha)
 
 
 def _has_aligned_rows(plane: Untyped) -> bool:

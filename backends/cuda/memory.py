@@ -1,4 +1,4 @@
-"""Memory that a CUDA device computes on, with pinned memory of the host's beside it."""
+"""A CUDA device's memory and the host's pinned memory for transfers."""
 
 from __future__ import annotations
 
@@ -19,13 +19,7 @@ class StagedArray:
 
     Only pinned memory is copied while the host goes on. It is taken when it is first used, because
     frames that are on the device already never pass through it.
-
-    Parameters
-    ----------
-    device : CudaDevice
-        The current one.
-    shape : tuple of int
-    dtype : dtype
+    `device` must be the current one.
     """
 
     def __init__(self, device: CudaDevice, shape: tuple[int, ...], dtype: np.dtype[Any]) -> None:
@@ -81,7 +75,7 @@ def adopt(array: Untyped, device: CudaDevice) -> Untyped:
     Raises
     ------
     ValueError
-        It is on another device, or the samples of a row are no neighbours.
+        It is on another device, or the samples of a row are not contiguous.
     """
     cupy = device.cupy
     if isinstance(array, cupy.ndarray):
@@ -96,6 +90,6 @@ def adopt(array: Untyped, device: CudaDevice) -> Untyped:
         raise ValueError(msg)
     pitch, step = found.strides
     if step != found.itemsize or pitch < found.shape[1] * step:
-        msg = "the samples of a row on the device are no neighbours: see cupy.ascontiguousarray"
+        msg = "the samples of a row on the device are not contiguous: see cupy.ascontiguousarray"
         raise ValueError(msg)
     return found

@@ -8,29 +8,34 @@ import threading
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
-from roi_accel.backends.closing import Closing
 from roi_accel.backends.cuda import slot as cuda_slot
-from roi_accel.backends.cuda.errors import driver_errors, is_no_room, translate
+from roi_accel.backends.cuda.devices import CudaDevice
 from roi_accel.backends.cuda.memory import adopt, is_on_device
 from roi_accel.backends.cuda.slot import Slot, Tables
 from roi_accel.backends.frame import Frame
-from roi_accel.backends.geometry import check_frame, check_mask, plane_grids
+from roi_accel.backends.geometry import check_mask
+from roi_accel.backends.gpu import GpuSession
 from roi_accel.errors import BackendUnavailable
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
-    from roi_accel.backends.cuda.devices import CudaDevice, Untyped
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from roi_accel.backends.cuda.devices import Untyped
     from roi_accel.backends.plan import Plan
-    from roi_accel.backends.protocol import Alpha, Mask, ModelInput, RunNetwork
+    from roi_accel.backends.protocol import Mask, RunNetwork
 
 _LOGGER = logging.getLogger("roi_accel")
+_MIB = 2**20
+_OTHER = "choose another --device or --backend"
 
 SLOTS = 3
 """One frame goes up while another is computed and a third comes down."""
 
 
-class CudaSession(Closing):
+class CudaSession(GpuSession[CudaDevice]):
     """Tables, streams, buffers and kernels for one plan; any number of threads may use it.
 
     A reference whose planes are read-only is sent once: the same `Frame` object is taken from the
@@ -47,12 +52,9 @@ class CudaSession(Closing):
         There is no room on the device, or the driver fails.
     """
 
-    def __init__(self, device: CudaDevice, kernels: Mapping[str, Untyped], plan: Plan) -> None:
-        self._plan = plan
-        self._device = device
+    def __init__(self, plan: Plan, device: CudaDevice, kernels: Mapping[str, Untyped]) -> None:
+        super().__init__(plan, device)
         self._kernels = kernels
-        self._failure: tuple[str, str] | None = None
-        self._is_closed = False
         self._seconds: Mapping[str, float] = {}
         self._change = threading.Condition()
         with self._running():
@@ -60,11 +62,6 @@ class CudaSession(Closing):
             self._pool = device.cupy.cuda.MemoryPool()
         self._slots = self._open_slots()
         self._free = list(self._slots)
-
-    @property
-    def plan(self) -> Plan:
-        """What this session was opened for."""
-        return self._plan
 
     @property
     def slots(self) -> int:
@@ -87,19 +84,6 @@ class CudaSession(Closing):
         for slot in self._slots:
             total.update(slot.seconds)
         return dict(total)
-
-    def preprocess(self, reference: Frame) -> ModelInput:
-        """Return float32[1, 3, padded_height, padded_width], the network's input for `reference`.
-
-        Raises
-        ------
-        ValueError
-            The plan has no model size, or the frame is not the plan's.
-        BackendUnavailable
-            The device fails.
-        """
-        with self._slot("preprocess", reference) as slot:
-            return slot.preprocess(self._checked(reference))
 
     def infer(self, reference: Frame, run: RunNetwork) -> Mask:
         """Return the mask that a network makes of `reference`, without a detour over the host.
@@ -125,30 +109,35 @@ class CudaSession(Closing):
         BackendUnavailable
             The device fails.
         """
+        self._model_size()
+        reference = self._checked(reference)
         with self._slot("infer", reference) as slot:
-            return slot.infer(self._checked(reference), run)
-
-    def upsample(self, mask: Mask) -> Alpha:
-        """Return uint32 alpha in 0..65536 on the grids of Y, U and V."""
-        check_mask(self._plan, mask)
-        with self._slot("upsample") as slot:
-            planes = {alpha.shape: alpha for alpha in slot.upsample(mask)}
-        luma, chroma_u, chroma_v = (planes[shape] for shape in self._plan.plane_shapes)
-        return luma, chroma_u, chroma_v
+            return slot.infer(reference, run)
 
     def substitute(self, reference: Frame, distorted: Frame, mask: Mask) -> Frame:
-        """Return a new frame: `distorted` where the mask is high, `reference` where it is low."""
+        """Return a new frame as `BaseSession.substitute`, on the device if `distorted` is there."""
+        if not is_on_device(distorted.planes[0]):
+            return super().substitute(reference, distorted, mask)
         check_mask(self._plan, mask)
+        reference, distorted = self._checked(reference), self._checked(distorted)
         with self._slot("substitute", reference) as slot:
-            reference, distorted = self._checked(reference), self._checked(distorted)
-            planes = slot.substitute(
-                reference, distorted, mask, to_device=is_on_device(distorted.planes[0])
-            )
-        luma, chroma_u, chroma_v = planes
-        return Frame((luma, chroma_u, chroma_v), self._plan.pixel_format)
+            y, u, v = slot.substitute_on_device(reference, distorted, mask)
+        return Frame((y, u, v), self._plan.pixel_format)
+
+    def _preprocess(self, reference: Frame, network_input: NDArray[np.float32]) -> None:
+        with self._slot("preprocess", reference) as slot:
+            slot.preprocess(reference, network_input)
+
+    def _upsample(self, mask: Mask, alphas: Sequence[NDArray[np.uint32]]) -> None:
+        with self._slot("upsample") as slot:
+            slot.upsample(mask, alphas)
+
+    def _substitute(self, reference: Frame, distorted: Frame, mask: Mask, masked: Frame) -> None:
+        with self._slot("substitute", reference) as slot:
+            slot.substitute(reference, distorted, mask, masked)
 
     def close(self) -> None:
-        """Wait for frames under way, and release the device's memory; twice does nothing."""
+        """Wait for frames under way, and release the device's memory; safe to call twice."""
         with self._change:
             if self._is_closed:
                 return
@@ -158,7 +147,7 @@ class CudaSession(Closing):
             self._free.clear()
             self._slots = []
         with (
-            contextlib.suppress(*driver_errors(self._device)),
+            contextlib.suppress(*_driver_errors(self._device)),
             self._device.cupy.cuda.Device(self._device.number),
         ):
             self._pool.free_all_blocks()
@@ -178,10 +167,9 @@ class CudaSession(Closing):
 
     def _make_slots(self, count: int) -> list[Slot]:
         device, plan = self._device, self._plan
-        grids = plane_grids(plan)
         with device.cupy.cuda.using_allocator(self._pool.malloc):
-            tables = Tables(device, plan, grids)
-            return [Slot(device, plan, grids, tables, self._kernels) for _ in range(count)]
+            tables = Tables(device, plan, self.grids)
+            return [Slot(device, plan, self.grids, tables, self._kernels) for _ in range(count)]
 
     def _checked(self, frame: Frame) -> Frame:
         """Return `frame`, with CuPy's arrays if it is on the device, once it is the plan's."""
@@ -190,10 +178,10 @@ class CudaSession(Closing):
             if not all(on_device):
                 msg = "some planes of the frame are on the device and some in the host's memory"
                 raise ValueError(msg)
-            y, u, v = (adopt(plane, self._device) for plane in frame.planes)
+            with self._running():
+                y, u, v = (adopt(plane, self._device) for plane in frame.planes)
             frame = Frame((y, u, v), frame.pixel_format)
-        check_frame(self._plan, frame)
-        return frame
+        return super()._checked(frame)
 
     @contextlib.contextmanager
     def _slot(self, what: str, reference: Frame | None = None) -> Iterator[Slot]:
@@ -222,11 +210,11 @@ class CudaSession(Closing):
         try:
             with self._device.cupy.cuda.Device(self._device.number):
                 yield
-        except driver_errors(self._device) as error:
-            failure = translate(error, self._device)
+        except _driver_errors(self._device) as error:
+            failure = _translated(error, self._device)
             # A kernel's error stays with the process; where there was no room there may be again.
-            if not is_no_room(error):  # guard: cuda-sticky-error
-                self._failure = failure.message, failure.remedy
+            if not _is_no_room(error):  # guard: cuda-sticky-error
+                self._failure = failure
             raise failure from error
 
     @contextlib.contextmanager
@@ -242,10 +230,37 @@ class CudaSession(Closing):
         finally:
             nvtx.RangePop()
 
-    def _check_usable(self) -> None:
-        if self._is_closed:
-            msg = "this session is closed"
-            raise ValueError(msg)
-        if self._failure is not None:
-            message, remedy = self._failure
-            raise BackendUnavailable(message, remedy=remedy)
+
+def _driver_errors(device: CudaDevice) -> tuple[type[Exception], ...]:
+    """Return the classes of what CuPy raises when the device, and not our code, is at fault."""
+    cuda = device.cupy.cuda
+    return (
+        cuda.memory.OutOfMemoryError,
+        cuda.runtime.CUDARuntimeError,
+        cuda.driver.CUDADriverError,
+    )
+
+
+def _translated(error: Exception, device: CudaDevice) -> BackendUnavailable:
+    """Return `error`, one of `_driver_errors`, as the one that users meet."""
+    reason = " ".join(str(error).split())
+    if _is_no_room(error):
+        msg = f"{device.label} is out of memory: {reason}{_room(device)}"
+        return BackendUnavailable(msg, remedy=f"end what else uses the device, or {_OTHER}")
+    # An error of a kernel or of the bus stays: the driver refuses all further work of the process.
+    return BackendUnavailable(
+        f"{device.label} failed: {reason}",
+        remedy=f"start again; if it happens again, check nvidia-smi and dmesg, or {_OTHER}",
+    )
+
+
+def _is_no_room(error: Exception) -> bool:
+    """Whether `error` says that memory ran out, after which the device still works."""
+    return isinstance(error, MemoryError) or "cudaErrorMemoryAllocation" in str(error)
+
+
+def _room(device: CudaDevice) -> str:
+    with contextlib.suppress(Exception), device.cupy.cuda.Device(device.number):
+        free, total = device.cupy.cuda.runtime.memGetInfo()
+        return f"; {free / _MIB:.1f} of {total / _MIB:.1f} MiB are free"
+    return ""

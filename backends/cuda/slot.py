@@ -13,7 +13,6 @@ from roi_accel.backends import kernel_calls
 from roi_accel.backends.arithmetic import quantise
 from roi_accel.backends.cuda.grid import CudaGrid
 from roi_accel.backends.cuda.memory import StagedArray
-from roi_accel.backends.geometry import model_boxes
 from roi_accel.backends.kernel_calls import packed_axis, packed_boxes
 from roi_accel.backends.protocol import DeviceTensor
 from roi_accel.backends.tables import normalisation_table
@@ -29,7 +28,7 @@ if TYPE_CHECKING:
     from roi_accel.backends.geometry import PlaneGrid
     from roi_accel.backends.kernel_calls import KernelCall
     from roi_accel.backends.plan import ModelSize, Plan
-    from roi_accel.backends.protocol import Mask, ModelInput, RunNetwork
+    from roi_accel.backends.protocol import Mask, RunNetwork
 
 DEVICE_TYPE = "cuda"
 """ONNX Runtime's name of where a slot's memory is."""
@@ -41,25 +40,13 @@ _MILLISECOND = 1e-3
 
 
 class Tables:
-    """What the kernels look up, on the device once for all slots.
-
-    Parameters
-    ----------
-    device : CudaDevice
-        The current one.
-    plan : Plan
-    grids : sequence of PlaneGrid
-    """
+    """What the kernels look up, on `device` (the current one) once for all slots."""
 
     def __init__(self, device: CudaDevice, plan: Plan, grids: Sequence[PlaneGrid]) -> None:
         send = device.cupy.asarray
         self.columns = [send(packed_axis(grid.columns)) for grid in grids]
         self.rows = [send(packed_axis(grid.rows)) for grid in grids]
-        self.boxes: tuple[Untyped, ...] = ()
-        if plan.model:
-            luma, chroma, _ = model_boxes(plan, plan.model)
-            boxes = (luma.columns, luma.rows, chroma.columns, chroma.rows)
-            self.boxes = tuple(send(packed_boxes(box)) for box in boxes)
+        self.boxes = [send(boxes) for boxes in packed_boxes(plan)]
         self.normalised = send(normalisation_table().view(np.uint32))
         device.cupy.cuda.get_current_stream().synchronize()
 
@@ -68,15 +55,7 @@ class Slot:
     """Buffers, stream and kernels for one frame at a time; the session decides whose.
 
     Every method returns when the device is done, so that the pinned memory is free again.
-
-    Parameters
-    ----------
-    device : CudaDevice
-        The current one.
-    plan : Plan
-    grids : sequence of PlaneGrid
-    tables : Tables
-    kernels : mapping of str to cupy.RawKernel
+    `device` must be the current one.
     """
 
     def __init__(
@@ -97,7 +76,6 @@ class Slot:
             CudaGrid(device, plan, grid, self._mask.device, columns, rows)
             for grid, columns, rows in axes
         ]
-        self._network = None
         if plan.model:
             self._network = _Network(
                 device, plan, plan.model, self._grids, tables, self._mask.device
@@ -120,28 +98,28 @@ class Slot:
         self._resident_mask = None
         self._stream.synchronize()
 
-    def preprocess(self, reference: Frame) -> ModelInput:
-        """Return the network's input in the host's memory."""
-        network = self._planned_network()
+    def preprocess(self, reference: Frame, network_input: NDArray[np.float32]) -> None:
+        """Write the network's input into the host's `network_input`; needs a plan with a model."""
+        network = self._network
         with self._working():
-            self._prepare_input(network, reference)
+            self._prepare_input(reference)
             network.input.fetch(self._stream)
             self._phases.finish("download")
-        return network.input.host.view(np.float32)[None].copy()
+        np.copyto(network_input, network.input.host.view(np.float32))
 
     def infer(self, reference: Frame, run: RunNetwork) -> Mask:
         """Return the mask that `run` makes of the network's input; it stays on the device too."""
-        network = self._planned_network()
+        network = self._network
         with self._working():
-            self._prepare_input(network, reference)
-            # ONNX Runtime has streams of its own, and a pointer says nothing of what is under way.
+            self._prepare_input(reference)
+            # ONNX Runtime has streams of its own, which do not wait for this one.
             self._phases.finish("preprocess")
             run(network.input_tensor, network.output_tensor)
             self._phases.begin()
             self._resident_mask = None
             network.strays.device.data.memset_async(0, 4, self._stream)
             self._launch(network.quantise)
-            self._widen()
+            self._upsample_rows()
             self._phases.end("quantise")
             self._mask.fetch(self._stream)
             network.strays.fetch(self._stream)
@@ -151,55 +129,63 @@ class Slot:
                 self._stream.synchronize()
                 # The host's own code says what is wrong, and where.
                 quantise(network.unpadded_output())
-                msg = f"{self._device.label} calls a value no saliency that the host finds sound"
+                msg = f"{self._device.label} rejects a saliency value that the host accepts"
                 raise BackendUnavailable(msg, remedy="--backend numba does without the device")
         mask: Mask = self._mask.host.copy()
         mask.flags.writeable = False
         self._resident_mask = mask
         return mask
 
-    def upsample(self, mask: Mask) -> list[NDArray[np.uint32]]:
-        """Return alpha of each grid."""
+    def upsample(self, mask: Mask, alphas: Sequence[NDArray[np.uint32]]) -> None:
+        """Write alpha of each grid into the host's `alphas`."""
         dtype = np.dtype(np.uint32)
-        alphas = [StagedArray(self._device, g.layout.shape[1:], dtype) for g in self._grids]
+        staged = [StagedArray(self._device, g.layout.shape[1:], dtype) for g in self._grids]
         with self._working():
             self._send_mask(mask)
             self._phases.end("upload")
-            for grid, alpha in zip(self._grids, alphas, strict=True):
-                self._launch(grid.upsample(alpha.device))
-                alpha.fetch(self._stream)
+            for grid, array in zip(self._grids, staged, strict=True):
+                self._launch(grid.calls.upsample_mask(array.device))
+                array.fetch(self._stream)
             self._phases.finish("upsample")
-        pairs = zip(self._grids, alphas, strict=True)
-        return [alpha.host[:, : grid.width].copy() for grid, alpha in pairs]
+        for alpha, array in zip(alphas, staged, strict=True):
+            np.copyto(alpha, array.host[:, : alpha.shape[1]])
 
-    def substitute(
-        self, reference: Frame, distorted: Frame, mask: Mask, *, to_device: bool
-    ) -> list[Untyped]:
-        """Return the masked planes, in the device's memory or in the host's."""
-        targets = [grid.masked.device for grid in self._grids]
-        if to_device:
-            # Taken on the caller's stream, where they will be used and given back.
-            targets = [self._device.cupy.empty_like(target) for target in targets]
+    def substitute(self, reference: Frame, distorted: Frame, mask: Mask, masked: Frame) -> None:
+        """Write the blend into the planes of `masked` in the host's memory."""
         with self._working():
-            self._send_mask(mask)
-            self._load_reference(reference, in_place=True)
-            sources = [
-                grid.load(grid.distorted, distorted, self._stream, in_place=True)
-                for grid in self._grids
-            ]
-            self._phases.end("upload")
-            for grid, source, target in zip(self._grids, sources, targets, strict=True):
-                for call in grid.substitute(source, target):
-                    self._launch(call)
-            self._phases.end("substitute")
-            if not to_device:
-                for grid in self._grids:
-                    grid.masked.fetch(self._stream)
+            self._blend(reference, distorted, mask, [grid.masked.device for grid in self._grids])
+            for grid in self._grids:
+                grid.masked.fetch(self._stream)
             self._phases.finish("download")
-        if to_device:
-            pairs = zip(self._grids, targets, strict=True)
-            return [plane[:, : grid.width] for grid, target in pairs for plane in target]
-        return [plane[:, : grid.width].copy() for grid in self._grids for plane in grid.masked.host]
+        for grid in self._grids:
+            for index, plane in zip(grid.layout.grid.planes, grid.masked.host, strict=True):
+                np.copyto(masked.planes[index], plane[:, : grid.width])
+
+    def substitute_on_device(self, reference: Frame, distorted: Frame, mask: Mask) -> list[Untyped]:
+        """Return the blended planes in the device's memory."""
+        # Taken on the caller's stream, where they will be used and given back.
+        targets = [self._device.cupy.empty_like(grid.masked.device) for grid in self._grids]
+        with self._working():
+            self._blend(reference, distorted, mask, targets)
+            self._phases.finish("download")
+        pairs = zip(self._grids, targets, strict=True)
+        return [plane[:, : grid.width] for grid, target in pairs for plane in target]
+
+    def _blend(
+        self, reference: Frame, distorted: Frame, mask: Mask, targets: Sequence[Untyped]
+    ) -> None:
+        """Start blending into `targets`, one per grid."""
+        self._send_mask(mask)
+        self._load_reference(reference, in_place=True)
+        sources = [
+            grid.load(grid.distorted, distorted, self._stream, in_place=True)
+            for grid in self._grids
+        ]
+        self._phases.end("upload")
+        for grid, source, target in zip(self._grids, sources, targets, strict=True):
+            for call in grid.substitute(source, target):
+                self._launch(call)
+        self._phases.end("substitute")
 
     @contextlib.contextmanager
     def _working(self) -> Iterator[None]:
@@ -209,17 +195,11 @@ class Slot:
             self._phases.begin()
             yield
 
-    def _planned_network(self) -> _Network:
-        if self._network is None:
-            msg = "this plan has no model size, so there is no network input to make"
-            raise ValueError(msg)
-        return self._network
-
-    def _prepare_input(self, network: _Network, reference: Frame) -> None:
+    def _prepare_input(self, reference: Frame) -> None:
         # The kernel wants all chroma in one piece.
         self._load_reference(reference, in_place=False)
         self._phases.end("upload")
-        self._launch(network.preprocess)
+        self._launch(self._network.preprocess)
         self._phases.end("preprocess")
 
     def _send_mask(self, mask: Mask) -> None:
@@ -228,13 +208,13 @@ class Slot:
         self._resident_mask = None
         np.copyto(self._mask.host, mask)
         self._mask.send(self._stream)
-        self._widen()
-        # If nobody can have changed it when it comes again, as a still mask does with each frame.
+        self._upsample_rows()
+        # Only if it cannot change before it comes again, as a still mask does with each frame.
         self._resident_mask = None if mask.flags.writeable else mask
 
-    def _widen(self) -> None:
+    def _upsample_rows(self) -> None:
         for grid in self._grids:
-            self._launch(grid.widen)
+            self._launch(grid.upsample_rows)
 
     def _load_reference(self, reference: Frame, *, in_place: bool) -> None:
         if reference is self._resident:
@@ -242,7 +222,7 @@ class Slot:
         self._resident = None
         for grid in self._grids:
             grid.current = grid.load(grid.reference, reference, self._stream, in_place=in_place)
-        # As for the mask; of what is on the device nobody knows who may change it.
+        # As for the mask; anything may change planes that are on the device.
         if not any(getattr(plane.flags, "writeable", True) for plane in reference.planes):
             self._resident = reference
 

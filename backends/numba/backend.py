@@ -1,34 +1,37 @@
-"""The compiled backend for the host's processor: numba's kernels, spread over threads of its own.
+"""The compiled backend for the host's processor: numba's kernels on a thread pool of our own.
 
-numba itself is imported when a backend is made, never before: it takes most of a second to load.
+numba is imported when a backend is constructed, never before: loading it takes most of a second.
 """
 
 from __future__ import annotations
 
 import importlib
 import importlib.util
+from dataclasses import astuple
 from typing import TYPE_CHECKING, ClassVar
 
-import numpy as np
 from numpy.lib.stride_tricks import as_strided
 
-from roi_accel.backends.closing import Closing
-from roi_accel.backends.frame import Frame
-from roi_accel.backends.geometry import check_frame, check_mask, model_boxes, plane_grids
-from roi_accel.backends.host import HOST_DEVICE, host_device, host_threads, processor_name
-from roi_accel.backends.protocol import Alpha, DeviceStatus, Mask, ModelInput
-from roi_accel.backends.row_pool import Band, Team
+from roi_accel.backends.geometry import model_boxes
+from roi_accel.backends.host import HOST_DEVICE, HostBackend, processor_name
+from roi_accel.backends.protocol import DeviceStatus
+from roi_accel.backends.row_pool import RowThreadPool
+from roi_accel.backends.session import BaseSession
 from roi_accel.backends.tables import colour_table, fade_table, normalisation_table
 from roi_accel.errors import BackendUnavailable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Sequence
     from typing import Any
 
+    import numpy as np
     from numpy.typing import NDArray
 
+    from roi_accel.backends.frame import Frame
     from roi_accel.backends.geometry import PlaneGrid
-    from roi_accel.backends.plan import ModelSize, Plan
+    from roi_accel.backends.plan import Plan
+    from roi_accel.backends.protocol import Mask
+    from roi_accel.backends.row_pool import RowTask
     from roi_accel.backends.tables import AxisTable
 
     Kernel = Callable[..., None]
@@ -36,28 +39,13 @@ if TYPE_CHECKING:
 _REMEDY = 'pip install "roi-accel[cpu]"'
 
 
-class NumbaBackend:
-    """Compiled kernels on the host's processor.
-
-    Parameters
-    ----------
-    device : str, optional
-        ``cpu``, the only one.
-    threads : int, optional
-        Threads that may compute in each session, the caller's among them; else every core that
-        this process may use.
-
-    Raises
-    ------
-    BackendUnavailable
-        Another device was asked for, or numba is missing or does not load.
-    """
+class NumbaBackend(HostBackend):
+    """Compiled kernels on the host's processor; BackendUnavailable where numba does not load."""
 
     name: ClassVar[str] = "numba"
 
     def __init__(self, *, device: str | None = None, threads: int | None = None) -> None:
-        self.device = host_device(self.name, device)
-        self.threads = host_threads(threads)
+        super().__init__(device=device, threads=threads)
         (status,) = self.probe()
         if status.state != "ready":
             raise BackendUnavailable(status.description, remedy=status.remedy)
@@ -80,138 +68,79 @@ class NumbaBackend:
         return NumbaSession(plan, self.threads)
 
 
-class NumbaSession(Closing):
-    """Tables and threads for one plan; not for use by two threads at once."""
+class NumbaSession(BaseSession):
+    """Tables, threads and compiled kernels for one plan."""
 
     def __init__(self, plan: Plan, threads: int) -> None:
-
+        super().__init__(plan)
         from roi_accel.backends.numba import kernels, preprocess  # noqa: PLC0415 - load numba
 
-        self._plan = plan
         dtype = plan.pixel_format.dtype
-        self._team = Team(threads)
+        self._pool = RowThreadPool(threads)
         self._alpha_kernel = kernels.alpha_kernel
         self._substitute_kernel = kernels.substitute_kernel(dtype)
-        self._grids = plane_grids(plan)
         fade = fade_table(plan.threshold_code, plan.fade_code)
         self._fade = (fade.threshold, fade.transparent_to, fade.opaque_from, fade.slope)
-        self._preprocessor = None
-        if plan.model:
-            kernel = preprocess.preprocess_kernel(dtype)
-            self._preprocessor = _Preprocessor(plan, plan.model, kernel)
-
-    @property
-    def plan(self) -> Plan:
-        """What this session was opened for."""
-        return self._plan
-
-    def preprocess(self, reference: Frame) -> ModelInput:
-        """Return float32[1, 3, padded_height, padded_width], the network's input for `reference`.
-
-        Raises
-        ------
-        ValueError
-            The plan has no model size, or the frame is not the plan's.
-        """
-        if self._preprocessor is None:
-            msg = "this plan has no model size, so there is no network input to make"
-            raise ValueError(msg)
-        check_frame(self._plan, reference)
-        return self._preprocessor.run(reference, self._team)
-
-    def upsample(self, mask: Mask) -> Alpha:
-        """Return uint32 alpha in 0..65536 on the grids of Y, U and V."""
-        check_mask(self._plan, mask)
-        kernel = self._alpha_kernel()
-        planes = {}
-        jobs: list[tuple[int, Band]] = []
-        for grid in self._grids:
-            planes[grid.shape] = alpha = np.empty(grid.shape, np.uint32)
-            jobs.append((grid.shape[0], self._job(kernel, grid, mask, alpha.reshape(-1))))
-        self._team.run(jobs, sum(alpha.size for alpha in planes.values()))
-        luma, chroma_u, chroma_v = (planes[shape] for shape in self._plan.plane_shapes)
-        return luma, chroma_u, chroma_v
-
-    def substitute(self, reference: Frame, distorted: Frame, mask: Mask) -> Frame:
-        """Return a new frame: `distorted` where the mask is high, `reference` where it is low."""
-        plan = self._plan
-        check_frame(plan, reference)
-        check_frame(plan, distorted)
-        check_mask(plan, mask)
-        luma, chroma_u, chroma_v = (np.empty(s, plan.pixel_format.dtype) for s in plan.plane_shapes)
-        masked = Frame((luma, chroma_u, chroma_v), plan.pixel_format)
-        rows = (
-            *_flat_planes(reference.planes),
-            *_flat_planes(distorted.planes),
-            tuple(plane.reshape(-1) for plane in masked.planes),
-        )
-        jobs = [
-            (
-                grid.shape[0],
-                self._job(
-                    self._substitute_kernel,
-                    grid,
-                    mask,
-                    *rows,
-                    (grid.planes.start, grid.planes.stop),
-                ),
-            )
-            for grid in self._grids
-        ]
-        self._team.run(jobs, sum(plane.size for plane in masked.planes))
-        return masked
-
-    def _job(self, kernel: Kernel, grid: PlaneGrid, mask: Mask, *rest: object) -> Band:
-        """Return `kernel` for `grid`, with everything but the rows to compute."""
-        codes, pitch = _flat(mask)
-        columns, rows = _axis(grid.columns), _axis(grid.rows)
-
-        def band(first: int, last: int) -> None:
-            kernel(codes, pitch, columns, rows, self._fade, *rest, first, last)
-
-        return band
-
-    def close(self) -> None:
-        """End the session's threads."""
-        self._team.close()
-
-
-class _Preprocessor:
-    """From a YUV frame to the network's input: box average, 8 bits, RGB, normalisation."""
-
-    def __init__(self, plan: Plan, model: ModelSize, kernel: Kernel) -> None:
-        boxes = model_boxes(plan, model)
-        self._kernel = kernel
-        self._shape = (3, model.padded_height, model.padded_width)
-        self._boxes = (
+        if plan.model is None:
+            return
+        self._preprocess_kernel = preprocess.preprocess_kernel(dtype)
+        boxes = model_boxes(plan)
+        colour = colour_table(plan.colour_matrix, plan.colour_range)
+        self._preprocess_tables = (
             tuple(box.rows.start for box in boxes),
             tuple(box.rows.stop for box in boxes),
             tuple(box.columns.start for box in boxes),
             tuple(box.columns.stop for box in boxes),
-        )
-        colour = colour_table(plan.colour_matrix, plan.colour_range)
-        self._constants = (
             plan.pixel_format.bit_depth,
-            (
-                colour.black,
-                colour.luma,
-                colour.v_to_r,
-                colour.u_to_g,
-                colour.v_to_g,
-                colour.u_to_b,
-            ),
+            astuple(colour),
             normalisation_table(),
         )
 
-    def run(self, reference: Frame, team: Team) -> ModelInput:
+    def _preprocess(self, reference: Frame, network_input: NDArray[np.float32]) -> None:
         planes = _flat_planes(reference.planes)
-        out = np.empty(self._shape, np.float32)
 
-        def band(first: int, last: int) -> None:
-            self._kernel(*planes, *self._boxes, *self._constants, out, first, last)
+        def task(first: int, last: int) -> None:
+            self._preprocess_kernel(*planes, *self._preprocess_tables, network_input, first, last)
 
-        team.run([(self._shape[1], band)], sum(plane.size for plane in reference.planes))
-        return out[None]
+        samples = sum(plane.size for plane in reference.planes)
+        self._pool.run([(network_input.shape[1], task)], samples)
+
+    def _upsample(self, mask: Mask, alphas: Sequence[NDArray[np.uint32]]) -> None:
+        kernel = self._alpha_kernel()
+        tasks = [
+            self._task(kernel, grid, mask, alpha.reshape(-1))
+            for grid, alpha in zip(self.grids, alphas, strict=True)
+        ]
+        self._pool.run(tasks, sum(alpha.size for alpha in alphas))
+
+    def _substitute(self, reference: Frame, distorted: Frame, mask: Mask, masked: Frame) -> None:
+        frames = (
+            _flat_planes(reference.planes),
+            _flat_planes(distorted.planes),
+            tuple(plane.reshape(-1) for plane in masked.planes),
+        )
+        tasks = [
+            self._task(
+                self._substitute_kernel, grid, mask, *frames, (grid.planes.start, grid.planes.stop)
+            )
+            for grid in self.grids
+        ]
+        self._pool.run(tasks, sum(plane.size for plane in masked.planes))
+
+    def _task(
+        self, kernel: Kernel, grid: PlaneGrid, mask: Mask, *rest: object
+    ) -> tuple[int, RowTask]:
+        """Return the rows of `grid`, and `kernel` with everything but the range of rows."""
+        upsampling = (*_flat(mask), _axis(grid.columns), _axis(grid.rows), self._fade)
+
+        def task(first: int, last: int) -> None:
+            kernel(upsampling, *rest, first, last)
+
+        return grid.shape[0], task
+
+    def close(self) -> None:
+        """End the session's threads."""
+        self._pool.close()
 
 
 def _axis(table: AxisTable) -> tuple[NDArray[np.uint32], NDArray[np.uint32], NDArray[np.uint32]]:

@@ -1,7 +1,7 @@
-"""How functions become numba's kernels: for one signature, without the GIL, cached where it works.
+"""Compiling kernels with numba: for one signature, without the GIL, cached where that works.
 
 Only the backend and its kernels import this, and only when they are used: numba takes most of a
-second to load. Its own threads (``parallel=True``) are not used: `team` says why.
+second to load. Its own threads (``parallel=True``) are not used: `row_pool` says why.
 """
 
 from __future__ import annotations
@@ -50,8 +50,8 @@ def planes_of(dtype: np.dtype[Any], *, readonly: bool) -> types.Type:
 def compiled(function: Callable[..., None], signature: types.Type) -> Callable[..., None]:
     """Compile for `signature` and nothing else, from numba's disk cache where that works.
 
-    A cache must never cost more than time: a broken one is made anew, and where it cannot be
-    written (a read-only home, a full disk) there is none.
+    A cache must never cost more than time: a damaged one is rebuilt, and where it cannot be written
+    (a read-only home, a full disk) there is none.
     """
     try:
         kernel = _jit(function, cache=True)
@@ -59,7 +59,7 @@ def compiled(function: Callable[..., None], signature: types.Type) -> Callable[.
             kernel.compile(signature)
         except Exception as error:  # noqa: BLE001 - whatever unpickling a damaged file raises
             _LOGGER.warning(
-                "numba's cache of %s is damaged (%r): made anew", _name(function), error
+                "numba's cache of %s is damaged (%r): rebuilding it", _name(function), error
             )
             # guard: kernel-cache-damaged
             kernel.recompile()  # of nothing yet: empties the cache
@@ -82,9 +82,9 @@ def _jit(function: Callable[..., None], *, cache: bool) -> Any:  # noqa: ANN401 
 
 
 class _KernelCache(FunctionCache):  # type: ignore[misc] # numba is untyped
-    """numba's cache, less a tenth of a second: machine code needs none of what compiling does.
+    """numba's cache without the tenth of a second that only compiling needs.
 
-    Before it looks for a kernel, numba's own registers everything that it could compile (`refresh`
+    Before it looks up a kernel, numba's own registers everything that it could compile (`refresh`
     of the target's contexts), which its compiler does anyway where there is no kernel.
     """
 

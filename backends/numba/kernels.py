@@ -36,6 +36,9 @@ if TYPE_CHECKING:
     Planes = tuple[Samples, Samples, Samples]
     Tables = tuple[Words, Words, Words]
     Sizes = tuple[int, int, int]
+    PitchedPlanes = tuple[Planes, Sizes]
+    Fade = tuple[int, int, int, int]
+    Upsampling = tuple[NDArray[np.uint16], int, Tables, Tables, Fade]
     Scratch = tuple[
         NDArray[np.uintp],
         NDArray[np.uint8],
@@ -81,7 +84,7 @@ def _find_starts(left: Words, starts: NDArray[np.uintp]) -> None:
     for x in range(len(left)):
         starts[left[x] + 1] = np.uintp(x + 1)
     for j in range(len(starts) - 1):
-        starts[j + 1] = max(starts[j], starts[j + 1])  # a column may be no sample's neighbour
+        starts[j + 1] = max(starts[j], starts[j + 1])  # a column may not neighbour any sample
 
 
 @inner
@@ -124,7 +127,7 @@ def _alpha_row(
     top: np.uintp,
     bottom: np.uintp,
     weight: np.uint32,
-    fade: tuple[int, int, int, int],
+    fade: Fade,
     alpha: Words,
     at: np.uintp,
     count: np.uintp,
@@ -148,7 +151,7 @@ def _find_runs(
     upper: NDArray[np.uint16],
     lower: NDArray[np.uint16],
     columns: Words,
-    fade: tuple[int, int, int, int],
+    fade: Fade,
     kinds: NDArray[np.uint8],
     runs: NDArray[np.uintp],
 ) -> int:
@@ -204,20 +207,11 @@ def _run_row(
             out[out_at + x] = distorted[distorted_at + x]
 
 
-def _alpha_rows(
-    mask: NDArray[np.uint16],
-    pitch: int,
-    columns: Tables,
-    rows: Tables,
-    fade: tuple[int, int, int, int],
-    out: Words,
-    first: int,
-    last: int,
-) -> None:
+def _alpha_rows(upsampling: Upsampling, out: Words, first: int, last: int) -> None:
     """Write alpha of rows `first`..`last` - 1 of one grid to `out`."""
+    mask, pitch, columns, (left, right, weight), fade = upsampling
     column_weight = columns[2]
     width = np.uintp(len(column_weight))
-    left, right, weight = rows
     starts = np.empty(np.int64(columns[1][-1]) + 2, np.uintp)
     _find_starts(columns[0], starts)
     pairs = np.empty(width + _SPREAD, np.uint32)
@@ -232,24 +226,20 @@ def _alpha_rows(
 
 
 @inner
-def _substitute_band(
-    mask: NDArray[np.uint16],
-    pitch: int,
-    columns: Tables,
-    rows: Tables,
-    fade: tuple[int, int, int, int],
-    reference: Planes,
-    reference_pitch: Sizes,
-    distorted: Planes,
-    distorted_pitch: Sizes,
+def _substitute_in(
+    scratch: Scratch,
+    upsampling: Upsampling,
+    reference: PitchedPlanes,
+    distorted: PitchedPlanes,
     out: Planes,
     planes: tuple[int, int],
-    scratch: Scratch,
     first: int,
     last: int,
 ) -> None:
-    """Do the work of `_substitute_rows` in scratch memory that is given."""
-    left, right, weight = rows
+    """Do the work of `_substitute_rows` in the scratch memory that it allocated."""
+    mask, pitch, columns, (left, right, weight), fade = upsampling
+    reference_planes, reference_pitch = reference
+    distorted_planes, distorted_pitch = distorted
     column_weight = columns[2]
     runs, kinds, starts, pairs, wide, held, alpha = scratch
     width, cells = np.uintp(len(column_weight)), len(kinds)
@@ -274,9 +264,9 @@ def _substitute_band(
             for plane in range(planes[0], planes[1]):
                 _run_row(
                     kind,
-                    reference[plane],
+                    reference_planes[plane],
                     np.uintp(y * reference_pitch[plane]) + begin,
-                    distorted[plane],
+                    distorted_planes[plane],
                     np.uintp(y * distorted_pitch[plane]) + begin,
                     alpha,
                     begin,
@@ -288,21 +278,16 @@ def _substitute_band(
 
 
 def _substitute_rows(
-    mask: NDArray[np.uint16],
-    pitch: int,
-    columns: Tables,
-    rows: Tables,
-    fade: tuple[int, int, int, int],
-    reference: Planes,
-    reference_pitch: Sizes,
-    distorted: Planes,
-    distorted_pitch: Sizes,
+    upsampling: Upsampling,
+    reference: PitchedPlanes,
+    distorted: PitchedPlanes,
     out: Planes,
     planes: tuple[int, int],
     first: int,
     last: int,
 ) -> None:
     """Blend rows `first`..`last` - 1 of the planes planes[0]..planes[1] - 1, which share a grid."""
+    columns = upsampling[2]
     width = len(columns[0])
     cells = np.int64(columns[1][width - 1]) + 1
     scratch = (
@@ -314,40 +299,23 @@ def _substitute_rows(
         np.full(2, -1, np.int64),
         np.empty(width, np.uint32),
     )
-    _substitute_band(
-        mask,
-        pitch,
-        columns,
-        rows,
-        fade,
-        reference,
-        reference_pitch,
-        distorted,
-        distorted_pitch,
-        out,
-        planes,
-        scratch,
-        first,
-        last,
-    )
+    _substitute_in(scratch, upsampling, reference, distorted, out, planes, first, last)
 
 
 _MASK = types.Array(types.uint16, 1, "C", readonly=True)
-_UPSAMPLE = (_MASK, INTEGER, TABLES, TABLES, types.UniTuple(INTEGER, 4))
+_UPSAMPLING = types.Tuple((_MASK, INTEGER, TABLES, TABLES, types.UniTuple(INTEGER, 4)))
 
 
 @functools.cache
 def alpha_kernel() -> Callable[..., None]:
     """Return the compiled `_alpha_rows`."""
-    return compiled(_alpha_rows, types.void(*_UPSAMPLE, WORDS, INTEGER, INTEGER))
+    return compiled(_alpha_rows, types.void(_UPSAMPLING, WORDS, INTEGER, INTEGER))
 
 
 @functools.cache
 def substitute_kernel(dtype: np.dtype[Any]) -> Callable[..., None]:
     """Return `_substitute_rows`, compiled for samples of `dtype`."""
-    inputs = planes_of(dtype, readonly=True)
+    inputs = types.Tuple((planes_of(dtype, readonly=True), TRIPLE))
     outputs = planes_of(dtype, readonly=False)
-    return compiled(
-        _substitute_rows,
-        types.void(*_UPSAMPLE, inputs, TRIPLE, inputs, TRIPLE, outputs, PAIR, INTEGER, INTEGER),
-    )
+    signature = types.void(_UPSAMPLING, inputs, inputs, outputs, PAIR, INTEGER, INTEGER)
+    return compiled(_substitute_rows, signature)

@@ -1,6 +1,6 @@
 """From a YUV frame to the network's input, as a kernel that numba compiles for a band of rows.
 
-`kernels` says how kernels are written, `compile` who may import this.
+`kernels` says how kernels are written, and `compile` what may import this.
 """
 
 from __future__ import annotations

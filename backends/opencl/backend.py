@@ -5,83 +5,58 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from roi_accel.backends.opencl.devices import choose_device, probe_devices
+from roi_accel.backends.gpu import GpuBackend
+from roi_accel.backends.opencl.devices import OpenclDevice, choose_device, probe_devices
 from roi_accel.errors import BackendUnavailable
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from roi_accel.backends.opencl.session import OpenclSession
     from roi_accel.backends.plan import Plan
     from roi_accel.backends.protocol import DeviceStatus
 
 
-class OpenclBackend:
+class OpenclBackend(GpuBackend[OpenclDevice]):
     """The kernels of ``kernels/`` on one OpenCL device.
 
-    Parameters
-    ----------
-    device : str, optional
-        ``opencl:P.D`` (platform and device by number) or ``opencl:NAME`` with a part of the names
-        of one device and its platform. Left out: the first GPU, else the first device.
-    threads : int, optional
-        Cores to use where the device is a processor that can be divided; else all of them.
-
-    Raises
-    ------
-    BackendUnavailable
-        pyopencl, a platform or the device is missing or broken, or `device` means several.
-    ValueError
-        `threads` is not positive.
+    `threads` are the cores to use where the device is a processor that can be divided.
     """
 
     name: ClassVar[str] = "opencl"
 
     def __init__(self, *, device: str | None = None, threads: int | None = None) -> None:
-        if threads is not None and threads < 1:
-            msg = f"threads must be at least 1, not {threads}"
-            raise ValueError(msg)
-        chosen = choose_device(device)
+        super().__init__(device=device, threads=threads)
         import pyopencl as cl  # noqa: PLC0415 - only where a device is wanted
 
+        chosen = self._device
         try:
             if threads is not None and chosen.kind == "cpu":
-                chosen = replace(chosen, handle=_part_of(chosen.handle, threads))
-            self._context = cl.Context([chosen.handle])
+                self._device = replace(chosen, handle=_part_of(chosen.handle, threads))
+            self._context = cl.Context([self._device.handle])
         except cl.Error as error:
             msg = f"{chosen.label} cannot be opened: {' '.join(str(error).split())}"
             raise BackendUnavailable(
                 msg, remedy="update its driver, or choose another --device or --backend"
             ) from error
-        self._device = chosen
-        self._programs: dict[str, Any] = {}
-
-    @property
-    def device(self) -> str:
-        """The device in use, such as ``opencl:0.1``."""
-        return self._device.device_id
 
     @classmethod
     def probe(cls) -> list[DeviceStatus]:
         """Return every OpenCL device, or why there is none."""
         return probe_devices()
 
-    def open(self, plan: Plan) -> OpenclSession:
-        """Return a session for `plan`; the first of a sample size compiles the kernels.
+    def _choose(self, wanted: str | None) -> OpenclDevice:
+        return choose_device(wanted)
 
-        Raises
-        ------
-        BackendUnavailable
-            The kernels do not compile, there is no room on the device, or the driver fails.
-        """
+    def _compile(self, sample: np.dtype[np.uint8] | np.dtype[np.uint16]) -> Any:  # noqa: ANN401 - pyopencl's Program
         from roi_accel.backends.opencl.program import build_program  # noqa: PLC0415 - as above
+
+        return build_program(self._context, self._device, sample)
+
+    def _open(self, plan: Plan, program: Any) -> OpenclSession:  # noqa: ANN401 - pyopencl's Program
         from roi_accel.backends.opencl.session import OpenclSession  # noqa: PLC0415 - as above
 
-        sample = plan.pixel_format.dtype
-        program = self._programs.get(sample.str)
-        if program is None:
-            program = self._programs[sample.str] = build_program(
-                self._context, self._device, sample
-            )
-        return OpenclSession(self._context, self._device, program, plan)
+        return OpenclSession(plan, self._device, self._context, program)
 
 
 def _part_of(handle: Any, threads: int) -> Any:  # noqa: ANN401 - pyopencl's Device

@@ -1,4 +1,4 @@
-"""Which OpenCL devices there are, what each is called, and why one cannot be used.
+"""Finding OpenCL devices, their names, and why one cannot be used.
 
 pyopencl is imported when a device is asked for, never before: the package must import without it.
 """
@@ -13,18 +13,16 @@ import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
-from roi_accel.backends.device_choice import choose_meant, require_ready
+from roi_accel.backends.gpu import GpuDevice, choose_from, require_ready
 from roi_accel.backends.kernel_cache import lend_cache
 from roi_accel.backends.protocol import DeviceStatus
 
-PREFIX = "opencl"
 INSTALL_POCL = 'pip install "roi-accel[pocl]" for OpenCL on the processor'
 
 _INSTALL = 'pip install "roi-accel[opencl]", or ' + INSTALL_POCL
 _LOGGER = logging.getLogger("roi_accel")
-_BY_NUMBER = re.compile(r"(\d+)\.(\d+)")
 _POCL = "Portable Computing Language"
 _POCL_CACHE_VARIABLE = "POCL_CACHE_DIR"
 _TOO_OLD = "this PoCL is older than the processor and compiles nothing for it"
@@ -36,67 +34,23 @@ _TAKES_A_NEAR_TARGET = 5
 """Since this version PoCL then takes a processor that it knows (pocl/pocl pull request 1268)."""
 
 
-@dataclass(frozen=True)
-class OpenclDevice:
-    """One device of one platform.
+@dataclass(frozen=True, kw_only=True)
+class OpenclDevice(GpuDevice):
+    """One device of one platform: ``opencl:P.D``, counted from 0 in the loader's order.
 
     Attributes
     ----------
-    device_id : str
-        ``opencl:P.D``, counting platforms and their devices from 0 in the loader's order.
     handle : pyopencl.Device
-    name, platform, version : str
-        The device's and the platform's own names; the OpenCL that the device speaks.
-    kind : {"cpu", "gpu", "accelerator"}
-    problem : str
-        Why it cannot be used; empty where it can.
     """
 
-    device_id: str
     handle: Any
-    name: str
-    platform: str
-    version: str
-    kind: Literal["cpu", "gpu", "accelerator"]
-    problem: str
+
+    several_vendors: ClassVar[bool] = True
 
     @property
     def is_processor(self) -> bool:
         """Whether it runs work-items as loops, and not each in a lane of its own."""
         return self.kind == "cpu"
-
-    @property
-    def title(self) -> str:
-        """Its names, a part of which ``--device`` takes."""
-        return f"{self.name}, {self.platform}"
-
-    @property
-    def label(self) -> str:
-        """Id and name, for messages."""
-        return f"{self.device_id} ({self.name})"
-
-    @property
-    def description(self) -> str:
-        """Names and version; `status` has driver and memory beside it."""
-        return f"{self.title}, {self.version}"
-
-    @property
-    def _remedy(self) -> str:
-        return _NEWER_POCL if self.problem == _TOO_OLD else "update its driver"
-
-    @property
-    def status(self) -> DeviceStatus:
-        """What `probe` says of it."""
-        return DeviceStatus(
-            state="broken" if self.problem else "ready",
-            device=self.device_id,
-            description=", ".join(filter(None, (self.description, self.problem))),
-            remedy=self._remedy if self.problem else "",
-            kind=self.kind,
-            vendor_id=None if self.kind == "cpu" else self.handle.vendor_id,
-            driver=self.handle.driver_version.strip(),
-            memory_bytes=self.handle.global_mem_size,
-        )
 
 
 def probe_devices() -> list[DeviceStatus]:
@@ -115,13 +69,9 @@ def probe_devices() -> list[DeviceStatus]:
 
 
 def choose_device(wanted: str | None) -> OpenclDevice:
-    """Return the device that `wanted` means.
+    """Return the device that ``--device`` means by `wanted`, such as ``opencl:0.1``.
 
-    Parameters
-    ----------
-    wanted : str or None
-        ``opencl:P.D``, or ``opencl:`` and a part of the names of one device and its platform,
-        in any case; the prefix may be left out. None means the first GPU, else the first device.
+    See `choose_from`; a part of the names of a device and its platform means it as well.
 
     Raises
     ------
@@ -129,12 +79,7 @@ def choose_device(wanted: str | None) -> OpenclDevice:
         pyopencl or a device is missing or broken, or `wanted` means none or several.
     """
     require_ready(probe_devices())
-    devices = find_devices()
-    text = (wanted or "").removeprefix(PREFIX).removeprefix(":")
-    if not text:
-        usable = [device for device in devices if not device.problem]
-        return next((device for device in usable if device.kind == "gpu"), usable[0])
-    return choose_meant(devices, wanted, api="OpenCL", is_meant=lambda each: _is_meant(each, text))
+    return choose_from(find_devices(), wanted, api="OpenCL", numbers=r"\d+\.\d+")
 
 
 def find_devices() -> list[OpenclDevice]:
@@ -157,23 +102,31 @@ def find_devices() -> list[OpenclDevice]:
         _LOGGER.warning("the user's cache cannot be written: PoCL's kernels are not kept")
     devices = []
     for platform_number, platform in enumerate(platforms):
-        # A platform without a device says so by an error.
+        # A platform without a device raises an error.
         with contextlib.suppress(cl.Error):
             for number, handle in enumerate(platform.get_devices()):
-                device_id = f"{PREFIX}:{platform_number}.{number}"
+                device_id = f"opencl:{platform_number}.{number}"
                 devices.append(_describe(cl, device_id, platform, handle))
     return devices
 
 
 def _describe(cl: Any, device_id: str, platform: Any, handle: Any) -> OpenclDevice:  # noqa: ANN401
+    name = handle.name.strip()
+    kind = _kind_of(cl, handle)
+    problem = _problem_of(handle)
+    remedy = _NEWER_POCL if problem == _TOO_OLD else "update its driver"
     return OpenclDevice(
         device_id=device_id,
+        name=name,
+        title=f"{name}, {platform.name.strip()}",
+        details=" ".join(handle.version.split()[:2]),
+        problem=problem,
+        remedy=remedy if problem else "",
+        kind=kind,
+        vendor_id=None if kind == "cpu" else handle.vendor_id,
+        driver=handle.driver_version.strip(),
+        memory_bytes=handle.global_mem_size,
         handle=handle,
-        name=handle.name.strip(),
-        platform=platform.name.strip(),
-        version=" ".join(handle.version.split()[:2]),
-        kind=_kind_of(cl, handle),
-        problem=_problem_of(handle),
     )
 
 
@@ -199,12 +152,6 @@ def _problem_of(handle: Any) -> str:  # noqa: ANN401
 def _major(version: str) -> int:
     found = re.match(r"\d+", version)
     return int(found[0]) if found else 0
-
-
-def _is_meant(device: OpenclDevice, text: str) -> bool:
-    if _BY_NUMBER.fullmatch(text):
-        return device.device_id == f"{PREFIX}:{text}"
-    return text.casefold() in device.title.casefold()
 
 
 def _no_device() -> DeviceStatus:

@@ -1,4 +1,4 @@
-"""What pyopencl's errors mean to a user: no room, a lost device, or something else, by its name."""
+"""pyopencl's errors as users see them: out of memory, a lost device, or another failure."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def translate(error: cl.Error, device: OpenclDevice, held: int, wanted: int) -> 
     if error.code in _LOST:  # guard: opencl-lost
         msg = f"{device.label} was lost: {reason}"
         return BackendUnavailable(
-            msg, remedy="start again; if it happens again, look into the driver's log"
+            msg, remedy="start again; if it happens again, check the driver's log"
         )
     msg = f"{device.label} failed: {reason}"
     return BackendUnavailable(

@@ -7,11 +7,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pyopencl as cl
 
-from roi_accel.backends import kernel_calls
-from roi_accel.backends.kernel_calls import GridLayout, packed_axis
+from roi_accel.backends.kernel_calls import GridCalls, GridLayout, packed_axis
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from numpy.typing import NDArray
 
@@ -23,50 +22,19 @@ if TYPE_CHECKING:
     from roi_accel.backends.plan import Plan
 
 _GROUP = {"gpu": (32, 4), "accelerator": (32, 4), "cpu": (256, 8)}
-"""Work-items per group, x and y: a GPU's wavefront wide; a processor, which begins each
-group anew at a cost, gets large ones."""
-
-
-class Launcher:
-    """Makes launches of one program's kernels on one device: arguments are set once."""
-
-    def __init__(self, program: cl.Program, device: OpenclDevice) -> None:
-        self._program = program
-        self._device = device
-
-    @property
-    def on_processor(self) -> bool:
-        """Whether the program is the one for processors."""
-        return self._device.is_processor
-
-    def prepare(self, call: KernelCall) -> Launch:
-        """Return `call` as a launch, its arguments set."""
-        kernel = cl.Kernel(self._program, call.name)
-        for index, argument in enumerate(call.arguments):
-            kernel.set_arg(index, argument)
-        group = self._group(kernel, call.size[0])
-        whole = tuple(-(-n // g) * g for n, g in zip(call.size, group, strict=True))
-        return Launch(kernel, whole, group)
-
-    def _group(self, kernel: cl.Kernel, wanted: int) -> tuple[int, int]:
-        handle = self._device.handle
-        limit = kernel.get_work_group_info(cl.kernel_work_group_info.WORK_GROUP_SIZE, handle)
-        width, height = _GROUP[self._device.kind]
-        most_wide, most_high = handle.max_work_item_sizes[:2]
-        width = min(width, most_wide, limit)
-        # A segment is many samples, so a row has few; halving keeps the compiled variants few, too.
-        while width // 2 >= wanted:
-            width //= 2
-        return width, max(1, min(height, most_high, limit // width))
+"""Work-items per group, x and y: a GPU's wavefront wide; a processor, where
+starting a group is costly, gets large ones."""
 
 
 class Launch:
-    """One kernel with its arguments and its range."""
+    """One kernel of `program` on `device`, with its arguments set and its range."""
 
-    def __init__(self, kernel: cl.Kernel, size: tuple[int, ...], group: tuple[int, int]) -> None:
-        self._kernel = kernel
-        self._size = size
-        self._group = group
+    def __init__(self, program: cl.Program, device: OpenclDevice, call: KernelCall) -> None:
+        self._kernel = cl.Kernel(program, call.name)
+        for index, argument in enumerate(call.arguments):
+            self._kernel.set_arg(index, argument)
+        self._group = _group(self._kernel, device, call.size[0])
+        self._size = tuple(-(-n // g) * g for n, g in zip(call.size, self._group, strict=True))
 
     def start(
         self,
@@ -83,22 +51,22 @@ class Launch:
         )
 
 
+def _group(kernel: cl.Kernel, device: OpenclDevice, wanted: int) -> tuple[int, int]:
+    """Return the size of a work-group where `wanted` work-items make a row."""
+    limit = kernel.get_work_group_info(cl.kernel_work_group_info.WORK_GROUP_SIZE, device.handle)
+    width, height = _GROUP[device.kind]
+    most_wide, most_high = device.handle.max_work_item_sizes[:2]
+    width = min(width, most_wide, limit)
+    # A segment is many samples, so a row has few; halving keeps the compiled variants few, too.
+    while width // 2 >= wanted:
+        width //= 2
+    return width, max(1, min(height, most_high, limit // width))
+
+
 class OpenclGrid:
     """Reference, distorted and masked samples of every plane of one grid, rows padded.
 
-    Parameters
-    ----------
-    grid : PlaneGrid
-    plan : Plan
-    mask : DeviceArray
-        The mask that all grids are upsampled from.
-    memory : Memory
-    launcher : Launcher
-
-    Raises
-    ------
-    BackendUnavailable
-        There is no room, or the planes are too large for 32-bit indices.
+    `mask` is the one that all grids are upsampled from; `prepare` returns the `Launch` of a call.
     """
 
     def __init__(
@@ -107,34 +75,28 @@ class OpenclGrid:
         plan: Plan,
         mask: DeviceArray,
         memory: Memory,
-        launcher: Launcher,
+        prepare: Callable[[KernelCall], Launch],
     ) -> None:
-        self.layout = GridLayout.of(grid, on_processor=launcher.on_processor)
+        on_processor = memory.device.is_processor
+        self.layout = GridLayout(grid, on_processor=on_processor)
         self.shape = grid.shape
         dtype = plan.pixel_format.dtype
         self.reference = memory.array(self.layout.shape, dtype)
         self._distorted = memory.array(self.layout.shape, dtype)
         self._masked = memory.array(self.layout.shape, dtype)
         self._alpha: DeviceArray | None = None
-        self._plan = plan
         self._memory = memory
-        self._launcher = launcher
-        wide = memory.scratch(plan.mask_height * self.layout.pitch * 2)
-        columns = memory.table(packed_axis(grid.columns))
-        self._upsampling = (wide, memory.table(packed_axis(grid.rows)))
-        self._widen = launcher.prepare(
-            kernel_calls.widen(plan, self.layout, mask.buffer, columns, wide)
-        )
+        self._prepare = prepare
+        mask_rows = memory.scratch(plan.mask_height * self.layout.pitch * 2)
+        columns, rows = (memory.table(packed_axis(axis)) for axis in (grid.columns, grid.rows))
+        self._calls = GridCalls(plan, self.layout, mask_rows, rows)
+        self._upsample_rows = prepare(self._calls.upsample_rows(mask.buffer, columns))
         planes = (self.reference.buffer, self._distorted.buffer, self._masked.buffer)
-        self._substitute = launcher.prepare(
-            kernel_calls.substitute(plan, self.layout, *planes, *self._upsampling)
-        )
+        self._substitute = prepare(self._calls.substitute(*planes))
         # A segment beyond a row's end would be read and written in the next row of a frame.
         self._substitute_plane = (
-            launcher.prepare(
-                kernel_calls.substitute(plan, self.layout, *planes, *self._upsampling, planes=1)
-            )
-            if launcher.on_processor and self.layout.pitch == self.shape[1]
+            prepare(self._calls.substitute(*planes, planes=1))
+            if on_processor and self.layout.pitch == self.shape[1]
             else None
         )
 
@@ -146,9 +108,9 @@ class OpenclGrid:
         """Send this grid's planes of `frame`."""
         return self._distorted.upload(queue, lambda host: self._fill(host, frame))
 
-    def widen(self, queue: cl.CommandQueue, after: Sequence[cl.Event]) -> cl.Event:
+    def upsample_rows(self, queue: cl.CommandQueue, after: Sequence[cl.Event]) -> cl.Event:
         """Interpolate the mask horizontally."""
-        return self._widen.start(queue, after)
+        return self._upsample_rows.start(queue, after)
 
     def substitute(
         self, queue: cl.CommandQueue, after: Sequence[cl.Event]
@@ -168,9 +130,17 @@ class OpenclGrid:
         distorted: Frame,
         planes: Sequence[NDArray[Any]],
     ) -> Iterator[tuple[cl.Event, Download]]:
-        """Blend this grid's planes of two frames into those of `planes`; widened before on `queue`.
+        """Yield the launch and the download of each plane of this grid, blended into `planes`.
 
-        A plane is there once its download is over, from which there is nothing to copy.
+        A plane is there once its download is over; there is nothing to copy.
+
+        Parameters
+        ----------
+        queue : pyopencl.CommandQueue
+            On which `upsample_rows` was called before.
+        reference, distorted : Frame
+        planes : sequence of arrays
+            Those of the masked frame, Y, U and V.
         """
         if self._substitute_plane is None:
             msg = "a row of this grid is not a whole number of segments"
@@ -187,10 +157,8 @@ class OpenclGrid:
             # Four bytes a sample that scoring never asks for.
             shape = self.layout.shape[1:]
             self._alpha = self._memory.array(shape, np.dtype(np.uint32))
-        call = kernel_calls.upsample_mask(
-            self._plan, self.layout, *self._upsampling, self._alpha.buffer
-        )
-        return self._launcher.prepare(call).start(queue), self._alpha.download(queue)
+        call = self._calls.upsample_mask(self._alpha.buffer)
+        return self._prepare(call).start(queue), self._alpha.download(queue)
 
     def copy_planes(self, planes: Sequence[NDArray[Any]], host: NDArray[Any]) -> None:
         """Copy this grid's masked planes from `host` into a frame's."""

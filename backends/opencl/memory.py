@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 import pyopencl as cl
 
@@ -42,39 +42,75 @@ class Download:
             self.release()
 
 
-class DeviceArray(Protocol):
-    """An array that the device computes on and the host fills or reads."""
+class DeviceArray:
+    """An array that the device computes on and the host fills or reads.
 
-    buffer: cl.Buffer
+    Parameters
+    ----------
+    buffer : pyopencl.Buffer
+    shape : tuple of int
+    dtype : dtype
+    pinned : array, optional
+        A mapped array of the same layout in the host's memory, which is copied to and from. None
+        where host and device share their memory: they take turns with the buffer.
+    """
+
+    def __init__(
+        self,
+        buffer: cl.Buffer,
+        shape: tuple[int, ...],
+        dtype: np.dtype[Any],
+        pinned: NDArray[Any] | None = None,
+    ) -> None:
+        self.buffer = buffer
+        self._shape = shape
+        self._dtype = dtype
+        self._pinned = pinned
 
     def upload(self, queue: cl.CommandQueue, fill: Fill) -> cl.Event:
         """Let `fill` write the host's view, send it, and return the event that ends it."""
-        ...
+        if self._pinned is not None:
+            fill(self._pinned)
+            return cl.enqueue_copy(queue, self.buffer, self._pinned, is_blocking=False)
+        host, _ = self._map(queue, cl.map_flags.WRITE_INVALIDATE_REGION, is_blocking=True)
+        try:
+            fill(host)
+        finally:
+            event = _unmap(host, queue)
+        return event
 
     def download(self, queue: cl.CommandQueue) -> Download:
         """Start bringing the array to the host, after what `queue` has been given."""
-        ...
+        if self._pinned is not None:
+            event = cl.enqueue_copy(queue, self._pinned, self.buffer, is_blocking=False)
+            return Download(self._pinned, event, lambda: None)
+        host, event = self._map(queue, cl.map_flags.READ, is_blocking=False)
+        return Download(host, event, lambda: _unmap(host, queue).wait())
 
     def close(self, queue: cl.CommandQueue) -> None:
         """End the host's view."""
-        ...
+        if self._pinned is not None:
+            _unmap(self._pinned, queue).wait()
+
+    def _map(
+        self, queue: cl.CommandQueue, flags: cl.map_flags, *, is_blocking: bool
+    ) -> tuple[NDArray[Any], cl.Event]:
+        mapped: tuple[NDArray[Any], cl.Event] = cl.enqueue_map_buffer(
+            queue, self.buffer, flags, 0, self._shape, self._dtype, is_blocking=is_blocking
+        )
+        return mapped
 
 
 class Memory:
     """Every buffer of one session, counted, so that a failure can name sizes.
 
-    Parameters
-    ----------
-    context : pyopencl.Context
-    queue : pyopencl.CommandQueue
-        For mapping and for uploading tables.
-    device : OpenclDevice
+    `queue` is for mapping and for uploading tables.
     """
 
     def __init__(self, context: cl.Context, queue: cl.CommandQueue, device: OpenclDevice) -> None:
         self._context = context
         self._queue = queue
-        self._device = device
+        self.device = device
         self._buffers: list[cl.Buffer] = []
         self._arrays: list[DeviceArray] = []
         self.held = 0
@@ -89,12 +125,14 @@ class Memory:
             There is no room; the message has the sizes.
         """
         size = math.prod(shape) * dtype.itemsize
-        array: DeviceArray
+        on_host = self._buffer(size, _FLAGS.ALLOC_HOST_PTR)
         if self._is_shared:
-            array = _SharedArray(self._buffer(size, _FLAGS.ALLOC_HOST_PTR), shape, dtype)
+            array = DeviceArray(on_host, shape, dtype)
         else:
-            pinned = self._buffer(size, _FLAGS.ALLOC_HOST_PTR)
-            array = _StagedArray(self._buffer(size), pinned, self._queue, shape, dtype)
+            both = cl.map_flags.READ | cl.map_flags.WRITE
+            buffer = self._buffer(size)
+            pinned, _ = cl.enqueue_map_buffer(self._queue, on_host, both, 0, shape, dtype)
+            array = DeviceArray(buffer, shape, dtype, pinned)
         self._arrays.append(array)
         return array
 
@@ -106,7 +144,7 @@ class Memory:
         """
         access = _READ_WRITE if is_written else _FLAGS.READ_ONLY
         buffer = cl.Buffer(self._context, access | _FLAGS.USE_HOST_PTR, hostbuf=plane)
-        return _SharedArray(buffer, plane.shape, plane.dtype)
+        return DeviceArray(buffer, plane.shape, plane.dtype)
 
     def scratch(self, size: int) -> cl.Buffer:
         """Return `size` bytes that only the device sees."""
@@ -134,7 +172,7 @@ class Memory:
             buffer = cl.Buffer(self._context, _READ_WRITE | flags, size)
         except cl.Error as error:
             # guard: opencl-no-room-sizes
-            raise translate(error, self._device, self.held, size) from error
+            raise translate(error, self.device, self.held, size) from error
         self._buffers.append(buffer)
         self.held += size
         return buffer
@@ -143,66 +181,6 @@ class Memory:
 def _shares_memory(device: OpenclDevice) -> bool:
     """Whether `device` works in the host's own memory, as processors and integrated GPUs do."""
     return bool(device.handle.host_unified_memory)
-
-
-class _SharedArray:
-    """One buffer that host and device take turns with; nothing is copied."""
-
-    def __init__(self, buffer: cl.Buffer, shape: tuple[int, ...], dtype: np.dtype[Any]) -> None:
-        self.buffer = buffer
-        self._shape = shape
-        self._dtype = dtype
-
-    def upload(self, queue: cl.CommandQueue, fill: Fill) -> cl.Event:
-        host, _ = self._map(queue, cl.map_flags.WRITE_INVALIDATE_REGION, is_blocking=True)
-        try:
-            fill(host)
-        finally:
-            event = _unmap(host, queue)
-        return event
-
-    def download(self, queue: cl.CommandQueue) -> Download:
-        host, event = self._map(queue, cl.map_flags.READ, is_blocking=False)
-        return Download(host, event, lambda: _unmap(host, queue).wait())
-
-    def close(self, queue: cl.CommandQueue) -> None:
-        """Nothing stays mapped between calls."""
-
-    def _map(
-        self, queue: cl.CommandQueue, flags: cl.map_flags, *, is_blocking: bool
-    ) -> tuple[NDArray[Any], cl.Event]:
-        mapped: tuple[NDArray[Any], cl.Event] = cl.enqueue_map_buffer(
-            queue, self.buffer, flags, 0, self._shape, self._dtype, is_blocking=is_blocking
-        )
-        return mapped
-
-
-class _StagedArray:
-    """A buffer in the device's own memory and a pinned one of the same layout in the host's."""
-
-    def __init__(
-        self,
-        buffer: cl.Buffer,
-        pinned: cl.Buffer,
-        queue: cl.CommandQueue,
-        shape: tuple[int, ...],
-        dtype: np.dtype[Any],
-    ) -> None:
-        self.buffer = buffer
-        self._host, _ = cl.enqueue_map_buffer(
-            queue, pinned, cl.map_flags.READ | cl.map_flags.WRITE, 0, shape, dtype
-        )
-
-    def upload(self, queue: cl.CommandQueue, fill: Fill) -> cl.Event:
-        fill(self._host)
-        return cl.enqueue_copy(queue, self.buffer, self._host, is_blocking=False)
-
-    def download(self, queue: cl.CommandQueue) -> Download:
-        event = cl.enqueue_copy(queue, self._host, self.buffer, is_blocking=False)
-        return Download(self._host, event, lambda: None)
-
-    def close(self, queue: cl.CommandQueue) -> None:
-        _unmap(self._host, queue).wait()
 
 
 def _unmap(host: NDArray[Any], queue: cl.CommandQueue) -> cl.Event:

@@ -16,9 +16,10 @@ from typing import TYPE_CHECKING
 import pyopencl as cl
 from pyopencl.characterize import has_src_build_cache
 
-from roi_accel.backends.kernel_cache import cache_folder, write_build_log
+from roi_accel._util.files import write_atomically
+from roi_accel.backends.kernel_cache import build_failure, cache_folder
 from roi_accel.backends.kernel_source import KERNELS, kernel_source
-from roi_accel.errors import BackendUnavailable
+from roi_accel.errors import OutputError
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -41,7 +42,7 @@ def build_program(
     Raises
     ------
     BackendUnavailable
-        They do not compile; the message names the file that has the compiler's words.
+        They do not compile; the message names the file with the compiler's log.
     """
     source = kernel_source("opencl", sample, on_processor=device.is_processor)
     if has_src_build_cache(device.handle):
@@ -59,11 +60,12 @@ def build_program(
 def _compile(context: cl.Context, device: OpenclDevice, source: str) -> cl.Program:
     program = _build(context, device, source)
     if not _is_whole(program):
-        _LOGGER.warning("%s: its driver's kernel cache is damaged; compiling anew", device.label)
+        _LOGGER.warning("%s: its driver's kernel cache is damaged; compiling again", device.label)
         # Another text is another entry in the driver's cache.
         program = _build(context, device, f"{source}// {secrets.token_hex(8)}\n")
         if not _is_whole(program):
-            raise _build_failure(device, source, f"only these kernels: {program.kernel_names}")
+            log = f"only these kernels: {program.kernel_names}"
+            raise build_failure(device, log, source)
     return program
 
 
@@ -75,28 +77,17 @@ def _build(context: cl.Context, device: OpenclDevice, source: str) -> cl.Program
     program = cl.Program(context, source)
     try:
         with warnings.catch_warnings():
-            # Compilers talk without need. Asking first makes pyopencl leave its own cache alone.
+            # Compilers warn needlessly. Asking first keeps pyopencl from using its own cache.
             warnings.simplefilter("ignore")
             program.get_info(cl.program_info.NUM_DEVICES)
             program.build(BUILD_OPTIONS)
     except cl.Error as error:
-        raise _build_failure(device, source, str(error)) from error  # guard: opencl-build
+        log = f"options: {BUILD_OPTIONS}\n\n{error}"
+        raise build_failure(device, log, source) from error  # guard: opencl-build
     log = program.get_build_info(device.handle, cl.program_build_info.LOG)
     if isinstance(log, str) and log.strip():
         _LOGGER.debug("%s: the compiler says: %s", device.label, log.strip())
     return program
-
-
-def _build_failure(device: OpenclDevice, source: str, log: str) -> BackendUnavailable:
-    text = (
-        f"{device.description}, driver {device.handle.driver_version}\n"
-        f"options: {' '.join(BUILD_OPTIONS)}\n\n{log}\n\n{source}"
-    )
-    path = write_build_log(text)  # guard: opencl-build-log
-    return BackendUnavailable(
-        f"the kernels do not compile for {device.label}; the compiler's words are in {path}",
-        remedy="update the device's driver, or choose another --device or --backend",
-    )
 
 
 def _cache_key(device: OpenclDevice, source: str) -> str:
@@ -113,7 +104,7 @@ def _cache_key(device: OpenclDevice, source: str) -> str:
 
 
 def _load(context: cl.Context, device: OpenclDevice, key: str) -> cl.Program | None:
-    """Return the program that was kept under `key`, or None; a damaged one is said and ignored."""
+    """Return the program kept under `key`, or None; warn of a damaged one."""
     path = _binary_path(key)
     try:
         kept = path.read_bytes()
@@ -124,7 +115,7 @@ def _load(context: cl.Context, device: OpenclDevice, key: str) -> cl.Program | N
         return None
     digest, binary = kept[:_DIGEST_BYTES], kept[_DIGEST_BYTES:]
     if hashlib.sha256(binary).digest() != digest:
-        _LOGGER.warning("compiled kernels are damaged and are made anew: %s", path)
+        _LOGGER.warning("compiled kernels are damaged and are rebuilt: %s", path)
         return None
     try:
         program = cl.Program(context, [device.handle], [binary])
@@ -132,23 +123,18 @@ def _load(context: cl.Context, device: OpenclDevice, key: str) -> cl.Program | N
             warnings.simplefilter("ignore")
             program.build(BUILD_OPTIONS)
     except cl.Error as error:
-        _LOGGER.warning("compiled kernels are refused and are made anew: %s: %s", path, error)
+        _LOGGER.warning("compiled kernels are rejected and are rebuilt: %s: %s", path, error)
         return None
     return program if _is_whole(program) else None
 
 
 def _store(key: str, binary: bytes) -> None:
     path = _binary_path(key)
-    temporary = path.with_name(f".{secrets.token_hex(8)}.tmp")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            temporary.write_bytes(hashlib.sha256(binary).digest() + binary)
-            temporary.replace(path)
-        finally:
-            temporary.unlink(missing_ok=True)
-    except OSError as error:
-        _LOGGER.warning("compiled kernels are not kept: %s: %s", path.parent, error.strerror)
+        write_atomically(path, hashlib.sha256(binary).digest() + binary, overwrite=True)
+    except (OSError, OutputError) as error:
+        _LOGGER.warning("compiled kernels are not kept: %s: %s", path.parent, error)
 
 
 def _binary_path(key: str) -> Path:

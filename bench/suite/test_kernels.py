@@ -15,7 +15,14 @@ from conftest import QUICK_VARIABLE
 from roi_accel.backends.frame import PixelFormat
 from roi_accel.bench.contender import Absent
 from roi_accel.bench.gpu import DEVICE_PEERS
-from roi_accel.bench.inputs import KERNELS, ON_DEVICE, BenchCase, bytes_to_move, cases_of
+from roi_accel.bench.inputs import (
+    KERNELS,
+    ON_DEVICE,
+    ON_DEVICE_BACKEND,
+    BenchCase,
+    bytes_to_move,
+    cases_of,
+)
 from roi_accel.bench.ours import our_contender
 from roi_accel.bench.peers import PEERS
 from roi_accel.bench.run import default_cases, differences, digest_of, exact_outputs
@@ -36,7 +43,7 @@ FORMATS = [(320, 180, PixelFormat("420", 8))] if IS_QUICK else default_cases()
 
 def everyone(case: BenchCase) -> list[str]:
     if case.kernel == ON_DEVICE:
-        return ["cuda", *DEVICE_PEERS]
+        return [ON_DEVICE_BACKEND, *DEVICE_PEERS]
     return [*backend_names(), *(PEERS if case.kernel == "substitute" else ())]
 
 

@@ -10,7 +10,8 @@ from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, Self
 
-from roi_accel.errors import OutputError
+from roi_accel._util.text import printable
+from roi_accel.errors import InputError, OutputError, unreadable
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -29,6 +30,35 @@ def sha256_of(path: Path) -> str:
     """
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def read_bounded(path: Path, limit: int, *, remedy: str = "") -> bytes:
+    """Return the content of a file that is small if it is what it should be.
+
+    Parameters
+    ----------
+    path : Path
+        A file, or a pipe that somebody writes to.
+    limit : int
+        The largest size in bytes; no more than one byte beyond it is read.
+    remedy : str, optional
+        What to do about a file that cannot be read or is larger.
+
+    Raises
+    ------
+    InputError
+        The file cannot be read, or is larger.
+    """
+    try:
+        with path.open("rb") as file:
+            content = file.read(limit + 1)
+    except (OSError, ValueError) as error:
+        raise unreadable(printable(str(path)), error, remedy=remedy) from error
+    if len(content) > limit:
+        size = f"{limit >> 20} MiB" if limit >> 20 else f"{limit >> 10} KiB"
+        msg = f"{printable(str(path))}: larger than {size}"
+        raise InputError(msg, remedy=remedy or "check that it is the file meant")
+    return content
 
 
 def write_atomically(

@@ -41,9 +41,9 @@ def with_point(text: str) -> str | None:
     return pointed if "," in text and pointed.replace(".", "", 1).isdecimal() else None
 
 
-def excerpt(text: str) -> str:
+def excerpt(text: str, longest: int = _LONGEST) -> str:
     """Return `text`, or its beginning where it is too long to be what anybody meant."""
-    return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}..."
+    return text if len(text) <= longest else f"{text[:longest]}..."
 
 
 def no_such(

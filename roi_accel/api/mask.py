@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from contextlib import ExitStack
 from dataclasses import dataclass
-from pathlib import Path  # noqa: TC003 - mask reads its own annotations
-from typing import Unpack
+from typing import TYPE_CHECKING, Annotated, Unpack
 
 from roi_accel._util.files import StagedFiles
-from roi_accel.api.keywords import check_keywords
-from roi_accel.api.score import REMEDIES, AnyPath, MaskingKeywords, checked_path, options_from
+from roi_accel._util.suggest import no_such
+from roi_accel.api.score import CallOptions, checked_path
 from roi_accel.mask_export.outputs import (
     SUFFIXES,
     check_picture,
@@ -19,15 +18,42 @@ from roi_accel.mask_export.outputs import (
     taker_of,
 )
 from roi_accel.mask_export.run import open_mask_run
+from roi_accel.options import Caller, Given, ScoreOptions, declared, documented, option
 from roi_accel.report.contact_sheet import Sheet
 from roi_accel.report.need import require_pillow
 
+if TYPE_CHECKING:
+    from pathlib import Path
 
-class MaskKeywords(MaskingKeywords, total=False):
-    """The keyword arguments of `mask`; every one has the command line's default."""
+    from roi_accel.api.keywords import AnyPath, MaskKeywords
 
-    frame: int
-    sheet: int | str
+_CALLER = Caller("keyword", "help(roi_accel.mask) says what each keyword takes")
+_PATH_REMEDY = 'for example roi_accel.mask("ref.mp4", "masks.npz")'
+
+
+class MaskCall(ScoreOptions, CallOptions):
+    """All keywords of `mask`, and those of `score` that it refuses: see `KEYWORDS`."""
+
+    frame: int | None = option(
+        None,
+        "Which frame a picture shows, counted from 0 as in a result.",
+        "The picture",
+        unset="the middle one",
+    )
+    sheet: Annotated[Sheet, Given("int | str", lambda count: Sheet.parse(str(count)))] | None = (
+        option(
+            None,
+            "How many frames a picture shows instead, evenly spread in time: ``12``, or rows "
+            'x columns such as ``"3x4"``.',
+            "The picture",
+        )
+    )
+
+
+KEYWORDS = {
+    name: each for name, each in declared(MaskCall).items() if each.option.concerns == "masks"
+}
+"""What `mask` takes: neither what decides the distorted video nor what decides its score."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,7 +70,7 @@ class MaskFile:
     saliency_model : str
         What the masks come from, as in a `Result`.
     warnings : tuple of str
-        What the user should know that is no failure, one line each.
+        What the user should know that is not a failure, one line each.
     """
 
     path: Path
@@ -69,25 +95,7 @@ def mask(reference: AnyPath, output: AnyPath, **keywords: Unpack[MaskKeywords]) 
         height, width], 0..65535 for saliency 0..1; ``.mkv``, the same as lossless gray video; or
         ``.png``, a picture of masks over their frames, which needs the extra ``report``. It is
         whole or absent. Archive and video, given back as `mask`, score the same to the last digit.
-    frame : int
-        Which frame a picture shows, counted from 0 as in a result. Default: the middle one.
-    sheet : int or str
-        How many frames a picture shows instead, evenly spread over time: ``12``, or rows x columns
-        such as ``"3x4"``.
-    width, height, pix_fmt, fps, scale, scale_to, crop, frame_skip_ref, start, duration, frame_count
-        Which frames; as `score` takes them.
-    saliency_model, saliency_size, saliency_batch, saliency_stride, mask_smooth
-        The network, and the masks over time; as `score` takes them.
-    mask, roi, roi_track, synthetic_mask
-        In place of a network; as `score` takes them.
-    threshold, fade : float
-        Drawn in pictures, and in neither of the other files. Default 0.3 and 0.1.
-    backend, device, ep, strict_ep, gate, dump, calibration, threads
-        What computes the masks, and how it is checked; as `score` takes them.
-    overwrite : bool
-        Whether `output` may replace a file, which is an error otherwise. Default False.
-    progress : function
-        Called as ``progress(done, total)`` after every frame, as by `score`.
+    **keywords
 
     Returns
     -------
@@ -114,23 +122,24 @@ def mask(reference: AnyPath, output: AnyPath, **keywords: Unpack[MaskKeywords]) 
     >>> masks = np.load(made.path, allow_pickle=False)["masks"]
     >>> roi_accel.score("ref.mp4", "dist.mp4", mask=made.path)
     """
-    checked = check_keywords(keywords, MaskKeywords, function="roi_accel.mask", remedies=REMEDIES)
-    progress, overwrite = checked.pop("progress", None), checked.pop("overwrite", False)
-    frame, sheet = checked.pop("frame", None), checked.pop("sheet", None)
+    for name in keywords:
+        if name not in KEYWORDS:
+            raise no_such(name, KEYWORDS, what="keyword", otherwise=_CALLER.guide)
     video = checked_path("reference", reference, remedy=_PATH_REMEDY)
     path = checked_path("output", output, remedy=_PATH_REMEDY)
     check_suffix(path, SUFFIXES, said_by="output")
-    check_picture(path, frame, sheet, said_by="output")
+    options = MaskCall.given(_CALLER, keywords, [video])
+    check_picture(path, options.frame, options.sheet, said_by="output")
     if is_picture(path):
         require_pillow()
-    wanted = None if sheet is None else Sheet.parse(str(sheet))
-    options = options_from(checked, [video])
     inputs = [video, *options.files()]
     with ExitStack() as resources:
-        staged = resources.enter_context(StagedFiles([path], overwrite=overwrite, inputs=inputs))
+        staged = resources.enter_context(
+            StagedFiles([path], overwrite=options.overwrite, inputs=inputs)
+        )
         run = resources.enter_context(open_mask_run(video, None, options))
-        taker = taker_of(path, staged, run, resources, frame=frame, sheet=wanted)
-        fill(run, [taker], progress)
+        taker = taker_of(path, staged, run, resources, frame=options.frame, sheet=options.sheet)
+        fill(run, [taker], options.progress)
         height, width = run.size
         made = MaskFile(
             path=path,
@@ -144,4 +153,4 @@ def mask(reference: AnyPath, output: AnyPath, **keywords: Unpack[MaskKeywords]) 
     return made
 
 
-_PATH_REMEDY = 'for example roi_accel.mask("ref.mp4", "masks.npz")'
+mask.__doc__ = documented(mask.__doc__, KEYWORDS.values())

@@ -9,24 +9,24 @@ from __future__ import annotations
 import hashlib
 import threading
 from contextlib import contextmanager
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
 from roi_accel._version import __version__
 from roi_accel.batch.remote import files_of, opened_url, stamp_of
-from roi_accel.batch.rows import FILE_OPTIONS, digest, is_url, options_of
+from roi_accel.batch.rows import digest, is_url, options_of
 from roi_accel.errors import InputError, ScorerError, unreadable
 from roi_accel.inference.models import resolve
+from roi_accel.options import FILE_OPTIONS, ScoreOptions, declared
+from roi_accel.options.score import RawOptions
 from roi_accel.scorers import find_scorer, parse_models
+from roi_accel.video.source import state_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator
 
     from roi_accel.batch.rows import Pair
-    from roi_accel.options import ScoreOptions
-
-_WITHOUT_EFFECT = ("threads", "saliency_batch", "dump", "vmaf")
 
 _AT_ONCE = 1 << 20
 
@@ -158,20 +158,20 @@ def _opened(path: str) -> Iterator[BinaryIO]:
 
 def _network(options: ScoreOptions) -> str | None:
     """Return the SHA-256 of the network that finds the masks, None where something else does."""
-    others: Sequence[object] = (options.mask, options.roi, options.roi_track)
-    if any(others) or options.synthetic_mask is not None:
+    if not options.has_network:
         return None
     return resolve(options.saliency_model).sha256
 
 
 def _described(options: ScoreOptions) -> dict[str, str]:
     """Return the options as text; files are known by their contents, and a network by its own."""
-    left_out = (*_WITHOUT_EFFECT, *FILE_OPTIONS, "saliency_model")
+    left_out = {*RawOptions.model_fields, *FILE_OPTIONS, "saliency_model"}
     described = {
-        each.name: repr(getattr(options, each.name))
-        for each in fields(options)
-        if each.name not in left_out
+        name: repr(getattr(options, name))
+        for name, each in declared(ScoreOptions).items()
+        if each.option.changes_scores and name not in left_out
     }
+    described["raw"] = repr(options.raw)  # However its parts are given.
     for name in FILE_OPTIONS:
         described[name] = repr(getattr(options, name) is not None)
     models = parse_models(options.model)
@@ -182,5 +182,4 @@ def _described(options: ScoreOptions) -> dict[str, str]:
 def _stamp(path: str) -> Stamp:
     if is_url(path):
         return stamp_of(path)
-    status = Path(path).stat()
-    return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns
+    return state_of(Path(path).stat())

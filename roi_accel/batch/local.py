@@ -14,7 +14,7 @@ from roi_accel.batch.outcome import Failure
 from roi_accel.batch.process import Refused as ProcessRefused
 from roi_accel.batch.process import WorkerDied, WorkerProcess
 from roi_accel.batch.worker import Slot
-from roi_accel.devices.dispatch import AUTO, backend_names, check_backends, probe_all
+from roi_accel.devices.dispatch import AUTO, AUTO_ORDER, check_backends, probe_all
 from roi_accel.errors import BackendUnavailable, InputError
 
 if TYPE_CHECKING:
@@ -84,9 +84,9 @@ def _slot(number: int, name: str, threads: int, *, reproducible: bool) -> Slot:
 
 
 def _gpus() -> list[str]:
-    """Return the GPUs that can be used: CUDA's, or where there is none, OpenCL's."""
+    """Return the GPUs of the first backend, as ``auto`` prefers them, that can use any."""
     found = probe_all()
-    for name in (each for each in ("cuda", "opencl") if each in backend_names()):
+    for name in AUTO_ORDER:
         gpus = [each.device for each in found[name] if each.state == "ready" and each.kind == "gpu"]
         if gpus:
             return gpus

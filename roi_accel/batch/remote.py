@@ -12,8 +12,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
-from roi_accel.batch.rows import FILE_OPTIONS, is_url
+from roi_accel.batch.rows import is_url
 from roi_accel.errors import InputError, RoiAccelError
+from roi_accel.options import FILE_OPTIONS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

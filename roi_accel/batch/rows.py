@@ -5,42 +5,32 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Mapping  # noqa: TC003 - dataclasses read their annotations
 from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, get_args
+from typing import TYPE_CHECKING, Any
 
-from roi_accel._util.suggest import excerpt, with_point
-from roi_accel.api.keywords import check_keywords, hints_of
-from roi_accel.api.score import ScoreKeywords, options_from
-from roi_accel.errors import InputError, RoiAccelError
 from roi_accel.inference.models import KNOWN_MODELS
-from roi_accel.options import NETWORK_OPTIONS, OWN_MASKS
+from roi_accel.options import (
+    MANIFEST,
+    NETWORK_OPTIONS,
+    OWN_MASKS,
+    PATH_OPTIONS,
+    ScoreOptions,
+    declared,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Mapping
 
-    from roi_accel.options import ScoreOptions
+    from roi_accel.errors import RoiAccelError
 
 OWN_KEYS = ("reference", "distorted", "ladder")
 """What a row says besides options of `score`: `ladder` names the set of encodes it belongs to."""
 
-_NOT_IN_ROWS = ("progress", "html", "overwrite")
-FILE_OPTIONS = ("mask", "roi_track", "calibration")
-"""Options that name a file which is read, and may be a URL."""
-
-_PATHS = (*FILE_OPTIONS, "dump")
 _COLON = re.compile(r"(?<!\\):")
 WHERE = "a row has reference, distorted, ladder, and options of score such as weight"
-"""What a remedy says of keys that are none."""
-
-
-class RowKeywords(ScoreKeywords, total=False):
-    """Options that a row may have: those of `score`, raw geometry in its long form too."""
-
-    pixel_format: str | int
-    bitdepth: int
+"""What a remedy says of unknown keys."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,7 +49,7 @@ class Pair:
         What the row itself asks for, without defaults, as 64 hexadecimal digits: rows that say the
         same have the same.
     keywords : mapping of str to object
-        Options, checked one by one, by their names in `RowKeywords`; plain JSON.
+        Options, checked one by one, by their names in `ScoreOptions`; plain JSON.
     """
 
     line: int
@@ -97,7 +87,7 @@ def names_no_device(pair: Pair) -> bool:
 def digest(content: object) -> str:
     """Return the SHA-256 of JSON `content` in its one canonical form, as hexadecimal digits.
 
-    A number that is none may be in it: the row that says it fails where its options are used.
+    Infinite numbers may be in it: their row fails where its options are used.
     """
     text = json.dumps(content, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()
@@ -111,24 +101,7 @@ def options_of(keywords: Mapping[str, Any]) -> ScoreOptions:
     InputError
         There is no such option, or a value is of the wrong type or out of range.
     """
-    for name in _NOT_IN_ROWS:
-        if name in keywords:
-            msg = f"{name} is no option of a row"
-            raise InputError(msg, remedy=WHERE)
-    checked = check_keywords(keywords, RowKeywords, function="roi_accel.score", refuse=_wrong_value)
-    if "pixel_format" in checked:
-        checked["pixel_format"] = str(checked["pixel_format"])
-    return options_from(checked)
-
-
-def _wrong_value(name: str, value: object, expected: str) -> InputError:
-    """Return the error of a value that its option cannot take, for people who write manifests."""
-    pointed = with_point(value) if isinstance(value, str) and expected == "a number" else None
-    remedy = f"see --{name.replace('_', '-')} in roi-accel score --help"
-    return InputError(
-        f"{name} must be {expected}, not {excerpt(repr(value))}",
-        remedy=f"with a point, {pointed}" if pointed else remedy,
-    )
+    return ScoreOptions.given(MANIFEST, keywords)
 
 
 def filled_in(given: Mapping[str, Any], defaults: Mapping[str, Any]) -> dict[str, Any]:
@@ -146,7 +119,7 @@ def filled_in(given: Mapping[str, Any], defaults: Mapping[str, Any]) -> dict[str
 
 def option_names() -> tuple[str, ...]:
     """Return the names of all options that a row may have."""
-    return tuple(name for name in hints_of(RowKeywords) if name not in _NOT_IN_ROWS)
+    return tuple(declared(ScoreOptions))
 
 
 def from_text(name: str, text: str) -> object:
@@ -154,37 +127,19 @@ def from_text(name: str, text: str) -> object:
 
     What does not read as the option's type stays text, so that checking it says what is wrong.
     """
-    hint = hints_of(RowKeywords).get(name)
     if text.startswith("["):
         try:
-            found: object = json.loads(text)
+            return json.loads(text)
         except (ValueError, RecursionError):
             return text
-        return found
-    kinds = get_args(hint) or (hint,)
-    if str in kinds:
-        return text
-    readers: dict[object, Callable[[str], object]] = {bool: _boolean, int: int, float: float}
-    for kind, read in readers.items():
-        if kind in kinds:
-            try:
-                return read(text)
-            except ValueError:
-                return text
-    return text
-
-
-def _boolean(text: str) -> bool:
-    words = {"true": True, "false": False}
-    if text.lower() not in words:
-        raise ValueError(text)
-    return words[text.lower()]
+    option = declared(ScoreOptions).get(name)
+    return option.from_text(text) if option else text
 
 
 def anchored(keywords: Mapping[str, Any], folder: Path) -> dict[str, Any]:
     """Return `keywords` with relative paths in them taken from `folder`."""
     found = dict(keywords)
-    for name in _PATHS:
+    for name in PATH_OPTIONS:
         if isinstance(found.get(name), str | PathLike):
             found[name] = at(found[name], folder)
     network = found.get("saliency_model")

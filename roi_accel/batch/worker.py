@@ -17,11 +17,11 @@ from roi_accel.backends.frame import PixelFormat
 from roi_accel.batch.outcome import Failure, Scored
 from roi_accel.batch.remote import brought
 from roi_accel.batch.rows import digest, names_no_device, options_of
-from roi_accel.checks.matrix_run import ParityOptions
 from roi_accel.checks.record_run import make_record
 from roi_accel.devices.dispatch import AUTO, choose_backend
 from roi_accel.errors import BackendUnavailable
 from roi_accel.inference.providers import plan_provider
+from roi_accel.options.parity import ParityOptions
 from roi_accel.parity.record import write_record
 from roi_accel.parity.selftest import run_self_test
 from roi_accel.run.score import score_all

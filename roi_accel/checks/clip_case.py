@@ -20,8 +20,6 @@ if TYPE_CHECKING:
 
     from roi_accel.video import RawGeometry
 
-DEFAULT_FRAMES = 10
-
 
 class ClipCase:
     """A reference and a distorted video, with masks from the corpus.
@@ -46,9 +44,6 @@ class ClipCase:
     def __init__(
         self, reference: Path, distorted: Path, *, raw: RawGeometry | None, frames: int
     ) -> None:
-        if frames < 1:
-            msg = f"--frames must be at least 1, not {frames}"
-            raise InputError(msg, remedy=f"leave it out for {DEFAULT_FRAMES}")
         self._paths = (reference, distorted)
         self._raw = raw
         self._frames = frames

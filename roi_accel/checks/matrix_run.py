@@ -5,7 +5,6 @@ from __future__ import annotations
 import itertools
 import platform
 from contextlib import ExitStack
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -13,10 +12,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from roi_accel._util.files import sha256_of
-from roi_accel._util.suggest import no_such
 from roi_accel._version import __version__
 from roi_accel.backends.host import available_cores
-from roi_accel.checks.clip_case import DEFAULT_FRAMES, ClipCase
+from roi_accel.checks.clip_case import ClipCase
 from roi_accel.checks.participants import (
     Backends,
     Providers,
@@ -25,10 +23,10 @@ from roi_accel.checks.participants import (
 )
 from roi_accel.errors import InputError, ScorerError
 from roi_accel.inference.models import resolve
-from roi_accel.options import DEFAULT_NETWORK
+from roi_accel.options.parity import SALIENCY, ParityOptions
 from roi_accel.parity.accumulator import Tally
 from roi_accel.parity.calibration import Calibration, read_calibration
-from roi_accel.parity.cases import FORMATS, cases
+from roi_accel.parity.cases import cases
 from roi_accel.parity.cells import Report
 from roi_accel.parity.matrix import run_backends, run_networks
 from roi_accel.parity.tolerance import STAGES, Stage
@@ -36,68 +34,13 @@ from roi_accel.scorers import DEFAULT_MODEL, ScoringRequest, find_scorer, parse_
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
-    from os import PathLike
-    from pathlib import Path
 
     from roi_accel.backends.plan import Plan
     from roi_accel.parity.cases import Case
     from roi_accel.parity.cells import Participant
     from roi_accel.scorers import Scorer, Scoring
-    from roi_accel.video import RawGeometry
 
-FORMAT_NAMES = tuple(each.name for each in FORMATS)
-SALIENCY: Stage = "saliency"
 SCORE: Stage = "score"
-
-
-@dataclass(frozen=True, kw_only=True)
-class ParityOptions:
-    """What to compare; the command line's help says what each one means.
-
-    Raises
-    ------
-    InputError
-        A stage or format is unknown, one video of a pair is missing, or what is required is not in
-        any stage.
-    """
-
-    backends: tuple[str, ...] | None = None
-    devices: tuple[str, ...] = ()
-    stages: tuple[str, ...] = STAGES
-    formats: tuple[str, ...] = FORMAT_NAMES
-    reference: Path | None = None
-    distorted: Path | None = None
-    raw: RawGeometry | None = None
-    frames: int = DEFAULT_FRAMES
-    eps: tuple[str, ...] | None = None
-    half: bool = False
-    saliency_model: str | PathLike[str] = DEFAULT_NETWORK
-    vmaf: str | None = None
-    require_backend: tuple[str, ...] = ()
-    require_ep: tuple[str, ...] = ()
-    calibration: Path | None = None
-
-    def __post_init__(self) -> None:
-        for stage in self.stages:
-            if stage not in STAGES:
-                raise no_such(stage, STAGES, what="stage")
-        for name in self.formats:
-            if name not in FORMAT_NAMES:
-                raise no_such(name, FORMAT_NAMES, what="pixel format")
-        if (self.reference is None) != (self.distorted is None):
-            msg = "a pair of videos takes both --reference and --distorted"
-            raise InputError(msg, remedy="name both, or neither")
-        if self.require_backend and not self.backend_stages:
-            msg = "--require-backend needs a stage that backends compute"
-            raise InputError(msg, remedy="add one to --stages, such as substitute")
-        if self.require_ep and SALIENCY not in self.stages:
-            msg = "--require-ep needs the stage saliency"
-            raise InputError(msg, remedy="add saliency to --stages")
-
-    @property
-    def backend_stages(self) -> list[Stage]:
-        """The stages to compare that backends compute, or that score what they computed."""
-        return [stage for stage in STAGES if stage in self.stages and stage != SALIENCY]
 
 
 def run_parity(
@@ -154,7 +97,7 @@ def run_parity(
                 resolve(options.saliency_model),
                 resources,
                 options.eps,
-                half=options.half,
+                half=options.fp16,
                 required=options.require_ep,
             )
         for participant in (*backends.participants, *providers.participants):

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from roi_accel.checks.matrix_run import ParityOptions
+    from roi_accel.options.parity import ParityOptions
     from roi_accel.parity.cases import SeededCase
     from roi_accel.parity.cells import Participant, Report
     from roi_accel.parity.matrix import BackendRunner, NetworkRunner
@@ -54,7 +54,7 @@ def make_record(
     pictures = [case for case in corpus if case.has_pictures]
     with ExitStack() as resources:
         backends = find_backends(options.backends, devices=options.devices)
-        providers = find_providers(model, resources, options.eps, half=options.half)
+        providers = find_providers(model, resources, options.eps, half=options.fp16)
         named = (*(options.backends or ()), *(options.eps or ()), *options.devices)
         _check_present((*backends.participants, *providers.participants), named)
         steps = len(corpus) * len(backends.runners) + len(pictures) * len(providers.runners)

@@ -14,8 +14,8 @@ from typer.exceptions import TyperException
 
 from roi_accel._util.error_translation import foreseen
 from roi_accel._version import __version__
+from roi_accel.cli._options import Group
 from roi_accel.cli.console import print_error
-from roi_accel.cli.group import Group
 from roi_accel.cli.interrupt import Interrupted, interruptible
 from roi_accel.cli.usage import NAME, usage_error
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import sys
 from contextlib import contextmanager, redirect_stdout
-from enum import StrEnum
 from typing import TYPE_CHECKING
 
+from roi_accel._util.suggest import no_such
 from roi_accel.batch.local import LocalEngine, make_slots
 from roi_accel.devices.dispatch import AUTO, check_backends
 from roi_accel.errors import InputError
@@ -18,16 +18,15 @@ if TYPE_CHECKING:
     from roi_accel.batch.events import Engine
 
 
-class Engines(StrEnum):
-    """What ``--engine`` takes."""
-
-    local = "local"
-    ray = "ray"
+LOCAL, RAY = ENGINES = ("local", "ray")
+"""What ``--engine`` takes."""
 
 
-def check_engine(engine: Engines, *, address: str | None, output: Path | None) -> None:
+def check_engine(engine: str, *, address: str | None, output: Path | None) -> None:
     """Raise InputError where options do not fit the engine."""
-    if engine is Engines.local:
+    if engine not in ENGINES:
+        raise no_such(engine, ENGINES, what="engine")
+    if engine == LOCAL:
         if address is not None:
             msg = "--address is for --engine ray"
             raise InputError(msg, remedy="add --engine ray, or leave --address out")
@@ -37,7 +36,7 @@ def check_engine(engine: Engines, *, address: str | None, output: Path | None) -
 
 
 def make_engine(
-    engine: Engines,
+    engine: str,
     *,
     address: str | None,
     devices: Sequence[str],
@@ -47,6 +46,21 @@ def make_engine(
 ) -> Engine:
     """Return the engine.
 
+    Parameters
+    ----------
+    engine : str
+        One of `ENGINES`.
+    address : str or None
+        Of the Ray cluster.
+    devices : sequence of str
+        A backend or device for each worker; all that there are if empty.
+    workers : int or None
+        How many pairs are scored at a time.
+    reproducible : bool
+        Whether the network runs on the CPU.
+    records : Path or None
+        The folder of parity records.
+
     Raises
     ------
     InputError
@@ -54,7 +68,7 @@ def make_engine(
     BackendUnavailable
         There is no such backend.
     """
-    if engine is Engines.local:
+    if engine == LOCAL:
         slots = make_slots(devices, workers, reproducible=reproducible)
         return LocalEngine(slots, records=records)
     # Ray is large, and so is what only it needs.
@@ -76,9 +90,9 @@ def make_engine(
 
 
 @contextmanager
-def quiet_stdout(engine: Engines) -> Iterator[None]:
+def quiet_stdout(engine: str) -> Iterator[None]:
     """Have what Ray prints go to stderr, where messages belong."""
-    if engine is Engines.local:
+    if engine == LOCAL:
         yield
         return
     with redirect_stdout(sys.stderr):

@@ -8,11 +8,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.table import Table
 
-from roi_accel._util.files import write_together
-from roi_accel.cli import common
-from roi_accel.cli.console import is_terminal, one_line, print_tables, print_warning, write_stdout
-from roi_accel.cli.interrupt import writing
-from roi_accel.cli.outputs import check_outputs
+from roi_accel.cli import _options as shared
+from roi_accel.cli._options import OUTPUT, option
+from roi_accel.cli._outputs import Outputs
+from roi_accel.cli.console import is_terminal, one_line, print_tables, print_warning
 from roi_accel.ladder.bd_rate import DEFAULT_MIN_OVERLAP, compare, mean_over_references
 from roi_accel.ladder.ladder import METRICS, read_results
 from roi_accel.ladder.output import (
@@ -43,59 +42,30 @@ def ladder(
     ],
     anchor: Annotated[
         str | None,
-        typer.Option(
+        option(
+            _COMPARISON,
+            "The ladder to compare the others with.",
             metavar="LADDER",
-            help="The ladder that the others are held against.",
             show_default="each reference's first",
-            rich_help_panel=_COMPARISON,
         ),
     ] = None,
     min_overlap: Annotated[
         float,
-        typer.Option(
+        option(
+            _COMPARISON,
+            "Part of the scores that both ladders must reach for a BD-rate, 0 to 1.",
             metavar="PART",
-            help="The part of the scores that both ladders must reach for a BD-rate, 0 to 1.",
-            rich_help_panel=_COMPARISON,
         ),
     ] = DEFAULT_MIN_OVERLAP,
-    output: Annotated[
-        Path | None,
-        typer.Option(
-            "-o",
-            "--output",
-            help="Write the JSON here.",
-            show_default="stdout",
-            rich_help_panel=common.OUTPUT,
-        ),
-    ] = None,
-    csv: Annotated[
-        Path | None,
-        typer.Option(
-            help="Also write a table with a row per encode.", rich_help_panel=common.OUTPUT
-        ),
-    ] = None,
+    output: Annotated[Path | None, shared.output_option("Write the JSON here.")] = None,
+    csv: Annotated[Path | None, option(OUTPUT, "Also write a table with a row per encode.")] = None,
     html: Annotated[
-        Path | None,
-        typer.Option(
-            help="Also write a page with the curves. Needs the extra 'report'.",
-            rich_help_panel=common.OUTPUT,
-        ),
+        Path | None, option(OUTPUT, "Also write a page with the curves. Needs the extra 'report'.")
     ] = None,
-    overwrite: common.Overwrite = False,
-    quiet: Annotated[
-        bool,
-        typer.Option("--quiet", help="No tables, only warnings.", rich_help_panel=common.OUTPUT),
-    ] = False,
-    summary: Annotated[
-        bool | None,
-        typer.Option(
-            "--summary/--no-summary",
-            help="Tables of the encodes and of BD-rates, on stderr.",
-            show_default="on a terminal",
-            rich_help_panel=common.OUTPUT,
-        ),
-    ] = None,
-    debug: common.Debug = False,  # noqa: ARG001 - read by main, which catches what commands raise
+    overwrite: shared.Overwrite = False,
+    quiet: Annotated[bool, option(OUTPUT, "No tables, only warnings.", "--quiet")] = False,
+    summary: shared.Summary = None,
+    debug: shared.Debug = False,  # noqa: ARG001 - read by main, which catches what commands raise
 ) -> None:
     """Compare the encodes of a batch: score against bitrate, convex hulls, BD-rate.
 
@@ -106,29 +76,28 @@ def ladder(
         roi-accel batch ladder results.ndjson --anchor x264 --html ladders.html -o ladders.json
     """
     named = {"--output": output, "--csv": csv, "--html": html}
-    check_outputs(named, overwrite=overwrite, inputs=[results])
+    outputs = Outputs(named, overwrite=overwrite, inputs=[results])
     if html is not None:
         require_report()
     found = read_results(results)
     rates = compare(found.references, anchor=anchor, min_overlap=min_overlap)
     for warning in found.warnings:
         print_warning(warning)
-    text = to_json(found, rates, min_overlap=min_overlap)
-    contents: dict[Path, bytes] = {}
-    if html is not None:
-        from roi_accel.ladder.plot import make_page  # noqa: PLC0415 (an extra)
-
-        contents[html] = make_page(found, rates)
-    if csv is not None:
-        contents[csv] = to_csv(found).encode()
-    if output is not None:
-        contents[output] = text.encode()
-    else:
-        write_stdout(text)
-    with writing():
-        write_together(contents, overwrite=overwrite, inputs=[results])
+    outputs.write(
+        {
+            "--output": lambda: to_json(found, rates, min_overlap=min_overlap),
+            "--csv": lambda: to_csv(found),
+            "--html": lambda: _page(found, rates),
+        }
+    )
     if not quiet and (is_terminal() if summary is None else summary):
         print_tables(_tables(found, rates))
+
+
+def _page(found: Results, rates: Sequence[Sequence[BdRate]]) -> bytes:
+    from roi_accel.ladder.plot import make_page  # noqa: PLC0415 (an extra)
+
+    return make_page(found, rates)
 
 
 def _tables(results: Results, rates: Sequence[Sequence[BdRate]]) -> Iterator[Table]:

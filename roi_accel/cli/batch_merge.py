@@ -7,20 +7,19 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from roi_accel._util.files import write_together
 from roi_accel.batch.manifest import read_defaults, read_manifest
 from roi_accel.batch.merge import merge_pieces
 from roi_accel.batch.summary import require_parquet, to_csv, to_parquet
-from roi_accel.cli import common, parameters
-from roi_accel.cli.console import print_error, print_note, print_warning, write_stdout
-from roi_accel.cli.interrupt import writing
-from roi_accel.cli.outputs import check_outputs
+from roi_accel.cli import _options as shared
+from roi_accel.cli._options import OUTPUT, option
+from roi_accel.cli._outputs import Outputs
+from roi_accel.cli.console import print_error, print_note, print_warning
 from roi_accel.errors import InputError
 
 if TYPE_CHECKING:
     from roi_accel.batch.merge import Merged
 
-_ROWS = "What should be there"
+_ROWS = "Manifest"
 _SHOWN = 10
 _LINES_SHOWN = 3
 """Of a shard that is missing as a whole."""
@@ -33,44 +32,19 @@ def merge(
     ],
     reference: Annotated[
         list[str] | None,
-        typer.Option(
-            "-r",
-            "--reference",
-            metavar="<str>",
-            help="As it was given to the batch.",
-            rich_help_panel=_ROWS,
-        ),
+        option(_ROWS, "As it was given to the batch.", "-r", "--reference", metavar="<str>"),
     ] = None,
     defaults: Annotated[
         Path | None,
-        typer.Option(
-            metavar="JSON",
-            help="As it was given to the batch; only its reference matters.",
-            rich_help_panel=_ROWS,
-        ),
+        option(_ROWS, "As it was given to the batch; only its reference matters.", metavar="JSON"),
     ] = None,
     output: Annotated[
-        Path | None,
-        typer.Option(
-            "-o",
-            "--output",
-            help="Write all lines here, in the manifest's order.",
-            show_default="stdout",
-            rich_help_panel=common.OUTPUT,
-        ),
+        Path | None, shared.output_option("Write all lines here, in the manifest's order.")
     ] = None,
-    csv: Annotated[
-        Path | None,
-        typer.Option(help="Write a table with a row per pair.", rich_help_panel=common.OUTPUT),
-    ] = None,
-    parquet: Annotated[
-        Path | None,
-        typer.Option(
-            help="The same as Parquet. Needs the extra 'parquet'.", rich_help_panel=common.OUTPUT
-        ),
-    ] = None,
-    overwrite: common.Overwrite = False,
-    debug: common.Debug = False,  # noqa: ARG001 - read by main, which catches what commands raise
+    csv: Annotated[Path | None, option(OUTPUT, "Write a table with a row per pair.")] = None,
+    parquet: shared.Parquet = None,
+    overwrite: shared.Overwrite = False,
+    debug: shared.Debug = False,  # noqa: ARG001 - read by main, which catches what commands raise
 ) -> int:
     """Join what the shards of a batch wrote, and name what is missing.
 
@@ -80,30 +54,25 @@ def merge(
         roi-accel batch merge pairs.csv part-*.ndjson -o results.ndjson
     """
     named = {"--output": output, "--csv": csv, "--parquet": parquet}
-    check_outputs(named, overwrite=overwrite, inputs=pieces)
+    outputs = Outputs(named, overwrite=overwrite, inputs=pieces)
     if parquet is not None:
         require_parquet()
     filled = {} if defaults is None else read_defaults(defaults)
     # What rows leave out changes no row; it was given to the batch, not to this.
     rows = read_manifest(
         manifest,
-        reference=parameters.only_reference(reference) if reference else None,
+        reference=shared.only_reference(reference) if reference else None,
         defaults=filled,
         is_whole=False,
     )
     merged = merge_pieces(rows, pieces)
-    contents: dict[Path, bytes] = {}
-    if csv is not None:
-        contents[csv] = to_csv(merged.summaries).encode()
-    if parquet is not None:
-        contents[parquet] = to_parquet(merged.summaries)
-    lines = b"".join(merged.lines)
-    if output is not None:
-        contents[output] = lines
-    else:
-        write_stdout(lines.decode())
-    with writing():
-        write_together(contents, overwrite=overwrite, inputs=pieces)
+    outputs.write(
+        {
+            "--output": lambda: b"".join(merged.lines),
+            "--csv": lambda: to_csv(merged.summaries),
+            "--parquet": lambda: to_parquet(merged.summaries),
+        }
+    )
     for warning in merged.warnings:
         print_warning(warning)
     _name_missing(merged)

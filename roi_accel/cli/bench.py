@@ -7,18 +7,16 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-import typer
-
 from roi_accel._util.files import check_output, write_atomically
 from roi_accel._util.suggest import did_you_mean, no_such
 from roi_accel.backends.frame import PixelFormat
 from roi_accel.backends.host import available_cores
 from roi_accel.bench.inputs import KERNELS
 from roi_accel.bench.sizes import SIZES
-from roi_accel.cli import common
+from roi_accel.cli import _options as shared
+from roi_accel.cli._options import OUTPUT, option, split_names
 from roi_accel.cli.bench_output import report_text
 from roi_accel.cli.console import frame_progress, print_error, print_note, write_stdout
-from roi_accel.cli.lists import split_names
 from roi_accel.devices.dispatch import backend_names, check_backends
 from roi_accel.errors import InputError, SlowerError
 
@@ -29,95 +27,53 @@ if TYPE_CHECKING:
     from roi_accel.bench.regression import Change
 
 _WHAT = "What is measured"
+_CURATED = "a set of sizes and formats"
 _DEFAULT_FORMATS = ("yuv420p", "yuv420p10le")
 _LARGEST_SIDE = 16384
 _DEFAULT_SIZE = {False: SIZES["1080p"], True: (320, 180)}
 
 
 def bench(
-    backends: Annotated[
-        str | None,
-        typer.Option(
-            "--backends",
-            "--backend",
-            metavar="A,B",
-            help="Backends, as 'roi-accel devices' names them.",
-            show_default="all",
-            rich_help_panel=_WHAT,
-        ),
-    ] = None,
+    backends: Annotated[str | None, shared.backends_option(_WHAT)] = None,
     sizes: Annotated[
         str | None,
-        typer.Option(
-            metavar="A,B",
-            help="720p, 1080p, 2160p or such as 1280x536.",
-            show_default="a set of sizes and formats",
-            rich_help_panel=_WHAT,
-        ),
+        shared.names_option(_WHAT, "720p, 1080p, 2160p or such as 1280x536.", unset=_CURATED),
     ] = None,
-    formats: Annotated[
-        str | None,
-        typer.Option(
-            metavar="A,B",
-            help="Pixel formats by FFmpeg's names, such as yuv420p10le.",
-            show_default="a set of sizes and formats",
-            rich_help_panel=_WHAT,
-        ),
-    ] = None,
+    formats: Annotated[str | None, shared.formats_option(_WHAT, _CURATED)] = None,
     kernels: Annotated[
         str | None,
-        typer.Option(
-            metavar="A,B",
-            help="substitute, upsample, preprocess, 'substitute on the device'.",
-            show_default="all",
-            rich_help_panel=_WHAT,
-        ),
+        shared.names_option(_WHAT, "substitute, upsample, preprocess, 'substitute on the device'."),
     ] = None,
     threads: Annotated[
         int | None,
-        typer.Option(
-            help="Of backends and peers alike.",
-            show_default="every core",
-            min=1,
-            rich_help_panel=_WHAT,
-        ),
+        option(_WHAT, "Threads for backends and baselines.", show_default="every core", min=1),
     ] = None,
     quick: Annotated[
-        bool,
-        typer.Option(
-            "--quick",
-            help="A small picture for a moment: shows that it works, measures nothing.",
-            rich_help_panel=_WHAT,
-        ),
+        bool, option(_WHAT, "Smoke test; timings are meaningless.", "--quick")
     ] = False,
     json_file: Annotated[
         Path | None,
-        typer.Option(
+        option(
+            OUTPUT,
+            "Write everything as JSON; - for stdout in place of the tables.",
             "--json",
             metavar="FILE",
-            help="Write everything as JSON; - for stdout in place of the tables.",
-            rich_help_panel=common.OUTPUT,
         ),
     ] = None,
     compare: Annotated[
         Path | None,
-        typer.Option(
+        option(
+            OUTPUT,
+            "Report what got slower relative to its baselines since this --json file.",
             metavar="OLD.json",
-            help="Say what got slower beside its peers since this --json file.",
-            rich_help_panel=common.OUTPUT,
         ),
     ] = None,
     regression: Annotated[
-        str,
-        typer.Option(
-            metavar="SHARE",
-            help="How much slower ends with exit code 1.",
-            rich_help_panel=common.OUTPUT,
-        ),
+        str, option(OUTPUT, "Slowdown that fails with exit code 1.", metavar="SHARE")
     ] = "10%",
-    overwrite: common.Overwrite = False,
-    progress: common.Progress = None,
-    debug: common.Debug = False,  # noqa: ARG001 - read by main, which catches what commands raise
+    overwrite: shared.Overwrite = False,
+    progress: shared.Progress = None,
+    debug: shared.Debug = False,  # noqa: ARG001 - read by main, which catches what commands raise
 ) -> None:
     """Measure the kernels beside their peers and the machine's own copy bandwidth, in one run.
 

@@ -8,10 +8,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
-import typer
-
 from roi_accel._util.files import check_output
-from roi_accel.cli import common
+from roi_accel.cli import _options as shared
+from roi_accel.cli._options import option
 from roi_accel.cli.console import frame_progress, print_note, print_summary, write_stdout
 from roi_accel.demo import PAIR, make_pair
 from roi_accel.errors import OutputError
@@ -23,15 +22,15 @@ from roi_accel.run.score import score_all
 def demo(
     keep: Annotated[
         Path | None,
-        typer.Option(
+        option(
+            shared.OUTPUT,
+            "Keep the two videos in this folder.",
             metavar="FOLDER",
-            help="Keep the two videos in this folder.",
             show_default="a temporary one",
-            rich_help_panel=common.OUTPUT,
         ),
     ] = None,
-    quiet: common.Quiet = False,
-    debug: common.Debug = False,  # noqa: ARG001 - read by main, which catches what commands raise
+    quiet: shared.Quiet = False,
+    debug: shared.Debug = False,  # noqa: ARG001 - read by main, which catches what commands raise
 ) -> None:
     """Make a short pair, score it and show the result: no file, no network, no GPU needed.
 

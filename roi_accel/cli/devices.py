@@ -1,16 +1,16 @@
-"""`roi-accel devices`: what this machine has, what is missing, and the command that mends it."""
+"""`roi-accel devices`: what this machine has, what is missing, and the command that fixes it."""
 
 from __future__ import annotations
 
 import json
 from typing import TYPE_CHECKING, Annotated
 
-import typer
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from roi_accel.cli import common
+from roi_accel.cli import _options as shared  # noqa: TC001 - Typer reads the annotations
+from roi_accel.cli._options import OUTPUT, option
 from roi_accel.cli.console import write_stdout
 from roi_accel.devices.inventory import Inventory, take_inventory
 from roi_accel.errors import InputError
@@ -24,26 +24,22 @@ _MIB = 1 << 20
 
 
 def devices(
-    as_json: Annotated[
-        bool, typer.Option("--json", help="As JSON, for machines.", rich_help_panel=common.OUTPUT)
-    ] = False,
+    as_json: Annotated[bool, option(OUTPUT, "As JSON, for programs.", "--json")] = False,
     as_resources: Annotated[
         bool,
-        typer.Option(
-            "--ray",
-            help="As what 'ray start --resources' takes, for a node of a Ray cluster.",
-            rich_help_panel=common.OUTPUT,
+        option(
+            OUTPUT, "As 'ray start --resources' takes it, for a node of a Ray cluster.", "--ray"
         ),
     ] = False,
     workers: Annotated[
         int | None,
-        typer.Option(
-            help="With --ray, how many pairs the node scores at a time.",
+        option(
+            OUTPUT,
+            "With --ray, how many pairs the node scores at a time.",
             show_default="one per GPU, or per four cores",
-            rich_help_panel=common.OUTPUT,
         ),
     ] = None,
-    debug: common.Debug = False,  # noqa: ARG001 - read by main, which catches what commands raise
+    debug: shared.Debug = False,  # noqa: ARG001 - read by main, which catches what commands raise
 ) -> None:
     """Show every backend, device, execution provider and VMAF, and how to get what is missing.
 
@@ -147,12 +143,7 @@ def _scorer_table(inventory: Inventory) -> Table:
     for heading in ("program", "version", "libvmaf", "found through"):
         table.add_column(heading, overflow="fold")
     for scorer in inventory.scorers:
-        table.add_row(
-            scorer.kind,
-            escape(scorer.version),
-            escape(scorer.libvmaf),
-            scorer.found,
-        )
+        table.add_row(scorer.kind, escape(scorer.version), escape(scorer.libvmaf), scorer.found)
     if not inventory.scorers:
         table.add_row("none")
     return table

@@ -1,21 +1,18 @@
-"""`roi-accel mask`: what counted, as a file that people look at or programs read."""
+"""`roi-accel mask`: writes the masks of a score, as a picture for people or data for programs."""
 
 from __future__ import annotations
 
 from contextlib import ExitStack
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
-
-import typer
+from typing import TYPE_CHECKING, Annotated, Any
 
 from roi_accel._util.files import StagedFiles
-from roi_accel.cli import common, parameters
+from roi_accel.cli import _options as shared
+from roi_accel.cli._options import INPUT, OUTPUT, option
+from roi_accel.cli._outputs import Outputs
 from roi_accel.cli.console import frame_progress, print_note, print_warning
 from roi_accel.cli.interrupt import writing
-from roi_accel.cli.outputs import check_outputs
 from roi_accel.errors import InputError
-from roi_accel.inference.batch_size import AUTO_BATCH
-from roi_accel.inference.network import DEFAULT_SIZE
 from roi_accel.mask_export.outputs import (
     PICTURE_SUFFIX,
     SUFFIXES,
@@ -29,8 +26,7 @@ from roi_accel.mask_export.outputs import (
 from roi_accel.mask_export.run import open_mask_run
 from roi_accel.masks.archive import SUFFIX as ARCHIVE_SUFFIX
 from roi_accel.masks.writing import CLIP_SUFFIX
-from roi_accel.options import DEFAULT_FADE, DEFAULT_NETWORK, DEFAULT_THRESHOLD
-from roi_accel.parity.gate import DEFAULT_GATE
+from roi_accel.options import ScoreOptions
 from roi_accel.report.contact_sheet import Sheet
 from roi_accel.report.need import require_pillow
 from roi_accel.results.summary import counted
@@ -44,93 +40,56 @@ if TYPE_CHECKING:
 _PICTURE = "The picture"
 
 
+@shared.with_options(ScoreOptions, without="vmaf")
 def mask(
-    reference: parameters.Reference,
-    output: Annotated[
-        Path | None,
-        typer.Option(
-            "-o",
-            "--output",
-            help=f"Write the masks here, by suffix: {PICTURE_SUFFIX}, a picture of a mask over its "
-            f"frame; {CLIP_SUFFIX}, lossless gray video; {ARCHIVE_SUFFIX}, NumPy's archive.",
-            rich_help_panel=common.OUTPUT,
-        ),
-    ] = None,
-    masked_yuv: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="FILE",
-            help="Write the masked distorted video here, raw or as .y4m, for any other metric.",
-            rich_help_panel=common.OUTPUT,
-        ),
-    ] = None,
+    reference: shared.Reference,
     distorted_videos: Annotated[
         list[Path] | None,
-        typer.Option(
-            "-d",
-            "--distorted",
-            help="The distorted video, for --masked-yuv.",
-            rich_help_panel=parameters.INPUT,
-        ),
+        option(INPUT, "The distorted video, for --masked-yuv.", "-d", "--distorted"),
     ] = None,
     frame: Annotated[
         int | None,
-        typer.Option(
-            help="Which frame to show, counted from 0 as in a result.",
+        option(
+            _PICTURE,
+            "Which frame to show, counted from 0 as in a result.",
             show_default="the middle one",
-            rich_help_panel=_PICTURE,
         ),
     ] = None,
     sheet: Annotated[
         str | None,
-        typer.Option(
+        option(
+            _PICTURE,
+            "Show this many frames instead, evenly spread over time.",
             metavar="N|ROWSxCOLUMNS",
-            help="Show so many frames instead, evenly spread over time.",
-            rich_help_panel=_PICTURE,
         ),
     ] = None,
-    width: parameters.Width = None,
-    height: parameters.Height = None,
-    pixel_format: parameters.PixelFormat = None,
-    bitdepth: parameters.Bitdepth = None,
-    pix_fmt: parameters.PixFmt = None,
-    fps: parameters.Fps = None,
-    scale: parameters.Scale = None,
-    scale_to: parameters.ScaleTo = None,
-    crop: parameters.Crop = None,
-    frame_skip_ref: parameters.FrameSkipRef = 0,
-    frame_skip_dist: parameters.FrameSkipDist = 0,
-    start: parameters.Start = None,
-    duration: parameters.Duration = None,
-    frame_count: parameters.FrameCount = None,
-    shortest: parameters.Shortest = False,
-    saliency_model: parameters.SaliencyModel = DEFAULT_NETWORK,
-    saliency_size: parameters.SaliencySize = str(DEFAULT_SIZE),
-    saliency_batch: parameters.SaliencyBatch = AUTO_BATCH,
-    saliency_stride: parameters.SaliencyStride = 1,
-    mask: parameters.Mask = None,
-    roi: parameters.Roi = None,
-    roi_track: parameters.RoiTrack = None,
-    synthetic_mask: parameters.SyntheticMask = None,
-    mask_smooth: parameters.MaskSmooth = None,
-    threshold: parameters.Threshold = DEFAULT_THRESHOLD,
-    fade: parameters.Fade = DEFAULT_FADE,
-    backend: parameters.Backend = None,
-    device: parameters.Device = None,
-    ep: parameters.Ep = None,
-    strict_ep: parameters.StrictEp = False,
-    gate: parameters.Gate = DEFAULT_GATE,
-    dump: parameters.Dump = None,
-    calibration: parameters.Calibration = None,
-    threads: parameters.Threads = None,
-    overwrite: common.Overwrite = False,
-    quiet: common.Quiet = False,
-    progress: common.Progress = None,
-    debug: common.Debug = False,  # noqa: ARG001 - read by main, which catches what commands raise
+    output: Annotated[
+        Path | None,
+        option(
+            OUTPUT,
+            f"Write the masks here, by suffix: {PICTURE_SUFFIX}, a picture of a mask over its "
+            f"frame; {CLIP_SUFFIX}, lossless gray video; {ARCHIVE_SUFFIX}, NumPy's archive.",
+            "-o",
+            "--output",
+        ),
+    ] = None,
+    masked_yuv: Annotated[
+        Path | None,
+        option(
+            OUTPUT,
+            "Write the masked distorted video here, raw or as .y4m, for any other metric.",
+            metavar="FILE",
+        ),
+    ] = None,
+    overwrite: shared.Overwrite = False,
+    quiet: shared.Quiet = False,
+    progress: shared.Progress = None,
+    debug: shared.Debug = False,  # noqa: ARG001 - read by main, which catches what commands raise
+    **options: Any,  # noqa: ANN401 - those of the model
 ) -> None:
-    """Write the masks that a score is made with: to be seen, kept, and given back with --mask.
+    """Write the masks that a score uses: to view, keep, or pass back with --mask.
 
-    The options that decide frames and masks mean what they mean in 'roi-accel score'. Examples:
+    Options of frames and masks are those of 'roi-accel score'. Examples:
 
         roi-accel mask -r ref.mp4 -o mask.png
 
@@ -142,54 +101,17 @@ def mask(
     """
     distorted = _only(distorted_videos or ())
     _check_asked(output, masked_yuv, distorted, frame, sheet)
-    video = parameters.only_reference(reference)
-    inputs = [video, Path(saliency_model)]
-    inputs += [path for path in (distorted, mask, roi_track, calibration) if path]
+    video = shared.only_reference(reference)
+    chosen = ScoreOptions.typed("mask", options, [video, *([distorted] if distorted else [])])
+    inputs = [video, *([distorted] if distorted else []), *chosen.files()]
     named = {"--output": output, "--masked-yuv": masked_yuv}
-    paths = check_outputs(named, overwrite=overwrite, inputs=inputs)
+    paths = Outputs(named, overwrite=overwrite, inputs=inputs).paths
     if is_picture(output):
         require_pillow()
     wanted = Sheet.parse(sheet) if sheet is not None else None
-    options = parameters.make_options(
-        [video, *([distorted] if distorted else [])],
-        width=width,
-        height=height,
-        pix_fmt=pix_fmt,
-        pixel_format=pixel_format,
-        bitdepth=bitdepth,
-        fps=fps,
-        scale=scale,
-        scale_to=scale_to,
-        crop=crop,
-        frame_skip_ref=frame_skip_ref,
-        frame_skip_dist=frame_skip_dist,
-        start=start,
-        duration=duration,
-        frame_count=frame_count,
-        shortest=shortest,
-        saliency_model=saliency_model,
-        saliency_size=saliency_size,
-        saliency_batch=saliency_batch,
-        saliency_stride=saliency_stride,
-        mask=mask,
-        roi=roi,
-        roi_track=roi_track,
-        synthetic_mask=synthetic_mask,
-        mask_smooth=mask_smooth,
-        threshold=threshold,
-        fade=fade,
-        backend=backend,
-        device=device,
-        ep=ep,
-        strict_ep=strict_ep,
-        gate=gate,
-        dump=dump,
-        calibration=calibration,
-        threads=threads,
-    )
     with ExitStack() as resources:
         staged = resources.enter_context(StagedFiles(paths, overwrite=overwrite, inputs=inputs))
-        run = resources.enter_context(open_mask_run(video, distorted, options))
+        run = resources.enter_context(open_mask_run(video, distorted, chosen))
         takers: list[Taker] = []
         if output is not None:
             takers.append(taker_of(output, staged, run, resources, frame=frame, sheet=wanted))
@@ -206,7 +128,9 @@ def mask(
     if not quiet:
         for path, text in zip(paths, said, strict=True):
             print_note(f"{path}: {text}")
-        print_note(f"counts at --threshold {threshold:g} --fade {fade:g}: {counted(alphas)}")
+        print_note(
+            f"counts at --threshold {chosen.threshold:g} --fade {chosen.fade:g}: {counted(alphas)}"
+        )
 
 
 def _only(distorted: Sequence[Path]) -> Path | None:
@@ -226,7 +150,7 @@ def _check_asked(
 ) -> None:
     """Raise InputError where what is asked for does not fit together."""
     if output is None and masked_yuv is None:
-        msg = "nothing is to be written"
+        msg = "no output requested"
         raise InputError(msg, remedy=f"name a file with -o ({', '.join(SUFFIXES)}) or --masked-yuv")
     if output is not None:
         check_suffix(output, SUFFIXES, said_by="-o")

@@ -12,9 +12,9 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from roi_accel.cli.completions import networks
-from roi_accel.cli.group import Group
+from roi_accel.cli._options import OUTPUT, Group, option
 from roi_accel.inference.models import (
+    KNOWN_MODELS,
     URL_VARIABLE,
     ModelStatus,
     cache_dir,
@@ -28,7 +28,16 @@ _WIDE, _NARROW = 100, 14
 at its hyphens, so that the words of the summary have room.
 """
 
-_OUTPUT, _SOURCE = "Output", "Where it comes from"
+_SOURCE = "Source"
+
+Name = Annotated[
+    str,
+    typer.Argument(
+        help="A name that `roi-accel models list` shows.",
+        metavar="NAME",
+        autocompletion=lambda: [model.name for model in KNOWN_MODELS],
+    ),
+]
 
 app = typer.Typer(
     help=(
@@ -48,12 +57,7 @@ app = typer.Typer(
 def list_models(
     *,
     as_json: Annotated[
-        bool,
-        typer.Option(
-            "--json",
-            help="Print JSON for programs instead of a table.",
-            rich_help_panel=_OUTPUT,
-        ),
+        bool, option(OUTPUT, "Print JSON for programs instead of a table.", "--json")
     ] = False,
 ) -> None:
     """Show every network that has a name, and whether it is on this machine.
@@ -86,16 +90,7 @@ def list_models(
 
 
 @app.command()
-def path(
-    name: Annotated[
-        str,
-        typer.Argument(
-            help="A name that `roi-accel models list` shows.",
-            metavar="NAME",
-            autocompletion=networks,
-        ),
-    ],
-) -> None:
+def path(name: Name) -> None:
     """Print where the network NAME lies on this machine, after checking its SHA-256.
 
     The path alone goes to stdout, for use in scripts.
@@ -109,21 +104,14 @@ def path(
 
 @app.command(name="fetch")
 def fetch_model(
-    name: Annotated[
-        str,
-        typer.Argument(
-            help="A name that `roi-accel models list` shows.",
-            metavar="NAME",
-            autocompletion=networks,
-        ),
-    ],
+    name: Name,
     url: Annotated[
         str | None,
-        typer.Option(
+        option(
+            _SOURCE,
+            "http or https address of a folder that holds the file, such as a mirror.",
             metavar="BASE",
-            help="http or https address of a folder that holds the file, such as a mirror.",
             show_default=f"${URL_VARIABLE}, else the network's public home",
-            rich_help_panel=_SOURCE,
         ),
     ] = None,
 ) -> None:

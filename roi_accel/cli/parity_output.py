@@ -11,9 +11,8 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 from rich.table import Table
 
-from roi_accel._util.files import check_output, write_atomically
+from roi_accel.cli._outputs import Outputs
 from roi_accel.cli.console import one_line, print_error, print_note, print_warning, write_stdout
-from roi_accel.errors import InputError
 from roi_accel.parity import render
 
 if TYPE_CHECKING:
@@ -35,47 +34,45 @@ class ReportOutput:
         ``-`` for `json` means stdout, in place of the table.
     overwrite : bool
         Whether existing files are replaced.
+    inputs : sequence of Path
+        What is read, and so never replaced.
+
+    Raises
+    ------
+    InputError, OutputError
+        A file could not be written.
     """
 
     def __init__(
-        self, json: Path | None, markdown: Path | None, junit: Path | None, *, overwrite: bool
+        self,
+        json: Path | None,
+        markdown: Path | None,
+        junit: Path | None,
+        *,
+        overwrite: bool,
+        inputs: Sequence[Path],
     ) -> None:
         self._json_to_stdout = json == Path("-")
-        self._files = {
-            kind: path
-            for kind, path in (("json", json), ("markdown", markdown), ("junit", junit))
-            if path is not None and not (kind == "json" and self._json_to_stdout)
+        named = {
+            "--json": None if self._json_to_stdout else json,
+            "--markdown": markdown,
+            "--junit": junit,
         }
-        self._overwrite = overwrite
-        self._inputs: Sequence[Path] = ()
-
-    def check(self, inputs: Sequence[Path]) -> None:
-        """Raise before any work is done where a file could not be written."""
-        self._inputs = inputs
-        paths = list(self._files.values())
-        if len({path.resolve() for path in paths}) < len(paths):
-            msg = "two of --json, --markdown and --junit name the same file"
-            raise InputError(msg, remedy="give each its own file")
-        for path in paths:
-            check_output(path, overwrite=self._overwrite, inputs=inputs)
+        self._outputs = Outputs(named, overwrite=overwrite, inputs=inputs)
 
     def write(self, report: Report) -> None:
         """Write the files, print the table and what is wrong."""
         now = datetime.now(UTC).replace(tzinfo=None).isoformat(timespec="seconds")
-        writers = {
-            "json": lambda: render.to_json(report),
-            "markdown": lambda: render.to_markdown(report),
-            "junit": lambda: render.to_junit(report, timestamp=now, hostname=platform.node()),
-        }
-        for kind, path in self._files.items():
-            content = writers[kind]().encode()
-            write_atomically(path, content, overwrite=self._overwrite, inputs=self._inputs)
+        self._outputs.write(
+            {
+                "--json": lambda: render.to_json(report),
+                "--markdown": lambda: render.to_markdown(report),
+                "--junit": lambda: render.to_junit(report, timestamp=now, hostname=platform.node()),
+            }
+        )
         for line in report.warnings:
             print_warning(line)
-        if self._json_to_stdout:
-            write_stdout(render.to_json(report))
-        else:
-            write_stdout(_table_text(report))
+        write_stdout(render.to_json(report) if self._json_to_stdout else _table_text(report))
         found = render.explanations(report)
         for line in found[:_SHOWN]:
             print_error(line)

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING, Any
 
-from roi_accel._util.suggest import did_you_mean, excerpt, nearest, no_such, with_point
+from roi_accel._util.suggest import did_you_mean, excerpt, nearest
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -14,23 +13,11 @@ if TYPE_CHECKING:
 
 NAME = "roi-accel"
 _MAIN = f"{NAME} score"
-_BATCH = f"{NAME} batch run"
-_EXAMPLE = f"{_MAIN} -r ref.mp4 -d dist.mp4"
-
-_CHOICE = re.compile(
-    r"Invalid value for '(?:-\w' / ')?--([^']+)': ['\"](.*)['\"] is not one of (.*)", re.DOTALL
-)
-"""Typer's words on a value that is none of those that an option takes."""
-
-_FEW = 3
-"""Guesses that help; more are a list to read."""
-
-_NUMBERS = {
-    "int_parsing": "a whole number",
-    "int_from_float": "a whole number",
-    "float_parsing": "a number",
+_EXAMPLES = {
+    _MAIN: f"for example {_MAIN} -r ref.mp4 -d dist.mp4 -d dist2.mp4; ",
+    f"{NAME} batch run": f"for example {NAME} batch run 'encodes/*.mp4' -r ref.mp4; ",
 }
-"""What Pydantic, which reads values for Typer, calls them where they are none."""
+"""What to type, for commands that take several files; a shell expands a pattern without quotes."""
 
 
 def usage_error(
@@ -58,29 +45,9 @@ def usage_error(
     see = f"see {path} --help"
     if context and hasattr(error, "possibilities"):  # Typer's NoSuchOption, which is not public
         name = excerpt(getattr(error, "option_name", ""))
-        known = [*context.help_option_names, *_options(context.command)]
-        if context.parent is None:
-            hint = did_you_mean(name, known) + f"options follow a command, as in '{_EXAMPLE}'; "
-        else:
-            hint = _guess(name, known, root)
-        return f"there is no option {name!r}; {hint}{see}"
-    message = error.format_message().replace("Value error, ", "").rstrip(".")
-    if path == _MAIN and message.startswith("Missing option"):
-        see = f"for example {_EXAMPLE}; {see}"
-    option = getattr(error, "option_name", None)
-    if option and message.endswith("requires an argument"):
-        message = f"{option} needs a value, and none follows it"
-    elif message.startswith("Got unexpected extra argument"):
-        extra = message.partition("(s) (")[2].removesuffix(")")
-        message = f"{excerpt(extra)!r} belongs to no option"
-        see = _extra(extra, path, arguments) + see
-    elif choice := _CHOICE.fullmatch(message):
-        option, value, listed = choice.groups()
-        message = str(no_such(value, re.findall("'([^']*)'", listed), what=option))
-    elif number := _no_number(error, arguments):
-        message, hint = number
-        see = hint + see
-    return message and f"{message}; {see}"
+        return f"unknown option {name!r}; {_guess(name, context, root)}{see}"
+    message = " ".join(error.format_message().split()).rstrip(".")
+    return message and f"{message}; {_EXAMPLES.get(path, '')}{see}"
 
 
 def _path_typed(arguments: Sequence[str], root: Any) -> str:  # noqa: ANN401 - as above
@@ -94,43 +61,28 @@ def _path_typed(arguments: Sequence[str], root: Any) -> str:  # noqa: ANN401 - a
     return " ".join(path)
 
 
-def _extra(extra: str, path: str, arguments: Sequence[str]) -> str:
-    """Return how words that stand behind no option may have come there; "" for no idea."""
-    # The last one: the same word may stand behind an option, too.
-    at = max(
-        (at for at, word in enumerate(arguments) if word and extra.startswith(word)), default=0
-    )
-    before = arguments[max(0, at - 2) : at]
-    if before and re.fullmatch(r"-[a-z]{2,}", before[-1]):
-        return f"{before[-1]} is read as {before[-1][:2]} {before[-1][2:]}: long names have --; "
-    if before and before[0] in ("-d", "--distorted"):
-        return "repeat -d for each distorted video, as in -d dist.mp4 -d dist2.mp4; "
-    if path == _BATCH:
-        return f"quote a pattern, as in {_BATCH} 'encodes/*.mp4' -r ref.mp4; "
-    return ""
+def _guess(name: str, context: Any, root: Any) -> str:  # noqa: ANN401 - as above
+    """Return what an option that a command does not know was meant to be; "" for no idea.
 
-
-def _no_number(error: TyperException, arguments: Sequence[str]) -> tuple[str, str] | None:
-    """Return what a value is not that should be a number, and a hint; None for other errors."""
-    invalid: Any = error.__cause__
-    parameter = getattr(error, "param", None)
-    if parameter is None or not hasattr(invalid, "errors"):
-        return None
-    fault = invalid.errors()[0]
-    wanted = _NUMBERS.get(fault["type"])
-    if wanted is None:
-        return None
-    option, value = max(parameter.opts, key=len), str(fault["input"])
-    hint = ""
-    if option == "--width" and "-w" in arguments:
-        hint = "-w is not --weight; "
-    elif fault["type"] == "float_parsing" and (pointed := with_point(value)):
-        hint = f"with a point, {option} {pointed}; "
-    return f"{option} must be {wanted}, not {excerpt(value)!r}", hint
+    People who know `score` use the same name elsewhere: ``--weight`` is never ``--height``.
+    """
+    own = [*context.help_option_names, *_options(context.command)]
+    if context.parent is None:
+        return did_you_mean(name, own) + f"options follow a command; {_EXAMPLES[_MAIN]}"
+    owners: dict[str, str] = {}
+    for option, path in _options_of_all(root, NAME):
+        owners.setdefault(option, path)
+    if name.startswith("--") and name in owners:
+        return f"it belongs to {owners[name]}; "
+    of_score = [option for option, owner in owners.items() if owner == _MAIN]
+    found = nearest(name, [*of_score, *own])
+    owner = "" if found in own else f" of {_MAIN}"
+    return f"did you mean {found}{owner}? " if found else ""
 
 
 def _options(command: Any) -> list[str]:  # noqa: ANN401 - as above
-    return [name for each in command.params for name in (*each.opts, *each.secondary_opts)]
+    names = (name for each in command.params for name in (*each.opts, *each.secondary_opts))
+    return [name for name in names if name.startswith("--")]
 
 
 def _options_of_all(command: Any, path: str) -> Iterator[tuple[str, str]]:  # noqa: ANN401 - as above
@@ -140,27 +92,3 @@ def _options_of_all(command: Any, path: str) -> Iterator[tuple[str, str]]:  # no
         yield from ((option, path) for option in _options(command))
     for name, each in below.items():
         yield from _options_of_all(each, f"{path} {name}")
-
-
-def _guess(name: str, known: list[str], root: Any) -> str:  # noqa: ANN401 - as above
-    """Return what an option that a command does not know was meant to be; ``""`` for no idea.
-
-    Who has `score` in mind means the same by a name elsewhere: ``--weight`` is never ``--height``.
-    """
-    text = name.lstrip("-")
-    # ``-h`` is no option of `score`, and ``--masked`` is half of one of `mask`.
-    longer = [each for each in known if each.startswith(f"--{text}")]
-    if text and 0 < len(longer) <= _FEW:
-        *others, last = longer
-        return f"did you mean {', '.join(others)}{' or ' * bool(others)}{last}? "
-    owners: dict[str, str] = {}
-    for option, path in _options_of_all(root, NAME):
-        if option.startswith("--"):
-            owners.setdefault(option, path)
-    if name in owners:
-        return f"it is one of {owners[name]}; "
-    of_score = [option for option, owner in owners.items() if owner == _MAIN]
-    found = nearest(name, [*of_score, *known])
-    if found is None or found in known:
-        return "" if found is None else f"did you mean {found}? "
-    return f"did you mean {found}, which is one of {_MAIN}? "

@@ -19,23 +19,32 @@ if TYPE_CHECKING:
 
     from roi_accel.backends.protocol import Backend
 
-BACKENDS = {
+HOST_BACKENDS = {
     "numpy": "roi_accel.backends.numpy_backend:NumpyBackend",
     "numba": "roi_accel.backends.numba.backend:NumbaBackend",
+}
+"""Backends on the host's own processor, the device ``cpu``; the last is preferred.
+
+The name of each and where its class is: a backend is imported only when it is asked for.
+"""
+
+DEVICE_BACKENDS = {
     "opencl": "roi_accel.backends.opencl.backend:OpenclBackend",
     "cuda": "roi_accel.backends.cuda.backend:CudaBackend",
 }
-"""Name of each backend and where its class is; a backend is imported only when it is asked for."""
+"""Backends with devices of their own; the last is preferred."""
+
+BACKENDS = HOST_BACKENDS | DEVICE_BACKENDS
 
 ENTRY_POINTS = "roi_accel.backends"
 """The group in which other packages name theirs."""
 
 AUTO = "auto"
-AUTO_ORDER = ("cuda", "opencl", "numba", "numpy")
-"""What ``auto`` tries; OpenCL only for a GPU, since numba is faster than OpenCL on a processor."""
+AUTO_ORDER = tuple(reversed(BACKENDS))
+"""What ``auto`` tries, if `DeviceStatus.in_auto`."""
 
-HOST_ORDER = ("numba", "numpy")
-"""What computes on the host's own processor, the device ``cpu``."""
+HOST_ORDER = tuple(reversed(HOST_BACKENDS))
+"""What the device ``cpu`` tries."""
 
 BACKEND_VARIABLE = "ROI_ACCEL_BACKEND"
 
@@ -66,7 +75,7 @@ def backend_names() -> tuple[str, ...]:
 
 
 def check_backends(names: Iterable[str], *, said_by: str = "") -> None:
-    """Raise BackendUnavailable for the first of `names` that is no backend's.
+    """Raise BackendUnavailable for the first of `names` that is not a backend's.
 
     `said_by` is where they stand, such as an option, if that is not plain.
     """
@@ -114,7 +123,7 @@ def choose_backend(
     Raises
     ------
     BackendUnavailable
-        There is no such backend or device, or it cannot be used here; says why and what mends it.
+        There is no such backend or device, or it cannot be used here; says why and what helps.
         A backend or device asked for by name is never replaced by another.
     """
     of_device = _backend_of(device)
@@ -151,9 +160,7 @@ def _choose(order: tuple[str, ...], threads: int | None) -> Choice:
         if name not in BACKENDS:
             continue
         found = probe(name)
-        ready = [status for status in found if status.state == "ready"]
-        if name == "opencl":
-            ready = [status for status in ready if status.kind == "gpu"]
+        ready = [status for status in found if status.state == "ready" and status.in_auto]
         if ready:
             reason = "; ".join(["auto: the first that can be used", *passed_over])
             _LOGGER.info("backend %s on %s (%s)", name, ready[0].description, reason)

@@ -97,7 +97,8 @@ class Inventory:
         """Return the inventory as strict JSON's types."""
         return {
             "backends": {
-                name: [asdict(status) for status in found] for name, found in self.backends.items()
+                name: [status.to_dict() for status in found]
+                for name, found in self.backends.items()
             },
             "auto": self.auto,
             "onnxruntime": self.onnxruntime,

@@ -62,8 +62,8 @@ def parse_batch(text: str | int) -> int | None:
     except ValueError:
         frames = 0
     if not 1 <= frames <= MAX_BATCH:
-        msg = f"a saliency batch of {text!r} is neither '{AUTO_BATCH}' nor from 1 to {MAX_BATCH}"
-        raise InputError(msg, remedy=f"leave --saliency-batch out for {AUTO_BATCH}")
+        msg = f"{text!r} is neither '{AUTO_BATCH}' nor from 1 to {MAX_BATCH}"
+        raise InputError(msg, remedy=f"leave it out for {AUTO_BATCH}")
     return frames
 
 

@@ -75,8 +75,8 @@ class SaliencySize:
         except ValueError:
             long_side = 0
         if not low <= long_side <= high:
-            msg = f"a saliency size of {text!r} is neither 'native' nor from {low} to {high}"
-            raise InputError(msg, remedy=f"--saliency-size {DEFAULT_SIZE} is the default")
+            msg = f"{text!r} is neither 'native' nor from {low} to {high}"
+            raise InputError(msg, remedy=f"the default is {DEFAULT_SIZE}")
         return cls(long_side)
 
     def __str__(self) -> str:

@@ -109,7 +109,7 @@ def plan_provider(
     Parameters
     ----------
     backend : str
-        The backend's name; ``cuda`` is NVIDIA's whatever its status says.
+        The backend's name, for messages.
     status : DeviceStatus, optional
         The backend's device. Default: the host's processor.
     requested : str, optional
@@ -126,8 +126,8 @@ def plan_provider(
         There is no provider of this name.
     """
     device = status or DeviceStatus("ready", HOST_DEVICE)
-    vendor = NVIDIA if backend == "cuda" else device.vendor_id
-    is_gpu = backend == "cuda" or device.kind == "gpu"
+    vendor = device.vendor_id
+    is_gpu = device.kind == "gpu"
     if requested is not None:
         plan = _requested(requested, device, vendor if is_gpu else None, threads, option)
         return replace(plan, option=option)

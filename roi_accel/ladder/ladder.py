@@ -11,8 +11,8 @@ import math
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NoReturn
 
+from roi_accel._util.text import printable
 from roi_accel.errors import InputError, unreadable
-from roi_accel.video.info import shown
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -251,14 +251,14 @@ def read_results(path: Path) -> Results:
     """
     found: dict[str | int, tuple[str, str, Encode] | Failure] = {}
     for number, record in _records(path):
-        key, entry = _entry(record, f"{shown(path)} line {number}")
+        key, entry = _entry(record, f"{printable(path)} line {number}")
         found[key] = entry
     entries = sorted(found.values(), key=_line)
     failures = tuple(each for each in entries if isinstance(each, Failure))
     scored = [each for each in entries if not isinstance(each, Failure)]
     if not scored:
         what = f"all {len(failures)} pairs failed" if failures else "it is empty"
-        msg = f"{shown(path)}: has no scores: {what}"
+        msg = f"{printable(path)}: has no scores: {what}"
         raise InputError(msg, remedy=failures[0].reason if failures else _REMEDY)
     grouped: dict[str, dict[str, list[Encode]]] = {}
     for reference, name, encode in scored:
@@ -288,12 +288,12 @@ def _records(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
         with path.open("rb") as file:
             for number, line in enumerate(file, 1):
                 if number == 1 and _begins_document(line) and _FULL in line + file.read(_HEAD):
-                    msg = f"{shown(path)}: {_OF_SCORE}"
+                    msg = f"{printable(path)}: {_OF_SCORE}"
                     raise InputError(msg, remedy=_SCORE_REMEDY)
                 if line.strip():
-                    yield number, _parsed(line, f"{shown(path)} line {number}")
+                    yield number, _parsed(line, f"{printable(path)} line {number}")
     except OSError as error:
-        raise unreadable(shown(path), error, remedy=_REMEDY) from error
+        raise unreadable(printable(path), error, remedy=_REMEDY) from error
 
 
 def _begins_document(line: bytes) -> bool:

@@ -16,10 +16,10 @@ import numpy as np
 from numpy.lib import format as npy
 
 from roi_accel.errors import InputError
-from roi_accel.masks.files import open_regular, path_text, require_unchanged, sha256_file
-from roi_accel.masks.media import OPTION, check_shape, check_size, has_shape
+from roi_accel.masks.files import OPTION, MaskFile, check_size
 from roi_accel.masks.origin import ABOUT, MaskOrigin, read_about
 from roi_accel.masks.place import CROP, FIRST_FRAME, MaskPlace
+from roi_accel.video.source import SourceFile
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator
@@ -53,59 +53,20 @@ def is_archive(path: Path) -> bool:
     InputError
         It cannot be opened.
     """
-    file, _ = open_regular(path, OPTION)
-    with file:
-        return file.read(4) in _MAGIC or path.suffix.lower() == SUFFIX
+    head = SourceFile.examine(path, OPTION).head()
+    return head.startswith(_MAGIC) or path.suffix.lower() == SUFFIX
 
 
-class MaskArchive:
-    """One opened archive: how large its masks are, and they themselves in order.
+class MaskArchive(MaskFile):
+    """An archive of masks. Nothing in the file is ever unpickled or executed."""
 
-    The same to its users as `MaskMedia`. Nothing in the file is ever unpickled or executed.
-
-    Parameters
-    ----------
-    path : Path
-        The file.
-    width, height : int
-        The frame's luma size in pixels, whose shape the masks must have.
-    scaled : (int, int), optional
-        (height, width) of the frame after scaling, whose shape will do as well.
-
-    Attributes
-    ----------
-    size : (int, int)
-        (height, width) of the masks.
-    place : MaskPlace
-    origin : MaskOrigin or None
-    codec : str
-
-    Raises
-    ------
-    InputError
-        The file is no such archive, holds something else than uint16[frames, height, width], is
-        cut off, or its masks are too large, or of another shape than the frame.
-    """
-
-    is_picture = False
     codec = "npz"
 
-    def __init__(
-        self, path: Path, *, width: int, height: int, scaled: tuple[int, int] | None = None
-    ) -> None:
-        self._path = path
-        self._where = f"{OPTION} {path_text(path)}"
-        self._file, self._state = open_regular(path, OPTION)
-        try:
-            with self._telling("is no NumPy archive, or cut off"):
-                self._archive = zipfile.ZipFile(cast("IO[bytes]", _SmallReads(self._file)))
-            self._count, self.size, self._dtype, self._start = self._examine()
-            self.place, self.origin = self._read_about()
-            if scaled is None or not has_shape(self.size, scaled):
-                check_shape(self.size, self.place.shape(height, width), self._where)
-        except BaseException:
-            self.close()
-            raise
+    def _examine(self) -> None:
+        with self._damage("is not a NumPy archive, or cut off"):
+            self._archive = zipfile.ZipFile(cast("IO[bytes]", _SmallReads(self._file)))
+        self._count, self.size, self._dtype, self._start = self._examine_masks()
+        self.place, self.origin = self._read_about()
 
     def masks(self) -> Generator[Mask]:
         """Yield the masks in order, one decompressed at a time.
@@ -117,7 +78,7 @@ class MaskArchive:
         """
         if self._file.closed:
             return
-        with self._telling("is damaged"):
+        with self._damage("is damaged"):
             member = self._open(MASKS)
             member.read(self._start)
         with member:
@@ -125,28 +86,16 @@ class MaskArchive:
                 if self._file.closed:
                     return
                 mask = np.empty(self.size, self._dtype)
-                with self._telling(f"frame {index} is damaged"):
+                with self._damage(f"frame {index} is damaged"):
                     _fill(member, mask)
                     if index == self._count - 1:
-                        member.read(1)  # The check sum is looked at where the end is seen.
+                        member.read(1)  # The check sum is verified at the end.
                 native: Mask = mask.astype(np.uint16, copy=False)
                 native.setflags(write=False)
                 yield native
 
-    def sha256(self) -> str:
-        """Return the file's SHA-256, read anew; InputError if the file changed since."""
-        return sha256_file(self._path, OPTION, self._state)
-
-    def require_unchanged(self) -> None:
-        """Raise InputError if the file is no longer the one that was opened."""
-        require_unchanged(self._path, OPTION, self._state)
-
-    def close(self) -> None:
-        """Release the file; harmless when repeated."""
-        self._file.close()
-
     @contextmanager
-    def _telling(self, what: str) -> Iterator[None]:
+    def _damage(self, what: str) -> Iterator[None]:
         """Turn what zipfile and NumPy raise over a damaged file into one line."""
         try:
             yield
@@ -163,14 +112,14 @@ class MaskArchive:
             raise NotImplementedError(msg)
         return self._archive.open(info)
 
-    def _examine(self) -> tuple[int, tuple[int, int], np.dtype[Any], int]:
+    def _examine_masks(self) -> tuple[int, tuple[int, int], np.dtype[Any], int]:
         """Return how many masks there are, their size and type, and where their samples start."""
         names = [info.filename for info in self._archive.infolist()]
         if f"{MASKS}.npy" not in names:
             found = ", ".join(repr(name[:40].removesuffix(".npy")) for name in names[:5]) or "none"
             msg = f"{self._where}: has no array {MASKS!r}; found {found}"
             raise InputError(msg, remedy=_REMEDY)
-        with self._telling("is damaged"), self._open(MASKS) as member:
+        with self._damage("is damaged"), self._open(MASKS) as member:
             shape, is_fortran, dtype = _read_header(member)
             start = member.tell()
         # guard: mask-archive-type
@@ -197,7 +146,7 @@ class MaskArchive:
     def _read_about(self) -> tuple[MaskPlace, MaskOrigin | None]:
         if f"{ABOUT}.npy" not in self._archive.namelist():
             return MaskPlace(), None
-        with self._telling(f"its {ABOUT!r} is damaged"), self._open(ABOUT) as member:
+        with self._damage(f"its {ABOUT!r} is damaged"), self._open(ABOUT) as member:
             content = member.read(_MOST_ABOUT + 1)
             if len(content) > _MOST_ABOUT:
                 msg = f"longer than {_MOST_ABOUT} bytes"
@@ -265,7 +214,7 @@ def _read_text(content: bytes) -> str:
     shape, _, dtype = _read_header(stream)
     rest = stream.read()
     if shape or dtype.kind != "U" or dtype.itemsize != len(rest):
-        msg = "it is no text"
+        msg = "it is not text"
         raise ValueError(msg)
     return str(np.frombuffer(rest, dtype)[0])
 

@@ -10,13 +10,12 @@ import numpy as np
 
 from roi_accel.backends.plan import MASK_MAX
 from roi_accel.errors import InputError
-from roi_accel.masks.source import Mask, MaskSource
+from roi_accel.masks.still import StillSource
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from roi_accel.backends.frame import Frame
-    from roi_accel.backends.protocol import Session
+    from roi_accel.backends.protocol import Mask
 
 MAX_REGIONS = 64
 """Every named region is a VMAF run of its own; more of them are a mistake in the names."""
@@ -131,7 +130,7 @@ def draw_regions(
     return tuple(masks)
 
 
-class BoxesSource(MaskSource):
+class BoxesSource(StillSource):
     """The same boxes for every frame (``--roi``, repeatable).
 
     Boxes of one name form one region, unnamed boxes belong to the union alone, and the union is of
@@ -167,28 +166,16 @@ class BoxesSource(MaskSource):
                     f"{inside.x},{inside.y},{inside.width},{inside.height}"
                 )
             boxes.append(inside)
-        self.label = "roi"
-        self.size = (height, width)
-        self.region_names = region_names((box.name for box in boxes), "--roi")
-        self.warnings = tuple(warnings)
-        self._boxes = tuple(boxes)
-        self._masks = draw_regions(boxes, self.region_names, self.size)
-
-    def masks(self, index: int, reference: Frame, session: Session) -> tuple[Mask, ...]:
-        """Return the same masks for every frame."""
-        del index, reference, session
-        return self._masks
-
-    def provenance(self) -> dict[str, object]:
-        """Return the boxes as used, that is clipped to the frame."""
-        boxes = [
-            {
-                **({"name": box.name} if box.name else {}),
-                "x": box.x,
-                "y": box.y,
-                "w": box.width,
-                "h": box.height,
-            }
-            for box in self._boxes
+        names = region_names((box.name for box in boxes), "--roi")
+        used = [
+            ({"name": box.name} if box.name else {})
+            | {"x": box.x, "y": box.y, "w": box.width, "h": box.height}
+            for box in boxes
         ]
-        return {"kind": "boxes", "boxes": boxes}
+        super().__init__(
+            "roi",
+            draw_regions(boxes, names, (height, width)),
+            {"kind": "boxes", "boxes": used},
+            names,
+        )
+        self.warnings = tuple(warnings)

@@ -4,18 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from roi_accel._util.text import printable
 from roi_accel.errors import InputError
-from roi_accel.masks.files import path_text
-from roi_accel.masks.media import OPTION
 from roi_accel.masks.source import Mask, MaskSource
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from roi_accel.backends.frame import Frame
     from roi_accel.backends.protocol import Session
-    from roi_accel.masks.archive import MaskArchive
-    from roi_accel.masks.media import MaskMedia
+    from roi_accel.masks.files import MaskFile
 
 _AS_LONG = "give a mask clip as long as the reference"
 
@@ -27,10 +23,8 @@ class ClipSource(MaskSource):
 
     Parameters
     ----------
-    media : MaskMedia or MaskArchive
+    file : MaskFile
         The opened file, which this source closes.
-    path : Path
-        Its name, for messages and the result.
     first_frame : int
         The reference's frame whose mask comes first; masks of frames before it are decoded and left
         out.
@@ -41,29 +35,26 @@ class ClipSource(MaskSource):
         The file says that its first mask is of a later frame.
     """
 
-    def __init__(self, media: MaskMedia | MaskArchive, path: Path, *, first_frame: int = 0) -> None:
-        self.label = f"mask:{path_text(path)}"
-        self.size = media.size
+    def __init__(self, file: MaskFile, *, first_frame: int = 0) -> None:
+        self.label = f"mask:{printable(file.source.path)}"
+        self.size = file.size
         self.region_names: tuple[str, ...] = ()
-        self._media = media
-        self._where = f"{OPTION} {path_text(path)}"
-        self._path = path
-        self._stream = media.masks()
+        self.covers = file.place.crop
+        self.origin = file.origin
+        self._file = file
+        self._where = file.source.name
+        self._stream = file.masks()
         self._next = 0
-        self.covers = media.place.crop
-        self.origin = media.origin
-        self._first = first_frame - media.place.first_frame
+        self._first = first_frame - file.place.first_frame
         if self._first < 0:  # guard: mask-first-frame
+            start = file.place.first_frame
             msg = (
-                f"{self._where}: begins with the mask of the reference's frame "
-                f"{media.place.first_frame}, but frame {first_frame} is scored first"
+                f"{self._where}: begins with the mask of the reference's frame {start}, "
+                f"but frame {first_frame} is scored first"
             )
-            both = " ".join(
-                f"--frame-skip-{side} {media.place.first_frame}" for side in ("ref", "dist")
-            )
-            raise InputError(
-                msg, remedy=f"give --start as when it was made, or cut both with {both}"
-            )
+            both = f"--frame-skip-ref {start} --frame-skip-dist {start}"
+            remedy = f"give --start as when it was made, or cut both with {both}"
+            raise InputError(msg, remedy=remedy)
         self._digest: str | None = None
 
     def masks(self, index: int, reference: Frame, session: Session) -> tuple[Mask, ...]:
@@ -72,7 +63,7 @@ class ClipSource(MaskSource):
         Raises
         ------
         InputError
-            The clip ends before this frame, or the frame is no mask.
+            The clip ends before this frame, or the frame is not a mask.
         ValueError
             `index` is not one more than in the last call: a mistake of the caller.
         """
@@ -107,12 +98,12 @@ class ClipSource(MaskSource):
     def provenance(self) -> dict[str, object]:
         """Return the file's facts; the digest is taken at the first call, which reads the file."""
         if self._digest is None:
-            self._digest = self._media.sha256()
+            self._digest = self._file.source.sha256()
         return {
             "kind": "clip",
-            "path": path_text(self._path),
+            "path": printable(self._file.source.path),
             "sha256": self._digest,
-            "codec": self._media.codec,
+            "codec": self._file.codec,
             "width": self.size[1],
             "height": self.size[0],
             "origin": self.origin and self.origin.facts(),
@@ -124,9 +115,9 @@ class ClipSource(MaskSource):
             last = self._first + frame_count - 1
             msg = f"{self._where}: goes on after frame {last}, the video's last"
             raise InputError(msg, remedy="give a mask clip as long as the video")
-        self._media.require_unchanged()  # guard: mask-changes
+        self._file.source.check_unchanged()  # guard: mask-changes
 
     def close(self) -> None:
         """Release decoder and file."""
         self._stream.close()
-        self._media.close()
+        self._file.close()

@@ -8,15 +8,15 @@ from roi_accel.errors import InputError
 from roi_accel.masks.archive import MaskArchive, is_archive
 from roi_accel.masks.boxes import BoxesSource
 from roi_accel.masks.clip import ClipSource
-from roi_accel.masks.constant import ConstantSource
 from roi_accel.masks.media import MaskMedia
-from roi_accel.masks.picture import PictureSource
+from roi_accel.masks.still import ConstantSource, PictureSource
 from roi_accel.masks.track import TrackSource
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
+    from roi_accel.masks.files import MaskFile
     from roi_accel.masks.source import MaskSource
 
 
@@ -80,15 +80,15 @@ def open_mask_source(
 def _file_source(
     path: Path, width: int, height: int, scaled: tuple[int, int] | None, first_frame: int
 ) -> MaskSource:
-    media: MaskMedia | MaskArchive
+    file: MaskFile
     if is_archive(path):
-        media = MaskArchive(path, width=width, height=height, scaled=scaled)
+        file = MaskArchive(path, width=width, height=height, scaled=scaled)
     else:
-        media = MaskMedia(path, width=width, height=height, scaled=scaled)
-        if media.is_picture:
-            return PictureSource(media, path)
+        file = MaskMedia(path, width=width, height=height, scaled=scaled)
+        if file.is_picture:
+            return PictureSource(file)
     try:
-        return ClipSource(media, path, first_frame=first_frame)
+        return ClipSource(file, first_frame=first_frame)
     except InputError:
-        media.close()
+        file.close()
         raise

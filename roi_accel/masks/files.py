@@ -1,105 +1,152 @@
-"""Opening what the user names as a file and nothing else: no pipe, no device, no protocol."""
+"""What holds for every file of masks: a regular file, a size and shape that fit, and a digest."""
 
 from __future__ import annotations
 
-import os
-import stat
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, BinaryIO
+from abc import abstractmethod
+from typing import TYPE_CHECKING
 
-from roi_accel._util.files import sha256_of
-from roi_accel.errors import InputError, unreadable
+from roi_accel._util.closing import Closing
+from roi_accel.errors import InputError
+from roi_accel.masks.place import MaskPlace
+from roi_accel.video.source import SourceFile
 
 if TYPE_CHECKING:
+    from collections.abc import Generator
     from pathlib import Path
 
+    from roi_accel.masks.origin import MaskOrigin
+    from roi_accel.masks.source import Mask
 
-def path_text(path: Path) -> str:
-    """Return `path` as one line of text that any encoder takes, whatever bytes it is made of."""
-    text = str(path)
-    return text if text.isprintable() else ascii(text)[1:-1]  # guard: path-not-text
+OPTION = "--mask"
+MAX_SIDE = 16384
+MAX_SAMPLES = 1 << 27  # guard: mask-sample-limit
+"""256 MiB as a mask: enough for 16384x8192, too little for a decompression bomb to do harm."""
 
-
-@dataclass(frozen=True)
-class FileState:
-    """Which file was opened, and in what state, so that a change during the run is noticed."""
-
-    device: int
-    inode: int
-    size: int
-    modified_ns: int
-
-    @classmethod
-    def of(cls, status: os.stat_result) -> FileState:
-        """Return the state in `status`."""
-        return cls(status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns)
+MODEL_MULTIPLE = 8
+"""Networks work at sides rounded to multiples of this, and their exported masks have them."""
 
 
-def open_regular(path: Path, option: str) -> tuple[BinaryIO, FileState]:
-    """Open a regular file for reading.
+class MaskFile(Closing):
+    """One opened file: how large its masks are, and they themselves in order.
 
     Parameters
     ----------
     path : Path
-        The file; a link is followed.
-    option : str
-        The option that named it, for the message.
+        The file.
+    width, height : int
+        The frame's luma size in pixels, whose shape the masks must have.
+    scaled : (int, int), optional
+        (height, width) of the frame after scaling, whose shape will do as well.
 
-    Returns
-    -------
-    (BinaryIO, FileState)
-        The file, whose `name` is a number: whoever sees only that cannot take the path for a
-        pattern or a protocol.
+    Attributes
+    ----------
+    source : SourceFile
+        The file as it was when it was opened.
+    size : (int, int)
+        (height, width) of the masks.
+    place : MaskPlace
+        Which frames and part of them the masks are about.
+    origin : MaskOrigin or None
+        What made the masks, where the file says it.
+    is_picture : bool
+        Whether the file's format holds one picture rather than a video.
+    codec : str
+        FFmpeg's name of the decoder, or ``npz``.
 
     Raises
     ------
     InputError
-        It cannot be opened, or is a folder, pipe or device.
+        The file cannot be opened, is of the wrong kind, too large to decode safely, damaged, or
+        its masks have another shape than the frame.
     """
-    # O_NONBLOCK: opening a pipe that nobody writes to would wait forever.
-    flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
-    try:
-        descriptor = os.open(path, flags)
-    except (OSError, ValueError) as error:
-        what = f"{option} {path_text(path)}"
-        raise unreadable(what, error) from error
-    status = os.fstat(descriptor)
-    if not stat.S_ISREG(status.st_mode):
-        os.close(descriptor)
-        msg = f"{option} {path_text(path)}: not a regular file"
-        raise InputError(msg, remedy="save it to a file first")
-    return os.fdopen(descriptor, "rb"), FileState.of(status)
+
+    size: tuple[int, int]
+    place = MaskPlace()
+    origin: MaskOrigin | None = None
+    is_picture = False
+    codec: str
+
+    def __init__(
+        self, path: Path, *, width: int, height: int, scaled: tuple[int, int] | None = None
+    ) -> None:
+        self.source = SourceFile.examine(path, OPTION)
+        self._where = self.source.name
+        self._file = self.source.open()
+        try:
+            self._examine()
+            if scaled is None or not has_shape(self.size, scaled):
+                shape = self.place.shape(height, width)
+                check_shape(self.size, shape, self._where)  # guard: mask-file-shape
+        except BaseException:
+            self.close()
+            raise
+
+    @abstractmethod
+    def _examine(self) -> None:
+        """Find out what the attributes are; InputError where the file is of the wrong kind."""
+
+    @abstractmethod
+    def masks(self) -> Generator[Mask]:
+        """Yield the masks in order, one decoded at a time; InputError where one is damaged."""
+
+    def close(self) -> None:
+        """Release the file; harmless when repeated."""
+        self._file.close()
 
 
-def require_unchanged(path: Path, option: str, state: FileState) -> None:
-    """Raise InputError if the file at `path` is no longer the one that was opened."""
-    try:
-        now = FileState.of(path.stat())
-    except OSError:
-        now = None
-    if now != state:
-        msg = f"{option} {path_text(path)}: the file changed while it was read"
-        raise InputError(msg, remedy="run again once nothing writes to it")
+def check_size(width: int, height: int, where: str) -> None:
+    """Raise InputError for sizes that would be dangerous or pointless to decode."""
+    limit = f"{MAX_SIDE} pixels per side and {MAX_SAMPLES >> 20} Mi pixels"
+    if width < 1 or height < 1:
+        # FFmpeg leaves sizes that it refuses at 0.
+        msg = f"{where}: damaged, or larger than any mask may be ({limit})"
+        raise InputError(msg, remedy="scale the mask to the frame's size")
+    if max(width, height) > MAX_SIDE or width * height > MAX_SAMPLES:  # guard: mask-size-limits
+        msg = f"{where}: {width}x{height} is larger than a mask may be ({limit})"
+        raise InputError(msg, remedy="scale the mask to the frame's size")
 
 
-def read_bounded(path: Path, option: str, limit: int) -> bytes:
-    """Return the whole content of a regular file of at most `limit` bytes, else InputError."""
-    file, state = open_regular(path, option)
-    with file:
-        # The size is asked again by reading one byte more: the file may be growing.
-        data = file.read(limit + 1) if state.size <= limit else None
-    if data is None or len(data) > limit:
-        msg = f"{option} {path_text(path)}: larger than {limit >> 20} MiB"
-        raise InputError(msg, remedy="check that it is the file meant")
-    return data
+def check_shape(mask: tuple[int, int], frame: tuple[int, int], where: str) -> None:
+    """Raise InputError unless the mask `has_shape` of the frame.
+
+    Parameters
+    ----------
+    mask, frame : (int, int)
+        (height, width) in pixels.
+    where : str
+        The file, for the message.
+    """
+    if has_shape(mask, frame):
+        return
+    height, width = mask
+    frame_height, frame_width = frame
+    msg = (
+        f"{where}: {width}x{height} has another shape than the {frame_width}x{frame_height} "
+        f"frame ({width / height:.4f} against {frame_width / frame_height:.4f})"
+    )
+    raise InputError(msg, remedy="crop or scale the mask to the frame's aspect ratio")
 
 
-def sha256_file(path: Path, option: str, state: FileState) -> str:
-    """Return the SHA-256 of the file that was opened in `state`; InputError if it changed."""
-    try:
-        return sha256_of(path)
-    except OSError as error:
-        msg = f"{option} {path_text(path)}: {error.strerror or error}"
-        raise InputError(msg, remedy="leave the file where it is during the run") from error
-    finally:
-        require_unchanged(path, option, state)
+def has_shape(mask: tuple[int, int], frame: tuple[int, int]) -> bool:
+    """Return whether some common scale makes `frame` into `mask` up to rounding.
+
+    Each side may miss that scale by one pixel; by half of `MODEL_MULTIPLE`, where both sides are
+    multiples of it, because the masks of networks have sides rounded so.
+
+    Parameters
+    ----------
+    mask, frame : (int, int)
+        (height, width) in pixels.
+    """
+    height, width = mask
+    frame_height, frame_width = frame
+    rounded = width % MODEL_MULTIPLE == 0 and height % MODEL_MULTIPLE == 0
+    slack = [
+        # A side that would round to nothing is rounded up to one multiple.
+        1 if not rounded else MODEL_MULTIPLE if side == MODEL_MULTIPLE else MODEL_MULTIPLE // 2
+        for side in mask
+    ]
+    # With width = s * frame_width +- slack and height likewise, the scale s cancels out.
+    return abs(width * frame_height - height * frame_width) <= (  # guard: mask-picture-shape
+        slack[0] * frame_width + slack[1] * frame_height
+    )

@@ -1,16 +1,16 @@
-"""What made a file of masks: noted inside it, and held against how the file is used."""
+"""What made a file of masks: noted inside it, and compared with how the file is used."""
 
 from __future__ import annotations
 
 import json
-import re
-import sys
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
+from pydantic import AfterValidator, AliasPath, BaseModel, ConfigDict, Field, ValidationError
+
+from roi_accel._util import strict_json
 from roi_accel._util.files import sha256_of
+from roi_accel._util.text import printable, short_repr
 from roi_accel.errors import InputError, unreadable
-from roi_accel.masks.files import path_text
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -30,12 +30,18 @@ MOST_TEXT = 1 << 16
 _MOST_NAME = 200
 """Characters of a name in it that a message or a result repeats."""
 
-_SHA256 = re.compile(r"[0-9a-f]{64}")
+
+def _short(name: str) -> str:
+    name = printable(name)
+    return name if len(name) <= _MOST_NAME else f"...{name[-_MOST_NAME:]}"
 
 
-@dataclass(frozen=True, kw_only=True)
-class MaskOrigin:
-    """What a file of masks says of its making; None where it does not say.
+Name = Annotated[str, AfterValidator(_short)]
+Digest = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
+
+
+class MaskOrigin(BaseModel):
+    """How a file of masks says that it was made; None where it does not say.
 
     Attributes
     ----------
@@ -56,14 +62,20 @@ class MaskOrigin:
         Of its file.
     """
 
-    made_by: str | None = None
-    saliency_model: str | None = None
-    model_sha256: str | None = None
-    stride: int | None = None
-    smoothed: float | None = None
-    reference: str | None = None
-    reference_bytes: int | None = None
-    reference_sha256: str | None = None
+    model_config = ConfigDict(strict=True, frozen=True, populate_by_name=True)
+
+    made_by: Name | None = Field(None, validation_alias=ABOUT)
+    saliency_model: Name | None = None
+    model_sha256: Digest | None = Field(None, validation_alias=AliasPath("mask", "sha256"))
+    stride: int | None = Field(None, ge=1, validation_alias="saliency_stride", lt=1 << 63)
+    smoothed: float | None = Field(
+        None, gt=0, allow_inf_nan=False, validation_alias=AliasPath("smoothing", "seconds")
+    )
+    reference: Name | None = Field(None, validation_alias=AliasPath("reference", "path"))
+    reference_bytes: int | None = Field(
+        None, ge=0, lt=1 << 63, validation_alias=AliasPath("reference", "bytes")
+    )
+    reference_sha256: Digest | None = Field(None, validation_alias=AliasPath("reference", "sha256"))
 
     @classmethod
     def from_about(cls, about: Mapping[str, Any]) -> MaskOrigin:
@@ -72,26 +84,25 @@ class MaskOrigin:
         Parameters
         ----------
         about : mapping
-            Of `read_about`; keys that are not known are passed over.
+            Of `read_about`; unknown keys are ignored.
 
         Raises
         ------
         ValueError
-            A value is none that roi-accel writes.
+            A value is not one that roi-accel writes.
         """
-        mask, smoothing, reference = (
-            _block(about, key) for key in ("mask", "smoothing", "reference")
-        )
-        return cls(
-            made_by=_name(about, ABOUT),
-            saliency_model=_name(about, "saliency_model"),
-            model_sha256=_digest(mask, "sha256"),
-            stride=_whole(about, "saliency_stride", least=1),
-            smoothed=_seconds(smoothing, "seconds"),
-            reference=_name(reference, "path"),
-            reference_bytes=_whole(reference, "bytes", least=0),
-            reference_sha256=_digest(reference, "sha256"),
-        )
+        for key in ("mask", "smoothing", "reference"):
+            if not isinstance(about.get(key), dict | None):
+                msg = f"{key} is {short_repr(about[key])}"
+                raise ValueError(msg)  # noqa: TRY004 - callers handle one kind of error
+        known = {ABOUT, "saliency_model", "mask", "saliency_stride", "smoothing", "reference"}
+        try:
+            return cls.model_validate({key: about[key] for key in known & about.keys()})
+        except ValidationError as error:
+            fault = error.errors()[0]
+            place = ".".join(str(part) for part in fault["loc"])
+            msg = f"{place} is {short_repr(fault['input'])}: {fault['msg']}"
+            raise ValueError(msg) from error
 
     def facts(self) -> dict[str, object]:
         """Return what a result records of it; strict JSON."""
@@ -137,16 +148,13 @@ def read_about(text: str) -> dict[str, Any]:
 
     Raises
     ------
-    ValueError, RecursionError
-        It is no such text, or of a later version.
+    ValueError
+        It is not such a text, or of a later version.
     """
     if len(text) > MOST_TEXT:
         msg = f"longer than {MOST_TEXT} characters"
         raise ValueError(msg)
-    about = json.loads(text)
-    if not isinstance(about, dict):
-        msg = "it is no JSON object"
-        raise ValueError(msg)  # noqa: TRY004 - a text of the wrong kind, not a caller's mistake
+    about = strict_json.loads_object(text)
     if about.get("version") != FORMAT_VERSION:
         msg = f"version {str(about.get('version'))[:20]!r}, where {FORMAT_VERSION} is known"
         raise ValueError(msg)
@@ -173,7 +181,7 @@ def origin_in_tags(tags: Mapping[str, str], where: str) -> MaskOrigin | None:
         return None
     try:
         return MaskOrigin.from_about(read_about(text))
-    except (ValueError, RecursionError) as error:
+    except ValueError as error:
         reason = " ".join(str(error).split())[:120]
         msg = f"{where}: its tag {ABOUT!r} is damaged: {reason}"
         raise InputError(msg, remedy="write it again with roi-accel mask") from error
@@ -195,51 +203,4 @@ def reference_identity(path: Path) -> dict[str, Any]:
         return {"bytes": path.stat().st_size, "sha256": sha256_of(path)}
     except OSError as error:
         remedy = "leave the file where it is during the run"
-        raise unreadable(path_text(path), error, remedy=remedy) from error
-
-
-def _wrong(key: str, value: object) -> ValueError:
-    return ValueError(f"{key} is {str(value)[:40]!r}")
-
-
-def _block(about: Mapping[str, Any], key: str) -> Mapping[str, Any]:
-    value = about.get(key)
-    if value is None:
-        return {}
-    if not isinstance(value, dict):
-        raise _wrong(key, value)
-    return value
-
-
-def _name(about: Mapping[str, Any], key: str) -> str | None:
-    value = about.get(key)
-    if value is None:
-        return None
-    if not isinstance(value, str):
-        raise _wrong(key, value)
-    value = value if value.isprintable() else ascii(value)[1:-1]
-    return value if len(value) <= _MOST_NAME else f"...{value[-_MOST_NAME:]}"
-
-
-def _digest(about: Mapping[str, Any], key: str) -> str | None:
-    value = about.get(key)
-    if value is not None and not (isinstance(value, str) and _SHA256.fullmatch(value)):
-        raise _wrong(key, value)
-    return value
-
-
-def _whole(about: Mapping[str, Any], key: str, *, least: int) -> int | None:
-    value = about.get(key)
-    if value is not None and (type(value) is not int or not least <= value < 1 << 63):
-        raise _wrong(key, value)
-    return value
-
-
-def _seconds(about: Mapping[str, Any], key: str) -> float | None:
-    value = about.get(key)
-    if value is None:
-        return None
-    # JSON's whole numbers have no end, and one that no float can hold cannot be compared as one.
-    if type(value) not in (int, float) or not 0 < value <= sys.float_info.max:
-        raise _wrong(key, value)
-    return float(value)
+        raise unreadable(printable(path), error, remedy=remedy) from error

@@ -22,7 +22,6 @@ from roi_accel.backends.temporal import (
     smoothing_weight,
     state_of,
 )
-from roi_accel.errors import InputError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -102,21 +101,6 @@ class OverTime:
     def frames_for(self, last: int, count: int) -> int:
         """Return how many frames, from the first, decide the masks of frame `last` of `count`."""
         return min(-(-last // self.stride) * self.stride, count - 1) + 1
-
-
-def parse_stride(stride: int) -> int:
-    """Return what ``--saliency-stride`` says; InputError unless it is from 1 to MAX_STRIDE."""
-    if not 1 <= stride <= MAX_STRIDE:
-        msg = f"--saliency-stride must be from 1 to {MAX_STRIDE}, not {stride}"
-        raise InputError(msg, remedy="1, the default, runs the network on every frame")
-    return stride
-
-
-def check_smooth(seconds: Fraction) -> None:
-    """Raise InputError if ``--mask-smooth`` is longer than MAX_SMOOTH."""
-    if seconds > MAX_SMOOTH:
-        msg = f"--mask-smooth must be at most {MAX_SMOOTH} seconds, not {float(seconds):g}"
-        raise InputError(msg, remedy="it is a time constant, for example --mask-smooth 0.5")
 
 
 def masks_over_time(

@@ -53,12 +53,12 @@ class MaskPlace:
         found = {key.lower(): value for key, value in tags.items()}
         first, crop = found.get(FIRST_FRAME, "0"), found.get(CROP, "")
         if not _NUMBER.fullmatch(first):
-            msg = f"{where}: says {FIRST_FRAME} {first[:40]!r}, which is no frame number"
+            msg = f"{where}: says {FIRST_FRAME} {first[:40]!r}, which is not a frame number"
             raise InputError(msg, remedy="write it again with roi-accel mask")
         try:
             return cls(first_frame=int(first), crop=Rectangle.parse(crop) if crop else None)
         except InputError as error:
-            msg = f"{where}: says {CROP} {crop[:40]!r}, which is no rectangle W:H:X:Y"
+            msg = f"{where}: says {CROP} {crop[:40]!r}, which is not a rectangle W:H:X:Y"
             raise InputError(msg, remedy="write it again with roi-accel mask") from error
 
     def tags(self) -> dict[str, str]:

@@ -35,7 +35,7 @@ class MaskSource(Protocol):
     origin : MaskOrigin or None
         What made the masks, where they come from a file that says it.
     warnings : tuple of str
-        What the user should know that is no error, one line each; may grow as frames are read.
+        What the user should know that is not an error, one line each; may grow as frames are read.
     """
 
     label: str
@@ -51,7 +51,7 @@ class MaskSource(Protocol):
         return 1
 
     def look(self, index: int, reference: Frame, session: Session) -> None:
-        """Take in frame `index` of a full batch, all of which are looked at before `masks`.
+        """Take in frame `index` of a full batch, all of which are passed here before `masks`.
 
         Parameters
         ----------
@@ -83,7 +83,7 @@ class MaskSource(Protocol):
         Raises
         ------
         InputError
-            The source ends before this frame, or holds something that is no mask.
+            The source ends before this frame, or holds something that is not a mask.
         """
         ...
 
@@ -100,7 +100,7 @@ class MaskSource(Protocol):
             How many frames were scored.
         whole : bool
             False when the run was cut short on purpose (``--frame-count``, ``--shortest``), so
-            that a source with frames left over is no mistake.
+            that a source with frames left over is not a mistake.
 
         Raises
         ------

@@ -7,11 +7,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from roi_accel._util.files import read_bounded
+from roi_accel._util.text import printable
 from roi_accel.errors import InputError
 from roi_accel.masks.boxes import Box, draw_regions, region_names
-from roi_accel.masks.files import path_text, read_bounded
 from roi_accel.masks.source import Mask, MaskSource
 from roi_accel.masks.track_file import parse_track
+from roi_accel.video.source import SourceFile
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -50,21 +52,22 @@ class TrackSource(MaskSource):
     Raises
     ------
     InputError
-        The file is no track, too large, or none of its boxes touches the frame.
+        The file is not a track, too large, or none of its boxes touches the frame.
     """
 
     def __init__(self, path: Path, *, width: int, height: int, first_frame: int = 0) -> None:
-        source = f"{_OPTION} {path_text(path)}"
-        data = read_bounded(path, _OPTION, MAX_BYTES)
+        file = SourceFile.examine(path, _OPTION)
+        source = file.name
+        data = read_bounded(file.location, MAX_BYTES)
         table = parse_track(data, source)
-        self.label = f"roi-track:{path_text(path)}"
+        self.label = f"roi-track:{printable(path)}"
         self.size = (height, width)
         self.region_names = region_names(table.names, source)
         self._source = source
         self._names = table.names
         self._provenance: dict[str, object] = {
             "kind": "track",
-            "path": path_text(path),
+            "path": printable(path),
             "sha256": hashlib.sha256(data).hexdigest(),
             "boxes": len(table.frame),
             "first_frame": int(table.frame.min()),
@@ -124,11 +127,6 @@ class TrackSource(MaskSource):
 
     def _warn(self, text: str) -> None:
         self.warnings += (f"{self._source}: {text}",)
-
-    @property
-    def empty_frames(self) -> int:
-        """How many of the frames asked for so far have no box, and so an empty mask."""
-        return self._empty
 
     def unused_boxes(self, frame_count: int) -> int:
         """Return how many boxes that touch the frame come after `frame_count` frames."""

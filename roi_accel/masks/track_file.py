@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 import numpy as np
 
+from roi_accel._util import strict_json
 from roi_accel.errors import InputError
 from roi_accel.masks.boxes import check_name
 
@@ -45,7 +46,7 @@ class TrackTable:
     name : int64[n]
         Index into `names`.
     names : tuple of str
-        Region names in order of first use; an empty one is no region.
+        Region names in order of first use; an empty one is not a region.
     """
 
     frame: NDArray[np.int64]
@@ -96,7 +97,7 @@ class _Rows:
         )
 
     def _check(self, values: NDArray[np.float64]) -> None:
-        """Raise InputError for the first row that is no box; `values` is float64[n, 5]."""
+        """Raise InputError for the first row that is not a box; `values` is float64[n, 5]."""
         faults: list[tuple[int, int, str]] = []
 
         def check(column: int, bad: NDArray[np.bool_], text: str) -> None:
@@ -187,7 +188,7 @@ def _columns(header: list[str], where: str) -> tuple[list[int], int | None]:
             if unknown
             else f"missing column {missing[0]}"
             if missing
-            else "a column stands twice"
+            else "duplicate column"
         )
         msg = f"{where}: {problem}"
         raise InputError(msg, remedy=_REMEDY)
@@ -196,7 +197,7 @@ def _columns(header: list[str], where: str) -> tuple[list[int], int | None]:
 
 
 def _refuse_number(rows: _Rows, place: int, texts: list[str]) -> NoReturn:
-    """Raise InputError for the text that is no number."""
+    """Raise InputError for the text that is not a number."""
     for column, text in zip(NUMBER_COLUMNS, texts, strict=True):
         try:
             float(text)
@@ -213,14 +214,14 @@ def _refuse_number(rows: _Rows, place: int, texts: list[str]) -> NoReturn:
 def _read_json(text: str, source: str) -> _Rows:
     rows = _Rows(source, "boxes[{}], field {}")
     try:
-        document = json.loads(text, object_pairs_hook=_unique)
+        document = json.loads(text, object_pairs_hook=strict_json.unique_keys)
     except json.JSONDecodeError as error:
         msg = f"{source}, line {error.lineno}, column {error.colno}: not JSON: {error.msg}"
         raise InputError(msg, remedy=_REMEDY) from error
     except RecursionError as error:
         msg = f"{source}: nested too deeply to be a list of boxes"
         raise InputError(msg, remedy=_REMEDY) from error
-    except ValueError as error:  # a whole number of thousands of digits; a repeated key
+    except ValueError as error:  # a whole number of thousands of digits; a duplicate key
         msg = f"{source}: {error}"
         raise InputError(msg, remedy=_REMEDY) from error
     if isinstance(document, dict) and set(document) == {"boxes"}:
@@ -264,12 +265,3 @@ def _append_json(rows: _Rows, index: int, box: object, source: str) -> None:
         msg = f"{rows.where(index, 'name')}: {str(name)[:_SHOWN]!r} is not text"
         raise InputError(msg, remedy=_REMEDY)
     rows.append(index, numbers, name)
-
-
-def _unique(pairs: list[tuple[str, object]]) -> dict[str, object]:
-    """Return the pairs of a JSON object as a dict; ValueError if a key stands twice."""
-    found = dict(pairs)
-    if len(found) != len(pairs):
-        msg = "a key stands twice in one object"
-        raise ValueError(msg)
-    return found

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 import numpy as np
 from numpy.lib import format as npy
 
-from roi_accel.backends.closing import Closing
+from roi_accel._util.closing import Closing
 from roi_accel.errors import OutputError
 from roi_accel.masks.archive import MASKS
 from roi_accel.masks.archive import SUFFIX as ARCHIVE_SUFFIX

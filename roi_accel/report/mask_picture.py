@@ -5,17 +5,16 @@ from __future__ import annotations
 import io
 import math
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 from PIL.PngImagePlugin import PngInfo
 
+from roi_accel._util.text import printable
 from roi_accel.backends.arithmetic import apply_fade
 from roi_accel.backends.plan import MASK_MAX
 from roi_accel.backends.tables import fade_table
-from roi_accel.masks.files import path_text
 from roi_accel.masks.media import PICTURE_FOR_PEOPLE
 from roi_accel.video.rgb import enlarge, mask_over, to_rgb
 
@@ -56,7 +55,7 @@ class MaskPicture:
 
     def __init__(self, legend: Legend, sheet: Sheet | None) -> None:
         self._legend = legend
-        name = path_text(Path(legend.info.path.name))
+        name = printable(legend.info.path.name)
         self._frame_name = f" of {name}" if sheet is None else ""
         self._sheet_words = () if sheet is None else (f"frames of {name}",)
         self._columns = sheet.columns if sheet else 1

@@ -36,22 +36,12 @@ def provenance(
         "system": f"{platform.system()} {platform.machine()}",
         "mask": source.provenance(),
         "parameters": {
-            "threshold": options.threshold,
-            "fade": options.fade,
-            "weight": options.weight,
-            "models": list(options.model),
+            **options.recorded(),
             "model_sha256": {
                 str(model.path): sha256_of(model.path)
                 for model in parse_models(options.model)
                 if model.path
             },
-            "features": list(options.feature),
-            **_input_parameters(options),
-            "saliency_stride": options.saliency_stride,
-            "mask_smooth": None if options.mask_smooth is None else float(options.mask_smooth),
-            "subsample": options.subsample,
-            "frame_count": options.frame_count,
-            "shortest": options.shortest,
         },
         "vmaf": {
             "scorer": scorer.name,
@@ -67,20 +57,6 @@ def provenance(
             "reason": choice.reason,
         },
         "reference": video_facts(reference),
-    }
-
-
-def _input_parameters(options: ScoreOptions) -> dict[str, Any]:
-    """Return what was asked of the frames before anything else sees them."""
-    return {
-        "fps": str(options.fps) if options.fps else None,
-        "scale": options.scale,
-        "scale_to": options.scale_to.text if options.scale_to else None,
-        "crop": str(options.crop) if options.crop else None,
-        "frame_skip_ref": options.frame_skip_ref,
-        "frame_skip_dist": options.frame_skip_dist,
-        "start": None if options.start is None else float(options.start),
-        "duration": None if options.duration is None else float(options.duration),
     }
 
 

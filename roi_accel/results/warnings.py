@@ -6,11 +6,11 @@ import re
 from statistics import fmean
 from typing import TYPE_CHECKING
 
+from roi_accel._util.text import printable
 from roi_accel.options import DEFAULT_THRESHOLD
 from roi_accel.results.summary import percent
 from roi_accel.scorers import parse_models
 from roi_accel.video.colour import HDR_TRANSFERS
-from roi_accel.video.info import shown
 from roi_accel.video.time_range import rates_differ
 
 if TYPE_CHECKING:
@@ -80,7 +80,7 @@ def other_reference(source: MaskSource, reference: Path) -> tuple[str, ...]:
     except OSError:
         return ()  # It went away since it was scored, which is an error elsewhere where it matters.
     other = f"another reference, {origin.reference or 'which it does not name'}"
-    made_from = f"{source.label} was made from {other}, not from {shown(reference)}"
+    made_from = f"{source.label} was made from {other}, not from {printable(reference)}"
     return (f"{made_from}: check that both show the same pictures, or write the masks again",)
 
 

@@ -14,13 +14,13 @@ from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
 from roi_accel._util.prefetch import mark_last, ordered_map, prefetch
+from roi_accel._util.text import printable
 from roi_accel.backends.frame_set import FrameSet
-from roi_accel.backends.kernel_errors import in_turn, kernel_errors_as_unavailable
 from roi_accel.backends.protocol import slots_of
+from roi_accel.backends.session import in_turn, kernel_errors_as_unavailable
 from roi_accel.errors import InputError
 from roi_accel.masks.over_time import masks_over_time
 from roi_accel.run.frame_sync import synced_frames
-from roi_accel.video.info import shown
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Generator, Iterator
@@ -217,7 +217,7 @@ def _mask(run: Run, frames: FrameSet, video: int, mask: Mask) -> Frame:
 def require_frame(run: Run, number: int, count: int) -> None:
     """Raise InputError if `number` is beyond the last of `count` frames."""
     if number >= count:
-        path = shown(run.info.path)
+        path = printable(run.info.path)
         msg = f"{path}: has {count} frames, 0 to {count - 1}, but no frame {number}"
         raise InputError(msg, remedy=f"--frame {count // 2} is in the middle")
 

@@ -11,6 +11,7 @@ from fractions import Fraction
 from itertools import islice
 from typing import TYPE_CHECKING
 
+from roi_accel._util.text import printable
 from roi_accel.errors import InputError
 from roi_accel.masks import CroppedSource
 from roi_accel.options import AUTO_CROP
@@ -21,7 +22,6 @@ from roi_accel.video import (
     SkippingReader,
     check_same_geometry,
 )
-from roi_accel.video.info import shown
 from roi_accel.video.scaling import DEFAULT_KERNEL, scaling_facts
 from roi_accel.video.time_range import RATE_SLACK, frames_within
 
@@ -177,7 +177,7 @@ def frame_rate(file: VideoInfo, options: ScoreOptions, option: str) -> Fraction:
     """
     rate = file.frame_rate or options.fps
     if rate is None:
-        msg = f"{shown(file.path)}: does not declare its frame rate, which {option} needs"
+        msg = f"{printable(file.path)}: does not declare its frame rate, which {option} needs"
         raise InputError(msg, remedy="add it, such as --fps 25")
     return rate
 
@@ -187,7 +187,7 @@ def _check_rate(file: VideoInfo, options: ScoreOptions) -> None:
     declared = file.frame_rate
     if options.fps and declared and abs(declared - options.fps) > RATE_SLACK * declared:
         msg = (
-            f"{shown(file.path)}: declares {float(declared):.6g} fps, "
+            f"{printable(file.path)}: declares {float(declared):.6g} fps, "
             f"but --fps is {float(options.fps):.6g}"
         )
         raise InputError(msg, remedy="leave --fps out; it is for raw video")
@@ -228,7 +228,7 @@ def _stretched(info: VideoInfo) -> tuple[str, ...]:
         return ()
     sizes = f"was {width}x{height} and is stretched to {info.width}x{info.height}, another shape"
     hint = "if its black bars are cut off, cut the reference's off too"
-    return (f"{shown(info.path)} {sizes}; {hint}",)
+    return (f"{printable(info.path)} {sizes}; {hint}",)
 
 
 def _picture_of(
@@ -246,7 +246,7 @@ def _picture_of(
             finder.look(frame)
     picture = finder.picture
     if picture is None:
-        msg = f"{shown(info.path)}: is entirely black, so --crop auto finds no picture in it"
+        msg = f"{printable(info.path)}: is entirely black, so --crop auto finds no picture in it"
         raise InputError(msg, remedy="leave --crop out, or give the rectangle as W:H:X:Y")
     picture = picture.aligned(info.pixel_format, info.width, info.height)
     if (picture.width, picture.height) == (info.width, info.height):

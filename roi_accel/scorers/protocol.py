@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, Protocol
 
-from roi_accel.backends.closing import Closing
+from roi_accel._util.closing import Closing
 from roi_accel.errors import RoiAccelError, ScorerError
 
 if TYPE_CHECKING:

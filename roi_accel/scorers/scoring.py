@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from roi_accel.backends.closing import Closing
+from roi_accel._util.closing import Closing
 from roi_accel.errors import OutputError, ScorerError
 from roi_accel.scorers.log import read_log
 from roi_accel.scorers.protocol import Scoring, VideoScores

@@ -6,11 +6,11 @@ from roi_accel.video.info import (
     MAX_SIDE,
     RawGeometry,
     VideoInfo,
-    VideoReader,
     check_same_geometry,
     check_scorable,
 )
 from roi_accel.video.opening import open_video
+from roi_accel.video.reader import VideoReader
 from roi_accel.video.rectangle import Rectangle
 from roi_accel.video.scaling import ScaledReader
 

@@ -24,8 +24,7 @@ _NEARLY = 8
 class BarFinder:
     """Keeps the rows and columns at the edges that were black in every frame so far.
 
-    After a frame that is bright to its edges it has nothing left to look at, and otherwise only at
-    what may still be a bar: its cost ends with the doubt.
+    Only what may still be a bar is examined, which is nothing after a frame bright to its edges.
 
     Parameters
     ----------

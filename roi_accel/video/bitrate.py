@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from roi_accel._util.text import printable
 from roi_accel.errors import InputError
 from roi_accel.video.decoding import demuxed, opened
-from roi_accel.video.info import shown
 from roi_accel.video.opening import CONTAINER_SUFFIXES, is_container
 from roi_accel.video.source import SourceFile
 from roi_accel.video.y4m import MAGIC
@@ -65,6 +65,6 @@ def bitrate_of(
         rate = frame_rate or stream.average_rate or stream.guessed_rate
     frames = count if frames is None else frames
     if frames < 1 or sizes < 1:
-        msg = f"{shown(source.path)}: has a video stream without a single frame"
+        msg = f"{printable(source.path)}: has a video stream without a single frame"
         raise InputError(msg, remedy="copy or encode the file again")
     return float(sizes * _BITS * rate / frames) if rate else None

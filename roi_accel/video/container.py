@@ -7,6 +7,7 @@ from contextlib import closing
 from fractions import Fraction
 from typing import TYPE_CHECKING
 
+from roi_accel._util.text import printable
 from roi_accel.backends.frame import ColourMatrix, ColourRange, Frame, PixelFormat
 from roi_accel.errors import InputError
 from roi_accel.video.colour import (
@@ -18,7 +19,7 @@ from roi_accel.video.colour import (
     assumed_matrix,
 )
 from roi_accel.video.decoding import decode, opened
-from roi_accel.video.info import VideoInfo, check_dimensions, shown
+from roi_accel.video.info import VideoInfo, check_dimensions
 from roi_accel.video.layouts import LAYOUTS, neutral_chroma, repack
 from roi_accel.video.reader import CheckedReader
 
@@ -63,7 +64,7 @@ class ContainerReader(CheckedReader):
                 try:
                     yield repack(picture.planes, layout, info.width, info.height, neutral)
                 except ValueError as error:
-                    msg = f"{shown(info.path)}: frame {index} ({self._format_name}): {error}"
+                    msg = f"{printable(info.path)}: frame {index} ({self._format_name}): {error}"
                     raise InputError(msg, remedy=_conversion(info.path)) from error
 
     def _check_same_format(self, picture: VideoFrame, index: int) -> None:
@@ -72,7 +73,7 @@ class ContainerReader(CheckedReader):
         found = (picture.width, picture.height, picture.format.name)
         if found != expected:  # guard: format-change-comparison
             before, after = ("{}x{} {}".format(*geometry) for geometry in (expected, found))
-            msg = f"{shown(info.path)}: changes from {before} to {after} at frame {index}"
+            msg = f"{printable(info.path)}: changes from {before} to {after} at frame {index}"
             raise InputError(
                 msg, remedy="split the file there, or convert it to one size and pixel format"
             )
@@ -104,7 +105,7 @@ def open_container(source: SourceFile, suffix: str, threads: int) -> ContainerRe
     ):
         picture = next(pictures, None)
         if picture is None:  # guard: container-no-frame
-            msg = f"{shown(path)}: has a video stream without a single frame"
+            msg = f"{printable(path)}: has a video stream without a single frame"
             raise InputError(msg, remedy="copy or encode the file again")
         info = _describe(path, container, stream, picture)
     return ContainerReader(info, source, suffix, picture.format.name, threads=threads)
@@ -121,7 +122,7 @@ def _describe(
     rotation = getattr(picture, "rotation", 0)
     if rotation:
         # ffmpeg turns such a video when it converts it, so one of a pair may be turned already.
-        msg = f"{shown(path)}: is stored turned by {rotation} degrees"
+        msg = f"{printable(path)}: is stored turned by {rotation} degrees"
         raise InputError(msg, remedy=_conversion(path))
     matrix, matrix_source = _matrix(path, picture, gray=len(layout.components) == 1)
     declared = ColourRange.FULL if layout.full_range else RANGES.get(picture.color_range)
@@ -154,7 +155,7 @@ def _matrix(path: Path, picture: VideoFrame, *, gray: bool) -> tuple[ColourMatri
         return assumed_matrix(picture.width, picture.height), "assumed"
     name = OTHER_MATRICES.get(code, f"number {code}")
     msg = (
-        f"{shown(path)}: declares the colour matrix {name}; "
+        f"{printable(path)}: declares the colour matrix {name}; "
         "known are BT.601, BT.709 and BT.2020 (bt470bg, smpte170m, fcc, bt709, bt2020nc, bt2020c)"
     )
     raise InputError(msg, remedy=_conversion(path, "-vf", "scale=out_color_matrix=bt709"))
@@ -186,8 +187,8 @@ def _not_repackable(path: Path, picture: VideoFrame) -> InputError:
     else:
         kind = f"{depth}-bit YUV of another layout"
     msg = (
-        f"{shown(path)}: is {stored.name} ({kind}); only what is 4:2:0, 4:2:2 or 4:4:4 YUV of 8, "
-        "10, 12 or 16 bits is scored, because roi-accel converts no colours"
+        f"{printable(path)}: is {stored.name} ({kind}); only 4:2:0, 4:2:2 and 4:4:4 YUV of 8, 10, "
+        "12 or 16 bits is scored, because roi-accel does not convert colours"
     )
     return InputError(msg, remedy=_conversion(path, *options))
 

@@ -10,10 +10,11 @@ from __future__ import annotations
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO
 
-from roi_accel.errors import InputError, unreadable
-from roi_accel.video.info import MAX_SIDE, shown
+from roi_accel._util.text import printable
+from roi_accel.errors import InputError
+from roi_accel.video.info import MAX_SIDE
 from roi_accel.video.integrity import missing_bytes
 
 if TYPE_CHECKING:
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
 # How a decoder can be made to report damage was measured, by flipping bytes of short clips.
 #
 # These mark every frame in which they concealed damage, but on a single thread only: with more,
-# H.264 leaves the concealing out, and the mark with it. The others are told to give up at damage
+# H.264 leaves the concealing out, and the mark with it. The others are set to give up at damage
 # ("explode"), which these need not be, and must not: they would refuse sound files whose encoder
 # merely breaks a rule on reference counts.
 _MARK_DAMAGE = frozenset({"h264", "mpeg1video", "mpeg2video", "mpeg4"})
@@ -81,20 +82,9 @@ class _NamelessFile:
     suffix, which helps it to tell elementary streams apart.
     """
 
-    def __init__(self, path: Path, suffix: str) -> None:
-        self._stream = path.open("rb", buffering=0)
+    def __init__(self, stream: BinaryIO, suffix: str) -> None:
         self.name = f"video{suffix}"
-        self.read = self._stream.read
-        self.seek = self._stream.seek
-        self.tell = self._stream.tell
-
-    def missing_bytes(self, size: int) -> int:
-        missing = missing_bytes(self._stream, size)
-        self._stream.seek(0)
-        return missing
-
-    def close(self) -> None:
-        self._stream.close()
+        self.read, self.seek, self.tell = stream.read, stream.seek, stream.tell
 
 
 @contextmanager
@@ -115,21 +105,18 @@ def opened(source: SourceFile, suffix: str) -> Iterator[tuple[InputContainer, Vi
     try:
         import av  # noqa: PLC0415  (heavy, and needed for nothing but containers)
     except ImportError as error:
-        msg = f"{shown(source.path)}: PyAV is needed to decode it, and cannot be imported ({error})"
+        msg = f"{source.name}: PyAV is needed to decode it, and cannot be imported ({error})"
         raise InputError(msg, remedy='pip install "roi-accel[cpu]"') from error
     path = source.path
-    try:
-        file = _NamelessFile(source.location, suffix)
-    except OSError as error:
-        raise unreadable(shown(path), error) from error
-    with closing(file):
-        missing = file.missing_bytes(source.size)
+    with source.open() as file:
+        missing = missing_bytes(file, source.size)
+        file.seek(0)
         if missing:  # guard: container-cut-off
-            msg = f"{shown(path)}: is cut off: {missing} bytes are missing at its end"
+            msg = f"{printable(path)}: is cut off: {missing} bytes are missing at its end"
             raise InputError(msg, remedy="copy or encode the file again")
         try:
             container = av.open(  # guard: container-nameless
-                file,
+                _NamelessFile(file, suffix),
                 "r",
                 # No file or address that is named inside the file is ever opened. (Not `options`:
                 # PyAV 14 crashes with those on formats whose streams show up late, such as FLV.)
@@ -138,7 +125,7 @@ def opened(source: SourceFile, suffix: str) -> Iterator[tuple[InputContainer, Vi
                 buffer_size=_BUFFER_BYTES,
             )
         except (av.FFmpegError, OSError) as error:
-            msg = f"{shown(path)}: is not a video that FFmpeg can open ({_reason(error)})"
+            msg = f"{printable(path)}: is not a video that FFmpeg can open ({_reason(error)})"
             raise InputError(msg, remedy=_RAW_HINT) from error
         with closing(container):
             yield container, _first_video(container, path)
@@ -180,7 +167,7 @@ def decode(
                 tally.frames += 1
                 yield picture
         if one_to_one and tally.frames < tally.packets:
-            msg = f"{shown(path)}: only {tally.frames} of {tally.packets} frames can be decoded"
+            msg = f"{printable(path)}: only {tally.frames} of {tally.packets} frames can be decoded"
             raise InputError(msg, remedy=_AGAIN)
         _check_reaches_end(container, stream, path, tally)
 
@@ -234,17 +221,17 @@ def _translated(path: Path, tally: _Tally) -> Iterator[None]:
 def _first_video(container: InputContainer, path: Path) -> VideoStream:
     name = container.format.name
     if _NOT_CONTAINERS.intersection(name.split(",")):
-        msg = f"{shown(path)}: is taken by FFmpeg for {name}, which is not a video file"
+        msg = f"{printable(path)}: is taken by FFmpeg for {name}, which is not a video file"
         raise InputError(msg, remedy=_RAW_HINT)
     videos = [stream for stream in container.streams.video if not _is_cover_art(stream)]
     if not videos:
         kinds = sorted({str(stream.type) for stream in container.streams}) or ["nothing"]
-        msg = f"{shown(path)}: has no video stream; it holds {', '.join(kinds)} only"
+        msg = f"{printable(path)}: has no video stream; it holds {', '.join(kinds)} only"
         raise InputError(msg, remedy="name a file that has video")
     # PyAV's annotations do not say so, but a stream without a decoder has no context.
     context: VideoCodecContext | None = videos[0].codec_context
     if context is None:
-        msg = f"{shown(path)}: this build of FFmpeg has no decoder for its video stream"
+        msg = f"{printable(path)}: this build of FFmpeg has no decoder for its video stream"
         raise InputError(msg, remedy="convert it with an ffmpeg that decodes it")
     return videos[0]
 
@@ -257,7 +244,9 @@ def _is_cover_art(stream: VideoStream) -> bool:
 
 
 def _damaged(path: Path, index: int, reason: str) -> InputError:
-    return InputError(f"{shown(path)}: cannot be decoded at frame {index}: {reason}", remedy=_AGAIN)
+    return InputError(
+        f"{printable(path)}: cannot be decoded at frame {index}: {reason}", remedy=_AGAIN
+    )
 
 
 def _reason(error: Exception) -> str:

@@ -1,4 +1,4 @@
-"""Readers over readers: what is left out of a video before anything looks at it."""
+"""Readers over readers: what is left out of a video, or changed, before it is scored."""
 
 from __future__ import annotations
 
@@ -7,20 +7,20 @@ from contextlib import closing
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from roi_accel.backends.closing import Closing
+from roi_accel._util.text import printable
 from roi_accel.errors import InputError
-from roi_accel.video.info import shown
+from roi_accel.video.reader import VideoReader
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator
 
     from roi_accel.backends.frame import Frame
-    from roi_accel.video.info import VideoInfo, VideoReader
+    from roi_accel.video.info import VideoInfo
     from roi_accel.video.rectangle import Rectangle
 
 
-class DerivedReader(Closing):
-    """A `VideoReader` whose frames are made of another reader's, which it closes.
+class DerivedReader(VideoReader):
+    """A reader whose frames are made of another reader's, which it closes.
 
     Parameters
     ----------
@@ -30,13 +30,8 @@ class DerivedReader(Closing):
     """
 
     def __init__(self, inner: VideoReader, info: VideoInfo) -> None:
+        super().__init__(info)
         self._inner = inner
-        self._info = info
-
-    @property
-    def info(self) -> VideoInfo:
-        """What is known of the video as this reader gives it."""
-        return self._info
 
     @abstractmethod
     def _derive(self, frames: Iterator[Frame]) -> Iterator[Frame]:
@@ -101,7 +96,7 @@ class SkippingReader(DerivedReader):
         yield from frames
 
     def _nothing_left(self, info: VideoInfo, found: int) -> InputError:
-        msg = f"{shown(info.path)}: has {found} frames, and {self._because} skips {self._count}"
+        msg = f"{printable(info.path)}: has {found} frames, and {self._because} skips {self._count}"
         return InputError(msg, remedy="skip fewer")
 
 

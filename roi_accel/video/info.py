@@ -3,24 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, Protocol, Self
+from typing import TYPE_CHECKING, Literal
 
-from roi_accel.backends.frame import (
-    BIT_DEPTHS,
-    ColourMatrix,
-    ColourRange,
-    Frame,
-    PixelFormat,
-    Subsampling,
-)
+from roi_accel._util.text import printable
 from roi_accel.errors import InputError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from fractions import Fraction
     from pathlib import Path
-    from types import TracebackType
 
+    from roi_accel.backends.frame import ColourMatrix, ColourRange, PixelFormat
     from roi_accel.video.rectangle import Rectangle
 
 MAX_SIDE = 16384
@@ -28,11 +20,6 @@ MAX_SIDE = 16384
 
 MIN_SCORABLE_SIDE = 32  # guard: small-side-limit
 """libvmaf crashes or gives random scores when a side is smaller."""
-
-_SUBSAMPLINGS: tuple[Subsampling, ...] = ("420", "422", "444")
-
-PIXEL_FORMATS = tuple(PixelFormat(s, b) for s in _SUBSAMPLINGS for b in BIT_DEPTHS)
-"""Every format that is read: 4:2:0 before the others, and shallow before deep."""
 
 Origin = Literal["stream", "assumed"]
 Kind = Literal["raw", "y4m", "container"]
@@ -111,37 +98,6 @@ class VideoInfo:
     crop: Rectangle | None = None
 
 
-class VideoReader(Protocol):
-    """Gives a video's frames in order; every iteration begins at the first frame.
-
-    A frame stays valid after the next one is read, and after the reader is closed.
-    """
-
-    @property
-    def info(self) -> VideoInfo:
-        """What is known of the video."""
-
-    def __iter__(self) -> Iterator[Frame]: ...
-
-    def __enter__(self) -> Self: ...
-
-    def __exit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None: ...
-
-    def close(self) -> None:
-        """End the reading; safe to call twice, and from another thread."""
-
-
-def shown(path: Path) -> str:
-    """Return `path` as a message can print it: on one line, whatever bytes the name is made of."""
-    text = str(path)
-    return text if text.isprintable() else ascii(text)
-
-
 def geometry_text(width: int, height: int, pixel_format: PixelFormat) -> str:
     """Return size, subsampling and depth in words, such as ``576x324 4:2:0 10-bit``."""
     subsampling = ":".join(pixel_format.subsampling)
@@ -157,12 +113,14 @@ def check_dimensions(path: Path, width: int, height: int, pixel_format: PixelFor
         With the memory that one frame would take.
     """
     if width < 1 or height < 1:
-        msg = f"{shown(path)}: a frame of {width}x{height} is empty; width and height start at 1"
+        msg = (
+            f"{printable(path)}: a frame of {width}x{height} is empty; width and height start at 1"
+        )
         raise InputError(msg, remedy="correct --width and --height")
     if width > MAX_SIDE or height > MAX_SIDE:  # guard: huge-frame
         size = pixel_format.frame_bytes(width, height)
         msg = (
-            f"{shown(path)}: frames of {width}x{height} {pixel_format.name} would take "
+            f"{printable(path)}: frames of {width}x{height} {pixel_format.name} would take "
             f"{size / 1e9:.1f} GB each; the largest side that is read is {MAX_SIDE}"
         )
         raise InputError(msg, remedy="check the size, or scale both videos down first")
@@ -178,7 +136,7 @@ def check_scorable(info: VideoInfo) -> None:
     """
     if min(info.width, info.height) < MIN_SCORABLE_SIDE:  # guard: small-side
         msg = (
-            f"{shown(info.path)}: {info.width}x{info.height} is too small to score; "
+            f"{printable(info.path)}: {info.width}x{info.height} is too small to score; "
             f"VMAF needs at least {MIN_SCORABLE_SIDE} pixels on either side"
         )
         raise InputError(msg, remedy="scale both videos up before scoring")
@@ -208,9 +166,9 @@ def check_same_geometry(reference: VideoInfo, distorted: VideoInfo) -> None:
     if not differing:  # guard: geometry-differs
         return
     msg = (
-        f"the videos differ in {' and '.join(differing)}: reference {shown(reference.path)} is "
+        f"the videos differ in {' and '.join(differing)}: reference {printable(reference.path)} is "
         f"{geometry_text(reference.width, reference.height, reference.pixel_format)}, "
-        f"distorted {shown(distorted.path)} is "
+        f"distorted {printable(distorted.path)} is "
         f"{geometry_text(distorted.width, distorted.height, distorted.pixel_format)}"
     )
     remedy = (

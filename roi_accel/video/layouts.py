@@ -11,8 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 import numpy as np
 
-from roi_accel.backends.frame import Frame, PixelFormat
-from roi_accel.video.info import PIXEL_FORMATS
+from roi_accel.backends.frame import PIXEL_FORMATS, Frame, PixelFormat
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -115,8 +114,7 @@ def _entries() -> Iterator[tuple[str, PixelFormat, tuple[Component, ...], int]]:
             yield f"yuvj{subsampling}p", pixel_format, _PLANAR, 0
         else:
             # Two planes, the second of interleaved chroma; samples in the high bits of a word.
-            digit = {"420": 0, "422": 2, "444": 4}[subsampling]
-            yield f"p{digit}{bits}", pixel_format, _SEMI, 16 - bits
+            yield f"p{subsampling[-1]}{bits}", pixel_format, _SEMI, 16 - bits
         if subsampling == "420":
             yield f"gray{deep}", pixel_format, _GRAY, 0
     for name, planar_name, components, shift in _IRREGULAR:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from roi_accel._util.text import printable
 from roi_accel.errors import InputError
 from roi_accel.video.container import open_container
-from roi_accel.video.info import shown
 from roi_accel.video.raw import geometry_contradiction, geometry_missing, open_raw
 from roi_accel.video.source import SourceFile
 from roi_accel.video.y4m import MAGIC, open_y4m
@@ -14,7 +14,8 @@ from roi_accel.video.y4m import MAGIC, open_y4m
 if TYPE_CHECKING:
     import os
 
-    from roi_accel.video.info import RawGeometry, VideoReader
+    from roi_accel.video.info import RawGeometry
+    from roi_accel.video.reader import VideoReader
 
 RAW_SUFFIXES = frozenset({".yuv", ".raw", ".i420", ".i422", ".i444"})
 _CONTAINER_NAMES = """
@@ -77,7 +78,7 @@ def open_video(
     if head.startswith(MAGIC):
         reader = open_y4m(source, head)
     elif suffix == ".y4m":
-        msg = f"{shown(source.path)}: is named Y4M but begins with {head[:10]!r}, not {MAGIC!r}"
+        msg = f"{printable(source.path)}: is named Y4M but begins with {head[:10]!r}, not {MAGIC!r}"
         raise InputError(msg, remedy="write it again, or name it after what it is")
     elif is_container(head, suffix, may_be_other=raw is None):
         known = suffix if suffix in CONTAINER_SUFFIXES else ""

@@ -4,19 +4,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from roi_accel._util.text import printable
 from roi_accel.backends.frame import ColourRange
-from roi_accel.errors import InputError, unreadable
+from roi_accel.errors import InputError
 from roi_accel.video.colour import assumed_matrix
-from roi_accel.video.guessing import doubt_geometry, suggest_geometries
 from roi_accel.video.info import (
     RawGeometry,
     VideoInfo,
     check_dimensions,
     geometry_text,
-    shown,
 )
-from roi_accel.video.planes import read_planar
-from roi_accel.video.reader import CheckedReader
+from roi_accel.video.raw_hints import doubt_depth, suggest_geometries
+from roi_accel.video.reader import CheckedReader, read_planar
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Sequence
@@ -30,11 +29,7 @@ class RawReader(CheckedReader):
 
     def _frames(self) -> Generator[Frame, None, None]:
         info = self._info
-        try:
-            stream = self._source.location.open("rb", buffering=0)
-        except OSError as error:
-            raise unreadable(shown(info.path), error) from error
-        with stream:
+        with self._source.open() as stream:
             for index in range(info.frame_count or 0):
                 yield read_planar(stream, info, index)
 
@@ -54,7 +49,7 @@ def open_raw(source: SourceFile, geometry: RawGeometry) -> RawReader:
     count, over = divmod(source.size, frame_bytes)
     if over:  # guard: raw-partial-frame
         msg = (
-            f"{shown(path)}: {source.size} bytes are not a whole number of "
+            f"{printable(path)}: {source.size} bytes are not a whole number of "
             f"{width}x{height} {geometry.pixel_format.name} frames of {frame_bytes} bytes: "
             f"frame {count} lacks {frame_bytes - over} bytes"
         )
@@ -74,41 +69,46 @@ def open_raw(source: SourceFile, geometry: RawGeometry) -> RawReader:
         colour_range_source="assumed",
         frame_count=count,
         estimated_frame_count=count,
-        doubt=doubt_geometry(source, geometry),
+        doubt=doubt_depth(source, geometry),
     )
     return RawReader(info, source)
 
 
 def geometry_missing(source: SourceFile) -> InputError:
     """Return the error for a raw file whose geometry was not given."""
-    fitting = suggest_geometries(source)
-    hint = f"; its size fits {fitting}" if fitting else ""
-    return InputError(
-        f"{shown(source.path)}: raw video does not say its size and pixel format",
-        remedy=f"add --width, --height and --pix-fmt{hint}",
-    )
+    msg = f"{source.name}: raw video does not declare its size and pixel format"
+    hint = _hint(suggest_geometries(source))
+    return InputError(msg, remedy=f"add --width, --height and --pix-fmt{hint}")
 
 
 def geometry_incomplete(
     source: SourceFile, missing: Sequence[str], *, width: int | None, height: int | None
 ) -> InputError:
-    """Return the error for a raw file of whose geometry the options `missing` were not given."""
-    fitting = suggest_geometries(source, width=width, height=height)
-    hint = f"; its size fits {fitting}" if fitting else ""
-    return InputError(
-        f"{shown(source.path)}: raw input also needs {' and '.join(missing)}",
-        remedy=f"add {'it' if len(missing) == 1 else 'them'}{hint}",
-    )
+    """Return the error for a raw file of whose geometry the options `missing` were not given.
+
+    Parameters
+    ----------
+    source : SourceFile
+    missing : sequence of str
+        At least one option.
+    width, height : int or None
+        In pixels, where they were given.
+    """
+    msg = f"{source.name}: raw input also needs {' and '.join(missing)}"
+    hint = _hint(suggest_geometries(source, width=width, height=height))
+    return InputError(msg, remedy=f"add {'it' if len(missing) == 1 else 'them'}{hint}")
+
+
+def _hint(fitting: str) -> str:
+    return f"; its size fits {fitting}" if fitting else ""
 
 
 def geometry_contradiction(info: VideoInfo, geometry: RawGeometry) -> InputError | None:
     """Return the error for raw options that contradict what a file declares, None if they agree."""
-    declared = RawGeometry(info.width, info.height, info.pixel_format)
-    if declared == geometry:
+    if RawGeometry(info.width, info.height, info.pixel_format) == geometry:
         return None
-    return InputError(
-        f"{shown(info.path)}: is {geometry_text(info.width, info.height, info.pixel_format)} by "
-        "its own header, but the options say "
-        f"{geometry_text(geometry.width, geometry.height, geometry.pixel_format)}",
-        remedy="correct --width, --height and --pix-fmt, or leave them out",
-    )
+    declared = geometry_text(info.width, info.height, info.pixel_format)
+    given = geometry_text(geometry.width, geometry.height, geometry.pixel_format)
+    msg = f"{printable(info.path)}: declares {declared}, but the options say {given}"
+    remedy = "correct --width, --height and --pix-fmt, or leave them out"
+    return InputError(msg, remedy=remedy)

@@ -1,4 +1,4 @@
-"""What every reader does around its frames, so that no kind of file escapes a check."""
+"""What every reader of frames does, so that no kind of file escapes a check."""
 
 from __future__ import annotations
 
@@ -7,20 +7,48 @@ from contextlib import closing, suppress
 from typing import TYPE_CHECKING
 from weakref import WeakSet
 
-from roi_accel.backends.closing import Closing
-from roi_accel.errors import InputError
-from roi_accel.video.info import VideoInfo, shown
-from roi_accel.video.planes import check_depth
+import numpy as np
+
+from roi_accel._util.closing import Closing
+from roi_accel._util.text import printable
+from roi_accel.backends.frame import Frame
+from roi_accel.errors import InputError, unreadable
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator
+    from io import BufferedReader
+    from pathlib import Path
 
-    from roi_accel.backends.frame import Frame
+    from roi_accel.video.info import VideoInfo
     from roi_accel.video.source import SourceFile
 
 
-class CheckedReader(Closing):
-    """A `VideoReader` over one file; a kind of file implements `_frames`.
+class VideoReader(Closing):
+    """Gives a video's frames in order; every iteration begins at the first frame.
+
+    A frame stays valid after the next one is read, and after the reader is closed. `close` is safe
+    to call twice, and from another thread.
+
+    Parameters
+    ----------
+    info : VideoInfo
+        What is known of the video as this reader gives it.
+    """
+
+    def __init__(self, info: VideoInfo) -> None:
+        self._info = info
+
+    @property
+    def info(self) -> VideoInfo:
+        """What is known of the video."""
+        return self._info
+
+    @abstractmethod
+    def __iter__(self) -> Iterator[Frame]: ...
+
+
+class CheckedReader(VideoReader):
+    """A reader of one file; a kind of file implements `_frames`.
 
     Every frame is checked for samples above the bit depth, and the file for change, before the
     frame is handed out: reading may stop at any frame (``--frame-count``), so a check at the end
@@ -34,16 +62,11 @@ class CheckedReader(Closing):
     """
 
     def __init__(self, info: VideoInfo, source: SourceFile) -> None:
-        self._info = info
+        super().__init__(info)
         self._source = source
         self._closed = False
         # Weak, so that an abandoned iteration frees its decoder without waiting for close().
         self._running: WeakSet[Generator[Frame, None, None]] = WeakSet()
-
-    @property
-    def info(self) -> VideoInfo:
-        """What is known of the video."""
-        return self._info
 
     @abstractmethod
     def _frames(self) -> Generator[Frame, None, None]:
@@ -72,12 +95,12 @@ class CheckedReader(Closing):
                 yield frame
                 self._check_open()
         if count == 0:  # guard: no-frame-read
-            msg = f"{shown(self._info.path)}: holds no video frame"
+            msg = f"{printable(self._info.path)}: holds no video frame"
             raise InputError(msg, remedy="copy or encode it again")
 
     def _check_open(self) -> None:
         if self._closed:
-            msg = f"the reader of {shown(self._info.path)} is closed"
+            msg = f"the reader of {printable(self._info.path)} is closed"
             raise ValueError(msg)
 
     def close(self) -> None:
@@ -88,3 +111,87 @@ class CheckedReader(Closing):
             # the decoder from under it; it sees `_closed` at its next frame.
             with suppress(ValueError):
                 frames.close()
+
+
+def read_planar(stream: BufferedReader, info: VideoInfo, index: int) -> Frame:
+    """Read one frame of unpadded planes into a buffer of its own.
+
+    The bytes are copied once, from the page cache, and not mapped: if a file shrinks under a
+    mapping, touching it kills the process with SIGBUS, while a short read is an error that can be
+    reported. The copy takes about 0.4 ms for a 1080p 10-bit frame. A buffer per frame keeps a
+    frame valid for as long as someone holds it, and memory flat once they let go.
+
+    Parameters
+    ----------
+    stream : binary stream
+        At the frame's first byte.
+    info : VideoInfo
+        With the frame's size and pixel format.
+    index : int
+        The frame's number from 0, for the message.
+
+    Raises
+    ------
+    InputError
+        If the stream ends within the frame, with the number of missing bytes.
+    """
+    path, pixel_format = info.path, info.pixel_format
+    wanted = pixel_format.frame_bytes(info.width, info.height)
+    buffer = np.empty(wanted, np.uint8)
+    view = buffer.data
+    filled = 0
+    while filled < wanted:
+        try:
+            got = stream.readinto(view[filled:])
+        except OSError as error:
+            raise unreadable(printable(path), error) from error
+        if not got:
+            raise truncated(path, index, wanted - filled, wanted)  # guard: short-read
+        filled += got
+    buffer.flags.writeable = False
+    samples = buffer.view(pixel_format.dtype)
+    (luma, chroma, _) = pixel_format.plane_shapes(info.width, info.height)
+    first = luma[0] * luma[1]
+    second = first + chroma[0] * chroma[1]
+    return Frame(
+        (
+            samples[:first].reshape(luma),
+            samples[first:second].reshape(chroma),
+            samples[second:].reshape(chroma),
+        ),
+        pixel_format,
+    )
+
+
+def truncated(path: Path, index: int, missing: int, wanted: int) -> InputError:
+    """Return the error for a file that ends within frame `index`, `missing` bytes too early."""
+    what = f"{missing} of its {wanted} bytes are missing"
+    msg = f"{printable(path)}: frame {index} is truncated: {what}"
+    return InputError(msg, remedy="copy or encode the file again")
+
+
+def check_depth(frame: Frame, path: Path, index: int) -> None:
+    """Refuse a frame that holds a sample above its bit depth; nothing is ever masked off.
+
+    A bitwise OR over a plane exceeds ``2**bit_depth - 1`` exactly if one of its samples does, and
+    is as fast as a maximum on whole planes (0.1 ms at 1080p) and faster on padded ones.
+
+    Raises
+    ------
+    InputError
+        Naming frame, plane, position and value of the first such sample.
+    """
+    pixel_format = frame.pixel_format
+    if pixel_format.max_value == np.iinfo(pixel_format.dtype).max:
+        return
+    for name, plane in zip("YUV", frame.planes, strict=True):
+        if int(np.bitwise_or.reduce(plane, axis=None)) <= pixel_format.max_value:
+            continue
+        y, x = (int(i) for i in np.argwhere(plane > pixel_format.max_value)[0])
+        msg = (
+            f"{printable(path)}: frame {index} holds {int(plane[y, x])} in plane {name} at "
+            f"x={x}, y={y}; {pixel_format.bit_depth}-bit samples end at {pixel_format.max_value}"
+        )
+        raise InputError(
+            msg, remedy="check the bit depth, and that samples are little-endian in the low bits"
+        )

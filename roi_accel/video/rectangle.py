@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from roi_accel.backends.frame import PixelFormat
 
 _TEXT = re.compile(r"\s*([0-9]{1,6}):([0-9]{1,6}):([0-9]{1,6}):([0-9]{1,6})\s*")
-_REMEDY = "write --crop W:H:X:Y in pixels, such as --crop 1920:800:0:140, or --crop auto"
+_REMEDY = "write W:H:X:Y in pixels, such as 1920:800:0:140, or auto"
 
 
 @dataclass(frozen=True)
@@ -44,11 +44,11 @@ class Rectangle:
         """
         match = _TEXT.fullmatch(text)
         if match is None:
-            msg = f"--crop {text[:80]!r} is neither 'auto' nor four whole numbers W:H:X:Y"
+            msg = f"{text[:80]!r} is neither 'auto' nor four whole numbers W:H:X:Y"
             raise InputError(msg, remedy=_REMEDY)
         width, height, x, y = (int(group) for group in match.groups())
         if width < 1 or height < 1:
-            msg = f"--crop {text!r}: width and height must be at least 1"
+            msg = f"{text!r}: width and height must be at least 1"
             raise InputError(msg, remedy=_REMEDY)
         return cls(width, height, x, y)
 
@@ -64,7 +64,7 @@ class Rectangle:
         width, height : int
             The frame's luma size; its own right and bottom edge always count as aligned.
         """
-        across, down = _chroma_steps(pixel_format)
+        across, down = pixel_format.chroma_steps
         left, top = -(-self.x // across) * across, -(-self.y // down) * down
         right, bottom = self.x + self.width, self.y + self.height
         right = right if right == width else right // across * across
@@ -91,7 +91,7 @@ class Rectangle:
 
     def of(self, frame: Frame) -> Frame:
         """Return views of this part of `frame`; the rectangle has passed `check`."""
-        across, down = _chroma_steps(frame.pixel_format)
+        across, down = frame.pixel_format.chroma_steps
         luma, *chroma = frame.planes
         rows, columns = frame.pixel_format.plane_shapes(self.width, self.height)[1]
         left, top = self.x // across, self.y // down
@@ -102,9 +102,3 @@ class Rectangle:
     def to_dict(self) -> dict[str, int]:
         """Return the rectangle as the result has it."""
         return {"width": self.width, "height": self.height, "x": self.x, "y": self.y}
-
-
-def _chroma_steps(pixel_format: PixelFormat) -> tuple[int, int]:
-    """Return how many luma columns and rows share one chroma sample."""
-    across = 1 if pixel_format.subsampling == "444" else 2
-    return across, 2 if pixel_format.subsampling == "420" else 1

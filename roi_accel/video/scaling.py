@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Literal, cast, get_args
 
 import numpy as np
 
+from roi_accel._util.text import printable
 from roi_accel.errors import InputError
 from roi_accel.video.derived import DerivedReader
-from roi_accel.video.info import MAX_SIDE, shown
+from roi_accel.video.info import MAX_SIDE
 from roi_accel.video.layouts import LAYOUTS, repack
 
 if TYPE_CHECKING:
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from av.video.frame import VideoFrame
 
     from roi_accel.backends.frame import Frame
-    from roi_accel.video.info import VideoReader
+    from roi_accel.video.reader import VideoReader
 
 Kernel = Literal["bicubic", "bilinear", "lanczos"]
 KERNELS: tuple[Kernel, ...] = get_args(Kernel)
@@ -76,7 +77,7 @@ class TargetSize:
         match = _SIZE.fullmatch(name)
         width, height = (int(side) for side in match.groups()) if match else (0, 0)
         if min(width, height) < 1 or max(width, height) > MAX_SIDE:
-            msg = f"--scale-to {text[:40]!r} is neither a name nor WxH with sides up to {MAX_SIDE}"
+            msg = f"{text[:40]!r} is neither a name nor WxH with sides up to {MAX_SIDE}"
             raise InputError(msg, remedy=f"one of {', '.join(_HEIGHTS)}, or such as 1920x1080")
         return cls(width, height, keeps_shape=False, text=name)
 
@@ -135,7 +136,7 @@ class ScaledReader(DerivedReader):
         try:
             import av  # noqa: F401, PLC0415 (heavy, and needed for nothing but this)
         except ImportError as error:
-            msg = f"{shown(info.path)}: PyAV is needed to scale it, and fails to load ({error})"
+            msg = f"{printable(info.path)}: PyAV is needed to scale it, and fails to load ({error})"
             raise InputError(msg, remedy='pip install "roi-accel[cpu]"') from error
 
     def _derive(self, frames: Iterator[Frame]) -> Iterator[Frame]:
@@ -161,7 +162,9 @@ class ScaledReader(DerivedReader):
         except (av.FFmpegError, OSError) as error:
             before = f"{self._source.width}x{self._source.height}"
             after = f"{self._info.width}x{self._info.height}"
-            msg = f"{shown(self._info.path)}: cannot be scaled from {before} to {after}: {error}"
+            msg = (
+                f"{printable(self._info.path)}: cannot be scaled from {before} to {after}: {error}"
+            )
             raise InputError(msg, remedy="scale it in smaller steps first, with ffmpeg") from error
 
     def _graph(self) -> Graph:

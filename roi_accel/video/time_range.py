@@ -20,22 +20,20 @@ _DECIMAL = re.compile(r"[0-9]{1,9}(?:\.[0-9]{1,9})?")
 _RATIO = re.compile(r"[1-9][0-9]{0,8}/[1-9][0-9]{0,8}")
 
 
-def parse_seconds(value: str | float | Fraction, option: str) -> Fraction:
+def parse_seconds(value: str | float | Fraction) -> Fraction:
     """Return a time of up to nine digits before and after the point, exactly.
 
     Raises
     ------
     InputError
-        It is no such number, or negative.
+        It is not such a number, or negative.
     """
     if isinstance(value, Fraction) and value >= 0:
         return value
     text = _plain(value)
     if not _DECIMAL.fullmatch(text):
-        msg = f"{option} {text[:40]!r} is no time in seconds"
-        raise InputError(
-            msg, remedy=f"write it as a decimal number from 0 on, such as {option} 0.5"
-        )
+        msg = f"{text[:40]!r} is not a time in seconds"
+        raise InputError(msg, remedy="write a decimal number from 0 on, such as 0.5")
     return Fraction(text)
 
 
@@ -52,8 +50,8 @@ def parse_rate(value: str | float | Fraction) -> Fraction:
     text = _plain(value)
     rate = Fraction(text) if _RATIO.fullmatch(text) or _DECIMAL.fullmatch(text) else Fraction(0)
     if not rate:
-        msg = f"--fps {text[:40]!r} is no number of frames per second"
-        raise InputError(msg, remedy="such as --fps 25 or --fps 30000/1001")
+        msg = f"{text[:40]!r} is not a number of frames per second"
+        raise InputError(msg, remedy="for example 25 or 30000/1001")
     return rate
 
 

@@ -12,12 +12,12 @@ from io import SEEK_CUR
 from types import MappingProxyType
 from typing import TYPE_CHECKING, BinaryIO
 
-from roi_accel.backends.frame import ColourRange, PixelFormat
+from roi_accel._util.text import printable
+from roi_accel.backends.frame import PIXEL_FORMATS, ColourRange, PixelFormat
 from roi_accel.errors import InputError, unreadable
 from roi_accel.video.colour import assumed_matrix
-from roi_accel.video.info import PIXEL_FORMATS, VideoInfo, check_dimensions, shown
-from roi_accel.video.planes import read_planar, truncated
-from roi_accel.video.reader import CheckedReader
+from roi_accel.video.info import VideoInfo, check_dimensions
+from roi_accel.video.reader import CheckedReader, read_planar, truncated
 from roi_accel.video.source import HEAD_BYTES, SourceFile
 
 if TYPE_CHECKING:
@@ -82,11 +82,7 @@ class Y4mReader(CheckedReader):
 
     def _frames(self) -> Generator[Frame, None, None]:
         info = self._info
-        try:
-            stream = self._source.location.open("rb")
-        except OSError as error:
-            raise unreadable(shown(info.path), error) from error
-        with stream:
+        with self._source.open() as stream:
             stream.seek(self._header_length)
             index = 0
             while _read_marker(stream, info.path, index):
@@ -106,7 +102,7 @@ def open_y4m(source: SourceFile, head: bytes) -> Y4mReader:
     header = parse_header(head, source.path)
     width, height, pixel_format = header.width, header.height, header.pixel_format
     if source.size == header.length:  # guard: y4m-header-only
-        msg = f"{shown(source.path)}: holds a Y4M header but no frame"
+        msg = f"{printable(source.path)}: holds a Y4M header but no frame"
         raise InputError(msg, remedy="copy or encode it again")
     frame_bytes = pixel_format.frame_bytes(width, height)
     # Markers with parameters make such a size, too; or what is left is half of a frame.
@@ -133,7 +129,7 @@ def _count_frames(source: SourceFile, start: int, frame_bytes: int) -> int:
     """Return how many frames follow the header, from marker to marker without reading samples."""
     index = 0
     try:
-        with source.location.open("rb") as stream:
+        with source.open() as stream:
             stream.seek(start)
             while _read_marker(stream, source.path, index):
                 end = stream.seek(frame_bytes, SEEK_CUR)
@@ -141,7 +137,7 @@ def _count_frames(source: SourceFile, start: int, frame_bytes: int) -> int:
                     raise truncated(source.path, index, end - source.size, frame_bytes)
                 index += 1
     except OSError as error:
-        raise unreadable(shown(source.path), error) from error
+        raise unreadable(printable(source.path), error) from error
     return index
 
 
@@ -193,7 +189,7 @@ def parse_header(head: bytes, path: Path) -> Y4mHeader:
 
 
 def _refusal(path: Path, what: str, remedy: str = _WRITE_AGAIN) -> InputError:
-    return InputError(f"{shown(path)}: the Y4M header {what}", remedy=remedy)
+    return InputError(f"{printable(path)}: the Y4M header {what}", remedy=remedy)
 
 
 def _quoted(text: str) -> str:
@@ -272,20 +268,20 @@ def _read_marker(stream: BinaryIO, path: Path, index: int) -> bool:
     try:
         line = stream.readline(HEAD_BYTES)  # guard: y4m-frame-marker-limit
     except OSError as error:
-        raise unreadable(shown(path), error) from error
+        raise unreadable(printable(path), error) from error
     if not line:
         return False
     marker, *parameters = line.rstrip(b"\n").split(b" ")
     if marker != _MARKER or not line.endswith(b"\n"):  # guard: y4m-frame-marker
         msg = (
-            f"{shown(path)}: frame {index} begins with {line[:_EXCERPT]!r} at byte {offset}; "
+            f"{printable(path)}: frame {index} begins with {line[:_EXCERPT]!r} at byte {offset}; "
             f"{_MARKER!r} and a newline were expected"
         )
         raise InputError(msg, remedy="the file is damaged; write it again")
     for parameter in filter(None, parameters):
         if not parameter.startswith(b"X"):  # guard: y4m-frame-interlaced
             msg = (
-                f"{shown(path)}: the FRAME marker at byte {offset} (frame {index}) has the "
+                f"{printable(path)}: the FRAME marker at byte {offset} (frame {index}) has the "
                 f"parameter {parameter[:_EXCERPT]!r}, which is for interlaced video"
             )
             raise InputError(msg, remedy="deinterlace both videos first")

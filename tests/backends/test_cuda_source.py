@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 
-from roi_accel.backends.cuda.program import OPTIONS
+from roi_accel.backends.cuda.backend import OPTIONS
 from roi_accel.backends.kernel_source import KERNELS, kernel_source
 
 if TYPE_CHECKING:

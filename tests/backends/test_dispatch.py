@@ -5,11 +5,13 @@ from __future__ import annotations
 import importlib
 import json
 import logging
+import os
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import exact
 import numpy as np
@@ -28,6 +30,8 @@ from roi_accel.scorers.vmaf_tool import VmafTool
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from conftest import Pair
 
     Install = Callable[..., None]
 
@@ -192,9 +196,9 @@ def worked_example() -> str:
 
 
 def test_the_documents_worked_example_keeps_the_contract(install: Install) -> None:
-    install("row", "row_backend:RowBackend", worked_example())
-    backend = get_backend("row")
-    assert backend.name == "row"
+    install("plain", "plain_backend:PlainBackend", worked_example())
+    backend = get_backend("plain")
+    assert backend.name == "plain"
     pixel_format = PixelFormat("420", 10)
     rng = np.random.default_rng(8)
     mask = rng.integers(0, 65536, (16, 24), dtype=np.uint16)
@@ -216,18 +220,59 @@ def test_the_documents_worked_example_keeps_the_contract(install: Install) -> No
 
 
 def test_the_documents_worked_example_refuses_what_the_contract_refuses(install: Install) -> None:
-    install("row", "row_backend:RowBackend", worked_example())
+    install("plain", "plain_backend:PlainBackend", worked_example())
     with pytest.raises(BackendUnavailable, match="no device 'gpu7'"):
-        get_backend("row", device="gpu7")
+        get_backend("plain", device="gpu7")
     pixel_format = PixelFormat("420", 8)
     rng = np.random.default_rng(1)
     plan = Plan(pixel_format=pixel_format, width=64, height=48, mask_width=8, mask_height=6)
     fits, other = random_frame(rng, pixel_format, 64, 48), random_frame(rng, pixel_format, 66, 48)
     mask = np.zeros((6, 8), np.uint16)
-    with get_backend("row").open(plan) as session:
+    with get_backend("plain").open(plan) as session:
         for arguments in ((other, fits, mask), (fits, other, mask), (fits, fits, mask[1:])):
             with pytest.raises(ValueError, match="but the plan"):
                 session.substitute(*arguments)
+
+
+def test_a_backend_in_this_repository_is_one_file_and_one_line(
+    tmp_path: Path, tiny_pair: Pair
+) -> None:
+    copy = tmp_path / "roi_accel"
+    for package in ("roi_accel", "roi_accel.backends", "roi_accel.parity", "roi_accel.bench"):
+        folder = Path(str(importlib.import_module(package).__file__)).parent
+        target = tmp_path.joinpath(*package.split("."))
+        shutil.copytree(folder, target, dirs_exist_ok=True, ignore=shutil.ignore_patterns("*.pyc"))
+    text = (ROOT / "docs" / "adding-a-backend.md").read_text("utf-8")
+    line = re.search(r"```text\n(.*)\n```", text)
+    assert line
+    (copy / "backends" / "plain_backend.py").write_text(worked_example())
+    table = copy / "devices" / "dispatch.py"
+    before = table.read_text()
+    table.write_text(before.replace("HOST_BACKENDS = {\n", f"HOST_BACKENDS = {{\n    {line[1]}\n"))
+    assert len(table.read_text().splitlines()) == len(before.splitlines()) + 1
+
+    def run(*arguments: object) -> dict[str, Any]:
+        code = (
+            "import sys, roi_accel; from roi_accel.cli import main;"
+            f"assert roi_accel.__file__.startswith({str(copy)!r}); sys.exit(main(sys.argv[1:]))"
+        )
+        done = subprocess.run(
+            [sys.executable, "-c", code, *map(str, arguments)],
+            cwd=tmp_path,
+            env=os.environ | {"PYTHONPATH": str(tmp_path)},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr
+        found: dict[str, Any] = json.loads(done.stdout)
+        return found
+
+    assert run("devices", "--json")["backends"]["plain"][0]["state"] == "ready"
+    pair = ("-r", tiny_pair.reference, "-d", tiny_pair.distorted, "--synthetic-mask", "0.35")
+    ours, plain = (run("score", *pair, "--backend", name) for name in ("numpy", "plain"))
+    assert plain["provenance"]["backend"]["name"] == "plain"
+    assert plain["vmaf_masked"] == ours["vmaf_masked"]
 
 
 def test_a_misspelt_backend_is_guessed_and_the_variable_named(
@@ -241,9 +286,9 @@ def test_a_misspelt_backend_is_guessed_and_the_variable_named(
 
 
 def test_auto_never_takes_another_packages_backend(install: Install) -> None:
-    install("row", "row_backend:RowBackend", worked_example())
+    install("plain", "plain_backend:PlainBackend", worked_example())
     assert choose_backend("auto").backend.name in dispatch.BACKENDS
-    assert "row" in probe_all()
+    assert "plain" in probe_all()
 
 
 def run_devices(*arguments: str) -> str:

@@ -170,7 +170,7 @@ MUTATIONS = {
     "the fade's end": ("code >= opaque", "code > opaque", "arithmetic.ker"),
     "the box's rounding": ("sum + count / 2", "sum + count / 2 - 1", "preprocess.ker"),
     "the chroma's zero": ("- 128", "- 127", "preprocess.ker"),
-    "the mask's right neighbour": ("RIGHT_OF(columns", "LEFT_OF(columns", "widen.ker"),
+    "the mask's right neighbour": ("RIGHT_OF(columns", "LEFT_OF(columns", "upsample_rows.ker"),
 }
 
 

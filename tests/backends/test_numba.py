@@ -206,7 +206,7 @@ def load_kernel() -> int:
     mask, out = np.full(1, 65535, np.uint16), np.zeros(1, np.uint32)
     mask.flags.writeable = False
     table = (words, words, words)
-    kernel(mask, 1, table, table, (0, 0, 65535, 0), out, 0, 1)
+    kernel((mask, 1, table, table, (0, 0, 65535, 0)), out, 0, 1)
     assert out[0] == 65536
     return sum(kernel.stats.cache_hits.values())
 

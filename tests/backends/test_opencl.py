@@ -54,8 +54,15 @@ def python(code: str, **environment: str) -> subprocess.CompletedProcess[str]:
 
 
 def a_device(number: str, name: str, kind: Any = "gpu", problem: str = "") -> OpenclDevice:
-    handle = SimpleNamespace(vendor_id=1, driver_version="1", global_mem_size=2**30)
-    return OpenclDevice(f"opencl:{number}", handle, name, "A Platform", "OpenCL 3.0", kind, problem)
+    return OpenclDevice(
+        device_id=f"opencl:{number}",
+        name=name,
+        title=f"{name}, A Platform",
+        details="OpenCL 3.0",
+        problem=problem,
+        kind=kind,
+        handle=None,
+    )
 
 
 @pytest.fixture
@@ -140,7 +147,7 @@ def test_an_unknown_device_is_refused_with_all_that_there_are(
 ) -> None:
     with pytest.raises(BackendUnavailable) as caught:
         choose_device(wanted)
-    assert "is no OpenCL device" in str(caught.value)
+    assert "does not match any OpenCL device" in str(caught.value)
     assert all(f"{d.device_id} is {d.name}" in str(caught.value) for d in devices)
 
 

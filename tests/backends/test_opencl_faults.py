@@ -47,17 +47,17 @@ def an_error(code: int) -> Exception:
 def test_kernels_that_do_not_compile_leave_their_log(
     backend: Backend, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    broken = kernel_source.read_kernel_file("widen.ker").replace("u32 left", "u33 left")
+    broken = kernel_source.read_kernel_file("upsample_rows.ker").replace("u32 left", "u33 left")
     read = kernel_source.read_kernel_file
     monkeypatch.setattr(
-        kernel_source, "read_kernel_file", lambda n: broken if n == "widen.ker" else read(n)
+        kernel_source, "read_kernel_file", lambda n: broken if n == "upsample_rows.ker" else read(n)
     )
     with pytest.raises(BackendUnavailable, match="do not compile") as caught:
         OpenclBackend(device=backend.device).open(PLAN)
-    (path,) = re.findall(r"words are in (\S+\.log)", str(caught.value))
+    (path,) = re.findall(r"log is (\S+\.log)", str(caught.value))
     text = Path(path).read_text("utf-8")
     assert caught.value.exit_code == 4
-    assert re.search(r"widen\.ker:\d+", text)
+    assert re.search(r"upsample_rows\.ker:\d+", text)
     assert "u33" in text
 
 

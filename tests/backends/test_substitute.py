@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from support import ALL_FORMATS, random_frame
 
-from roi_accel.backends.arithmetic import interpolate, interpolate_lines, line_terms
+from roi_accel.backends.arithmetic import interpolate_lines, line_terms
 from roi_accel.backends.frame import Frame, PixelFormat
 from roi_accel.backends.plan import ModelSize, Plan
 from roi_accel.backends.tables import axis_table
@@ -80,8 +80,9 @@ def test_interpolation_alone_stays_within_its_derived_bound(
 def test_interpolating_lines_is_interpolating_samples(width: int, cells: int, seed: int) -> None:
     codes = a_mask(np.random.default_rng(seed), cells, 3)
     table = axis_table(cells, width)
-    one_by_one, lines, scratch = np.empty((3, 3, width), np.uint32)
-    interpolate(codes[:, table.left], codes[:, table.right], table.weight, one_by_one)
+    lines, scratch = np.empty((2, 3, width), np.uint32)
+    left, right = (codes[:, side].astype(np.uint64) for side in (table.left, table.right))
+    one_by_one = (left * (65536 - table.weight) + right * table.weight + 32768) >> 16
     terms = line_terms(codes.astype(np.uint32), 1)
     interpolate_lines(terms, table.left, table.weight, 1, lines, scratch)
     np.testing.assert_array_equal(lines, one_by_one)

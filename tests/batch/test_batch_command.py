@@ -263,7 +263,7 @@ def test_each_device_files_its_record(bench: Bench, tmp_path: Path) -> None:
         (["--worker", "nubma"], 4, "did you mean numba?"),
         (["--shard", "2/2"], 2, "--shard is i/n"),
         (["--csv", "out.ndjson"], 2, "--output and --csv both name"),
-        (["--weight", "2"], 2, "weight must be a number from 0 to 1"),
+        (["--weight", "2"], 2, "weight must be from 0 to 1"),
     ],
 )
 def test_a_wrong_option_is_refused_before_any_work(

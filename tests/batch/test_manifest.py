@@ -123,7 +123,7 @@ def test_every_option_of_score_may_stand_in_a_row() -> None:
         ("r.mp4,d.mp4,x", "weight must be a number, not 'x'"),
         ("r.mp4,d.mp4,x", "not 'x'; see --weight in roi-accel score --help"),
         ('r.mp4,d.mp4,"0,3"', "weight must be a number, not '0,3'; with a point, 0.3"),
-        ("r.mp4,d.mp4,7", "weight must be a number from 0 to 1, not 7"),
+        ("r.mp4,d.mp4,7", "weight must be from 0 to 1, not 7"),
         ("r.mp4,,", "names no distorted video"),
         (",d.mp4,", "names no reference; add it to the row, or give --reference for all"),
         ("r.mp4,d.mp4,0.5,7", "has 4 cells, but there are 3 columns"),

@@ -22,8 +22,8 @@ MACHINE = {
     "numpy": [CPU],
     "numba": [CPU],
     "opencl": [
-        DeviceStatus("ready", "opencl:0.0", kind="cpu"),
-        DeviceStatus("ready", "opencl:1.0", kind="gpu", vendor_id=INTEL),
+        DeviceStatus("ready", "opencl:0.0", kind="cpu", several_vendors=True),
+        DeviceStatus("ready", "opencl:1.0", kind="gpu", vendor_id=INTEL, several_vendors=True),
     ],
     "cuda": [
         DeviceStatus("ready", "cuda:0", kind="gpu", vendor_id=NVIDIA),

@@ -303,7 +303,7 @@ def test_a_sheet_spreads_its_frames_over_time(
 @pytest.mark.parametrize(
     ("arguments", "code", "words"),
     [
-        ([], 2, "nothing is to be written; name a file with -o (.png, .mkv, .npz)"),
+        ([], 2, "no output requested; name a file with -o (.png, .mkv, .npz)"),
         (["-o", "mask.gif"], 2, "has the suffix '.gif', which says what is written; known are"),
         (["-o", "mask"], 2, "has no suffix, which says what is written; known are .png, .mkv"),
         (["--masked-yuv", "m.mp4", "-d", "x"], 2, "known are .yuv, .y4m"),

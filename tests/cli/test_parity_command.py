@@ -330,7 +330,7 @@ def test_two_devices_of_one_backend_are_a_pair_when_asked() -> None:
         (["--require-ep", "cuda", "--stages", "score"], "--require-ep needs the stage saliency"),
         (["--require-backend", "numpy", "--stages", "saliency"], "needs a stage that backends"),
         (["--calibration", "/no/such.toml"], "/no/such.toml: no such file"),
-        (["--json", "a.x", "--junit", "a.x"], "name the same file"),
+        (["--json", "a.x", "--junit", "a.x"], "--json and --junit both name a.x"),
         (["--json", "a.x", "compare", "b.x"], "--json stands before compare"),
         (["--fp16", "record", "-o", "b.x"], "--fp16 stands before record"),
     ],

@@ -20,7 +20,6 @@ import numpy as np
 from fuzz_mutation import HOSTILE_TEXTS, json_mutants, mutants
 from hypothesis import strategies as st
 
-from roi_accel.api.score import raw_geometry
 from roi_accel.bench.regression import check_settings, compare_reports, parse_share, read_report
 from roi_accel.checks.record_run import compare_files
 from roi_accel.errors import InputError, ModelError, RoiAccelError, ScorerError
@@ -29,6 +28,7 @@ from roi_accel.inference.network import SaliencyNetwork, SaliencySize
 from roi_accel.inference.providers import plan_provider
 from roi_accel.masks import open_mask_source
 from roi_accel.masks.boxes import parse_box
+from roi_accel.options.raw import raw_geometry
 from roi_accel.parity.calibration import read_calibration
 from roi_accel.parity.tolerance import STAGES
 from roi_accel.scorers.log import read_log

@@ -141,12 +141,12 @@ def test_kernels_that_do_not_compile_leave_their_log(
 
     assert opencl
     read = kernel_source.read_kernel_file
-    broken = read("widen.ker").replace("u32 left", "u33 left")
+    broken = read("upsample_rows.ker").replace("u32 left", "u33 left")
     monkeypatch.setattr(
-        kernel_source, "read_kernel_file", lambda n: broken if n == "widen.ker" else read(n)
+        kernel_source, "read_kernel_file", lambda n: broken if n == "upsample_rows.ker" else read(n)
     )
     said = refused(4, "the kernels do not compile for", *pair_arguments, *OPENCL)
-    (log,) = re.findall(r"words are in (\S+\.log)", said)
+    (log,) = re.findall(r"log is (\S+\.log)", said)
     assert "u33" in Path(log).read_text("utf-8")
 
 

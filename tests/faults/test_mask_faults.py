@@ -205,15 +205,15 @@ def test_a_number_out_of_range_is_refused(
     refused: Refusals, tiny_pair: Pair, option: str, value: str
 ) -> None:
     pair = ("-r", tiny_pair.reference, "-d", tiny_pair.distorted, "--synthetic-mask", 1)
-    words = f"{option[2:]} must be a number from 0 to 1, not {value}"
+    words = f"{option[2:]} must be from 0 to 1, not {value}"
     refused(2, words, *pair, f"{option}={value}", *NUMPY)
 
 
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        (("--synthetic-mask", "nan"), "must be a number in [0, 1], not nan"),
-        (("--synthetic-mask", "1.5"), "must be a number in [0, 1], not 1.5"),
+        (("--synthetic-mask", "nan"), "must be from 0 to 1, not nan"),
+        (("--synthetic-mask", "1.5"), "must be from 0 to 1, not 1.5"),
         (("--roi", "0,0,8"), "expected four whole numbers X,Y,W,H"),
         (("--roi", "0,0,0,8"), "width and height must be at least 1, not 0x8"),
         (("--roi", "96,0,8,8"), "lies outside the 96x64 frame"),
@@ -241,4 +241,4 @@ def test_a_mask_clip_that_changes_during_the_run_is_refused(
 
     monkeypatch.setattr(ProgramScoring, "feed", touch)
     pair = ("-r", tiny_pair.reference, "-d", tiny_pair.distorted)
-    refused(2, "the file changed while it was read", *pair, "--mask", mask, *NUMPY)
+    refused(2, "changed while it was being read", *pair, "--mask", mask, *NUMPY)

@@ -202,7 +202,7 @@ def test_a_name_keeps_the_shape_and_a_size_is_taken_literally(
 
 @pytest.mark.parametrize("text", ["", "1080", "0x64", "64x0", "99999x64", "64x64x64", "-64x64"])
 def test_a_size_that_is_none_is_refused(reference: Path, text: str) -> None:
-    with pytest.raises(InputError, match="--scale-to"):
+    with pytest.raises(InputError, match="scale_to: "):
         score(reference, reference, scale_to=text)
 
 

@@ -138,9 +138,9 @@ def test_clip_that_changes_during_the_run_is_refused(clip: Any, open_source: Any
     ask(source, 0)
     with path.open("ab") as file:
         file.write(b"\0")
-    with pytest.raises(InputError, match="changed while it was read"):
+    with pytest.raises(InputError, match="changed while it was being read"):
         source.finish(1, whole=False)
-    with pytest.raises(InputError, match="changed while it was read"):
+    with pytest.raises(InputError, match="changed while it was being read"):
         source.provenance()
 
 

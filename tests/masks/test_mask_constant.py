@@ -12,7 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from roi_accel.errors import InputError
-from roi_accel.masks.constant import ConstantSource
+from roi_accel.masks.still import ConstantSource
+from roi_accel.options import ScoreOptions
 
 
 @given(st.floats(0, 1))
@@ -39,8 +40,8 @@ def test_result_calls_it_synthetic(open_source: Any) -> None:
 
 @pytest.mark.parametrize("fill", [-0.001, 1.001, math.nan, math.inf, -math.inf])
 def test_fill_outside_0_to_1_is_refused(fill: float) -> None:
-    with pytest.raises(InputError, match="--synthetic-mask"):
-        ConstantSource(fill)
+    with pytest.raises(InputError, match="synthetic_mask must be from 0 to 1"):
+        ScoreOptions(synthetic_mask=fill)
 
 
 def test_mask_cannot_be_written_to(open_source: Any, ask: Any) -> None:

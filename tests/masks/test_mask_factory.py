@@ -13,8 +13,7 @@ from roi_accel.errors import InputError
 from roi_accel.masks import open_mask_source
 from roi_accel.masks.boxes import BoxesSource
 from roi_accel.masks.clip import ClipSource
-from roi_accel.masks.constant import ConstantSource
-from roi_accel.masks.picture import PictureSource
+from roi_accel.masks.still import ConstantSource, PictureSource
 from roi_accel.masks.track import TrackSource
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ import struct
 import subprocess
 import sys
 import zlib
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
@@ -17,15 +17,14 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from roi_accel.errors import InputError
-from roi_accel.masks.media import MAX_SAMPLES, check_shape
-from roi_accel.masks.picture import PictureSource
+from roi_accel.masks.files import MAX_SAMPLES, MaskFile, check_shape
+from roi_accel.masks.still import PictureSource
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Generator
     from pathlib import Path
 
     from roi_accel.masks import Mask
-    from roi_accel.masks.media import MaskMedia
 
 pytestmark = pytest.mark.usefixtures("no_python_warnings")
 
@@ -331,7 +330,7 @@ def test_refusing_a_bomb_takes_no_memory(tmp_path: Path) -> None:
     assert int(grown) < 50_000  # KiB on Linux; the picture alone would be 500,000
 
 
-@pytest.mark.parametrize("content", [b"", b"hello", bytes(range(256)) * 64, b"\0" * 100_000])
+@pytest.mark.parametrize("content", [b"hello", bytes(range(256)) * 64, b"\0" * 100_000])
 def test_what_is_neither_picture_nor_video_is_refused_and_raw_gray_is_named(
     tmp_path: Path, open_source: Any, content: bytes
 ) -> None:
@@ -340,6 +339,12 @@ def test_what_is_neither_picture_nor_video_is_refused_and_raw_gray_is_named(
     with pytest.raises(InputError, match="raw gray samples") as caught:
         open_source(mask=path)
     assert "ffmpeg -f rawvideo" in caught.value.remedy
+
+
+def test_an_empty_file_is_refused(tmp_path: Path, open_source: Any) -> None:
+    (tmp_path / "mask.png").touch()
+    with pytest.raises(InputError, match=r"--mask .*mask\.png: is empty"):
+        open_source(mask=tmp_path / "mask.png")
 
 
 def test_playlists_open_no_other_file(
@@ -406,20 +411,21 @@ def test_format_without_a_decoder_is_refused(tmp_path: Path, open_source: Any) -
 
 
 def test_file_that_decodes_to_nothing_is_refused(tmp_path: Path) -> None:
-    class Nothing:
-        size = (36, 64)
-        closed = False
+    class Nothing(MaskFile):
+        codec = "png"
 
-        def masks(self) -> Iterator[Mask]:
-            return iter(())
+        def _examine(self) -> None:
+            self.size = (36, 64)
 
-        def close(self) -> None:
-            self.closed = True
+        def masks(self) -> Generator[Mask]:
+            yield from ()
 
-    media = Nothing()
-    with pytest.raises(InputError, match="holds no picture"):
-        PictureSource(cast("MaskMedia", media), tmp_path / "a.png")
-    assert media.closed
+    path = tmp_path / "a.png"
+    path.write_bytes(b"x")
+    file = Nothing(path, width=64, height=36)
+    with pytest.raises(InputError, match="does not hold a picture"):
+        PictureSource(file)
+    assert file._file.closed  # noqa: SLF001
 
 
 def test_sound_without_picture_is_refused(tmp_path: Path, av: Any, open_source: Any) -> None:

@@ -397,7 +397,7 @@ def test_raw_video_takes_its_rate_from_the_option(tmp_path: Path, tiny_pair: Pai
 
 @pytest.mark.parametrize("stride", [0, -1, 33])
 def test_a_stride_that_is_none_is_refused(stride: int) -> None:
-    with pytest.raises(InputError, match=f"--saliency-stride must be from 1 to 32, not {stride}"):
+    with pytest.raises(InputError, match=f"saliency_stride must be from 1 to 32, not {stride}"):
         ScoreOptions(saliency_stride=stride)
 
 
@@ -421,10 +421,10 @@ def test_what_shapes_a_network_s_mask_is_refused_without_a_network(
 @pytest.mark.parametrize(
     ("seconds", "said"),
     [
-        ("-1", "--mask-smooth '-1' is no time in seconds"),
-        ("soon", "--mask-smooth 'soon' is no time in seconds"),
-        ("nan", "--mask-smooth 'nan' is no time in seconds"),
-        ("60.5", "--mask-smooth must be at most 60 seconds, not 60.5"),
+        ("-1", "--mask-smooth: '-1' is not a time in seconds"),
+        ("soon", "--mask-smooth: 'soon' is not a time in seconds"),
+        ("nan", "--mask-smooth: 'nan' is not a time in seconds"),
+        ("60.5", "--mask-smooth: at most 60 seconds are allowed, not 60.5"),
     ],
 )
 def test_a_time_that_is_none_is_refused(

@@ -9,8 +9,9 @@ import pytest
 from clips import P8, damaged, smooth_frames, write_y4m
 
 from roi_accel.checks.clip_case import ClipCase
-from roi_accel.checks.matrix_run import ParityOptions, run_parity
+from roi_accel.checks.matrix_run import run_parity
 from roi_accel.errors import InputError
+from roi_accel.options.parity import ParityOptions
 
 if TYPE_CHECKING:
     from pathlib import Path

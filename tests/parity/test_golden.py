@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
+from roi_accel.backends.frame import PIXEL_FORMATS
 from roi_accel.backends.plan import MASK_MAX
 from roi_accel.parity import cases as corpus
 from roi_accel.parity.cases import (
-    FORMATS,
     FRAME_KINDS,
     MASK_KINDS,
     SeededCase,
@@ -42,7 +42,7 @@ def test_the_corpus_and_the_golden_file_have_the_same_frames() -> None:
     assert all(tuple(digests) == INTEGER_STAGES for digests in golden_digests().values())
 
 
-@pytest.mark.parametrize("pixel_format", FORMATS, ids=lambda each: each.name)
+@pytest.mark.parametrize("pixel_format", PIXEL_FORMATS, ids=lambda each: each.name)
 def test_every_format_meets_every_mask_every_frame_and_the_ends(pixel_format: object) -> None:
     mine = [case for case in CORPUS if case.plan.pixel_format == pixel_format]
     assert {case.mask_kind for case in mine} == set(MASK_KINDS)

@@ -9,12 +9,13 @@ import numpy as np
 import pytest
 
 from roi_accel.checks import matrix_run, participants
-from roi_accel.checks.matrix_run import ParityOptions, run_parity
+from roi_accel.checks.matrix_run import run_parity
 from roi_accel.checks.participants import Providers, find_providers
 from roi_accel.cli import main
 from roi_accel.errors import BackendUnavailable, ModelError, ScorerError
 from roi_accel.inference.models import resolve
 from roi_accel.inference.providers import plan_provider
+from roi_accel.options.parity import ParityOptions
 from roi_accel.parity.cells import Participant
 from roi_accel.parity.matrix import NetworkRunner
 

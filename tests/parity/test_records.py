@@ -17,10 +17,10 @@ import numpy as np
 import planted
 import pytest
 
-from roi_accel.checks.matrix_run import ParityOptions
 from roi_accel.checks.record_run import compare_files, make_record
 from roi_accel.errors import BackendUnavailable, InputError, ParityError
 from roi_accel.inference.network import SaliencyNetwork
+from roi_accel.options.parity import ParityOptions
 from roi_accel.parity import record as record_module
 from roi_accel.parity.calibration import Calibration
 from roi_accel.parity.golden import golden_maps, pack_map

@@ -8,11 +8,12 @@ import numpy as np
 import onnxruntime
 import pytest
 
-from roi_accel.checks.matrix_run import ParityOptions, run_parity
+from roi_accel.checks.matrix_run import run_parity
 from roi_accel.errors import BackendUnavailable
 from roi_accel.inference.models import ResolvedModel, resolve
 from roi_accel.inference.network import SaliencyNetwork
 from roi_accel.inference.providers import plan_provider
+from roi_accel.options.parity import ParityOptions
 
 if TYPE_CHECKING:
     from collections.abc import Callable

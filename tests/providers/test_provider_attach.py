@@ -144,7 +144,7 @@ def test_name_that_no_onnx_runtime_knows_is_an_error_strict_or_not() -> None:
 @FOREIGN
 @pytest.mark.parametrize("strict", [False, True])
 def test_real_onnx_runtime_without_cuda_is_found_out(strict: bool) -> None:
-    plan = plan_provider("cuda")
+    plan = plan_provider("cuda", DeviceStatus("ready", "cuda:0", kind="gpu", vendor_id=0x10DE))
     if strict:
         with pytest.raises(BackendUnavailable, match=f"was to run on {CUDA}.*, but runs on {CPU}"):
             SaliencyNetwork(resolve("center-surround"), plan, threads=1, strict_ep=True)
@@ -155,7 +155,7 @@ def test_real_onnx_runtime_without_cuda_is_found_out(strict: bool) -> None:
     assert "roi-accel[cuda13]" in warning
     facts = source.provenance()
     assert facts["provider_requested"] == CUDA
-    assert facts["provider_reason"] == "matches cuda's device cpu, NVIDIA"
+    assert facts["provider_reason"] == "matches cuda's device cuda:0, NVIDIA"
     assert facts["provider_options"] == dict(plan.options)
     assert facts["providers_attached"] == [CPU]
     assert list(facts["nodes_per_provider"]) == [CPU]
@@ -217,7 +217,7 @@ def test_backends_own_device_decides_the_provider(
 ) -> None:
     status = DeviceStatus("ready", "opencl:0.1", kind="gpu", vendor_id=0x10DE)
     monkeypatch.setattr(NumpyBackend, "probe", lambda: [status])
-    monkeypatch.setattr("roi_accel.backends.numpy_backend.host_device", lambda *_: status.device)
+    monkeypatch.setattr("roi_accel.backends.host.HOST_DEVICE", status.device)
     pair = (tiny_pair.reference, tiny_pair.distorted)
     result = roi_accel.score(*pair, saliency_model=tiny_network, backend="numpy")
     mask = result.provenance["mask"]

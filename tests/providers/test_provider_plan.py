@@ -39,7 +39,7 @@ def status(device: str, kind: Kind, vendor_id: int | None = None) -> DeviceStatu
         ),
         (
             "cuda",
-            status("cuda:1", "gpu"),
+            status("cuda:1", "gpu", 0x10DE),
             "Windows",
             "CUDAExecutionProvider",
             {"device_id": "1", **CUDA_OPTIONS},

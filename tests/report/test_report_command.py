@@ -205,8 +205,8 @@ def test_a_file_that_changes_before_it_is_seen_again_is_an_error_and_leaves_noth
             reference.write_bytes(reference.read_bytes()[::-1])
             return super().choose(result)
 
-    from roi_accel.api.score import raw_geometry  # noqa: PLC0415
     from roi_accel.errors import InputError  # noqa: PLC0415
+    from roi_accel.options.raw import raw_geometry  # noqa: PLC0415
 
     raw = raw_geometry(width=96, height=64, pix_fmt="yuv420p")
     other = write_raw(tmp_path / "d.yuv", smooth_frames(P8, 96, 64, 4, seed=1))

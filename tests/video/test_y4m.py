@@ -26,7 +26,7 @@ from video_files import (
 from roi_accel.backends.frame import ColourRange, PixelFormat
 from roi_accel.errors import InputError
 from roi_accel.video import RawGeometry, open_video
-from roi_accel.video.planes import read_planar
+from roi_accel.video.reader import read_planar
 from roi_accel.video.y4m import COLOUR_SPACES, parse_header
 
 if TYPE_CHECKING:

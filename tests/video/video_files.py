@@ -10,13 +10,13 @@ import av
 import imageio_ffmpeg
 import numpy as np
 
-from roi_accel.backends.frame import BIT_DEPTHS, Frame, PixelFormat
+from roi_accel.backends.frame import PIXEL_FORMATS, Frame, PixelFormat
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
     from pathlib import Path
 
-ALL_FORMATS = [PixelFormat(s, b) for s in ("420", "422", "444") for b in BIT_DEPTHS]
+ALL_FORMATS = PIXEL_FORMATS
 FORMAT_IDS = [f.name for f in ALL_FORMATS]
 SIZES = [(64, 48), (37, 41), (33, 48), (64, 35)]
 P8 = PixelFormat("420", 8)

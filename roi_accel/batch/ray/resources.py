@@ -94,7 +94,7 @@ def offered(workers: int | None = None) -> dict[str, int]:
 def _resources(backend: str, status: DeviceStatus) -> list[str]:
     """Return the resources that a device gives its machine, the most particular one last."""
     names = [f"{SLOTS}_{backend}"]
-    if backend == "opencl":
+    if status.several_vendors:
         vendor = status.vendor_id
         unknown = "other" if vendor is None else f"{vendor:04x}"
         word = status.kind if status.kind == "cpu" else VENDOR_WORDS.get(vendor or 0, unknown)

@@ -1,0 +1,129 @@
+"""What a raw file's name, size and samples suggest of its geometry: for messages, never used."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from roi_accel.backends.frame import PIXEL_FORMATS, PixelFormat
+from roi_accel.errors import InputError
+
+if TYPE_CHECKING:
+    from roi_accel.video.info import RawGeometry
+    from roi_accel.video.source import SourceFile
+
+# Sizes that raw test material comes in, most likely first.
+_COMMON_SIZES = """
+    1920x1080 3840x2160 1280x720 352x288 176x144 640x360 640x480 720x576 720x480 832x480 416x240
+    854x480 960x540 576x324 704x576 352x240 1024x768 1920x1088 2560x1440 2560x1600 2048x1080
+    4096x2160 7680x4320 320x240 480x270
+"""
+_SIZE = re.compile(r"(?<!\d)(\d{2,5})x(\d{2,5})(?!\d)")
+_MOST_SUGGESTIONS = 4
+
+_SAMPLED_BYTES = 1 << 15
+_SAMPLED_AT = (5 / 13, 9 / 13, 1.0)
+"""What part of the file comes before each sample: films begin in black, and the last is chroma."""
+
+_BYTE, _WORD = 8, 16
+_BRIGHTER_THAN_BLACK = 64
+
+
+def suggest_geometries(
+    source: SourceFile,
+    named: PixelFormat | None = None,
+    *,
+    width: int | None = None,
+    height: int | None = None,
+) -> str:
+    """Return geometries whose frame size divides the file's, likeliest first; "" if none does.
+
+    Parameters
+    ----------
+    source : SourceFile
+    named : PixelFormat, optional
+        The format that the user named, which is tried first; then one in the file's name, then
+        those of the depth that the samples look like.
+    width, height : int, optional
+        In pixels, where the user named them: no other is suggested then. Otherwise a size in the
+        file's name comes first, then common ones.
+    """
+    name = source.path.name.lower()
+    by_length = sorted(PIXEL_FORMATS, key=lambda each: len(each.name), reverse=True)
+    likely = named or next((each for each in by_length if each.name in name), None)
+    depth = _apparent_depth(_words(source))
+    formats = sorted(PIXEL_FORMATS, key=lambda each: (each != likely, each.bit_depth != depth))
+    named_sizes = _sizes_in(name)
+    sizes = [(width, height)] if width and height else [*named_sizes, *_sizes_in(_COMMON_SIZES)]
+    fitting: list[tuple[bool, int, str]] = []
+    for w, h in dict.fromkeys(sizes):
+        if width not in (None, w) or height not in (None, h) or not (w and h):
+            continue
+        for rank, pixel_format in enumerate(formats):
+            count, rest = divmod(source.size, pixel_format.frame_bytes(w, h))
+            if not rest:
+                frames = "1 frame" if count == 1 else f"{count} frames"
+                words = f"{w}x{h} {pixel_format.name} ({frames})"
+                fitting.append(((w, h) not in named_sizes, rank, words))
+                break
+    fitting.sort(key=lambda each: each[:2])
+    return ", ".join(words for _, _, words in fitting[:_MOST_SUGGESTIONS])
+
+
+def _sizes_in(text: str) -> list[tuple[int, int]]:
+    return [(int(width), int(height)) for width, height in _SIZE.findall(text)]
+
+
+def doubt_depth(source: SourceFile, geometry: RawGeometry) -> str:
+    """Return why the bit depth that the user gave looks wrong, "" if it does not.
+
+    Samples of 10 or 12 bits read as 8 or 16 give a plausible number of frames, and noise or black
+    in each of them.
+    """
+    given = geometry.pixel_format
+    words = _words(source)
+    depth = _apparent_depth(words)
+    if depth == _BYTE or given.bit_depth not in (_BYTE, _WORD) or not _is_smooth(words):
+        return ""
+    better = PixelFormat(given.subsampling, depth).name
+    return (
+        f"is read as {given.name}, but its samples look like {depth} bits; "
+        f"if they are, type --pix-fmt {better}"
+    )
+
+
+def _words(source: SourceFile) -> np.ndarray:
+    """Return some of the file's content as int32[n] of little-endian 16-bit words."""
+    room = max(0, source.size - _SAMPLED_BYTES)
+    pieces = []
+    try:
+        with source.open() as file:
+            for part in _SAMPLED_AT:
+                file.seek(int(room * part) // 2 * 2)
+                piece = file.read(_SAMPLED_BYTES)
+                pieces.append(piece[: len(piece) // 2 * 2])
+    except (OSError, InputError):
+        pass  # only a hint is lost; the reader reports the error
+    return np.frombuffer(b"".join(pieces), "<u2").astype(np.int32)
+
+
+def _apparent_depth(words: np.ndarray) -> int:
+    """Return the bit depth that samples look like: 8 unless all words are small.
+
+    Two samples of 8 bits are hardly ever a small 16-bit word all over some rows of a picture,
+    unless it is black there; then no low byte is large either.
+    """
+    if int((words & 0xFF).max(initial=0)) < _BRIGHTER_THAN_BLACK:
+        return _BYTE
+    largest = int(words.max(initial=0))
+    return next((depth for depth in (10, 12) if largest < 1 << depth), _BYTE)
+
+
+def _is_smooth(words: np.ndarray) -> bool:
+    """Return whether the bytes of a word belong together, which those of stripes do not.
+
+    Where the high byte of a picture's words changes, the low one jumps, and the word does not.
+    """
+    return bool(np.abs(np.diff(words)).sum() < np.abs(np.diff(words & 0xFF)).sum())
