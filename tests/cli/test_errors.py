@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from clips import P8, smooth_frames, write_raw
-from commands import assert_one_line, command, environment, run
+from commands import assert_one_line, command, environment, run, run_here
 from support import console_script
 
 from roi_accel.cli import app
@@ -57,10 +57,28 @@ def arguments(tiny_pair: Pair) -> list[object]:
 def test_failure_has_its_code_and_one_line(
     arguments: list[object], changes: list[str], code: int, match: str
 ) -> None:
-    done = run(*arguments, *changes)
+    done = run_here(*arguments, *changes)
     assert done.returncode == code, done.stderr
     assert_one_line(done.stderr)
     assert match in done.stderr
+    assert done.stdout == ""
+
+
+@pytest.mark.parametrize(
+    ("changes", "code"),
+    [
+        (["-d", "/no/such/video.mp4"], 2),
+        (["--backend", "abacus"], 4),
+        (["--vmaf", "/no/such/vmaf"], 5),
+        (["-o", "/"], 6),
+    ],
+)
+def test_the_process_of_a_failure_ends_with_its_code(
+    arguments: list[object], changes: list[str], code: int
+) -> None:
+    done = run(*arguments, *changes)
+    assert done.returncode == code, done.stderr
+    assert_one_line(done.stderr)
     assert done.stdout == ""
 
 
@@ -82,7 +100,7 @@ def test_a_raw_file_is_told_what_its_geometry_lacks(
 ) -> None:
     write_raw(tmp_path / "ref.yuv", smooth_frames(P8, 640, 360, 2))
     outputs = ["-d", "ref.yuv"] if command == "score" else ["-o", "mask.mkv"]
-    done = run(command, "-r", "ref.yuv", *outputs, *given, cwd=tmp_path)
+    done = run_here(command, "-r", "ref.yuv", *outputs, *given, cwd=tmp_path)
     assert done.returncode == 2
     assert_one_line(done.stderr)
     assert said in done.stderr
@@ -98,7 +116,7 @@ def test_a_raw_file_is_told_what_its_geometry_lacks(
     ],
 )
 def test_a_second_reference_is_refused(tmp_path: Path, arguments: list[str]) -> None:
-    done = run(*arguments, "-r", "a.mp4", "--reference", "b.mp4", cwd=tmp_path)
+    done = run_here(*arguments, "-r", "a.mp4", "--reference", "b.mp4", cwd=tmp_path)
     assert done.returncode == 2
     assert_one_line(done.stderr)
     assert "-r is given 2 times, a.mp4 and b.mp4, and there is one reference; for p" in done.stderr
