@@ -105,7 +105,11 @@ def with_parameters(text: str) -> str:
             schema = {"description": each.option.help} | found[name]
             for key in ("title", "default"):
                 schema.pop(key, None)
-            lines[each.recorded] = json.dumps(schema)
+            # Whether a bound is 0 or 0.0, and the keys' order, are up to the version of pydantic.
+            plain = json.loads(
+                json.dumps(schema), parse_float=lambda text: plain_number(float(text))
+            )
+            lines[each.recorded] = json.dumps(plain, sort_keys=True)
     begin = text.index('"parameters": {') + len('"parameters": ')
     old, length = json.JSONDecoder().raw_decode(text[begin:])
     inner = ",\n".join(f'            "{key}": {schema}' for key, schema in lines.items())
@@ -117,6 +121,11 @@ def with_parameters(text: str) -> str:
         f'{inner},\n            "model_sha256": {{ "type": "object" }}\n          }}\n        }}'
     )
     return text[:begin] + made + text[begin + length :]
+
+
+def plain_number(value: float) -> float:
+    """Return whole numbers as int."""
+    return int(value) if value.is_integer() else value
 
 
 def with_tables(text: str) -> str:

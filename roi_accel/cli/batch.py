@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Annotated, Any, BinaryIO
 
 import typer
 
-from roi_accel._util.files import check_output, write_together
 from roi_accel.batch.jobs import DEFAULT_TOGETHER, Shard
 from roi_accel.batch.manifest import read_defaults, read_manifest
 from roi_accel.batch.records import to_line
@@ -19,21 +18,20 @@ from roi_accel.batch.run import Batch
 from roi_accel.batch.summary import require_parquet, to_csv, to_parquet
 from roi_accel.cli import _options as shared
 from roi_accel.cli._options import OUTPUT, option
-from roi_accel.cli._outputs import check_distinct
+from roi_accel.cli._outputs import Outputs, check_distinct
 from roi_accel.cli.batch_engine import ENGINES, LOCAL, check_engine, make_engine, quiet_stdout
 from roi_accel.cli.batch_ladder import ladder
 from roi_accel.cli.batch_merge import merge
 from roi_accel.cli.batch_output import print_batch
 from roi_accel.cli.batch_progress import batch_view
 from roi_accel.cli.console import is_terminal, print_warning, write_stdout
-from roi_accel.cli.interrupt import Interrupted, writing
+from roi_accel.cli.interrupt import Interrupted
 from roi_accel.errors import InputError, OutputError
 from roi_accel.options import ScoreOptions, typed_values
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from roi_accel.batch.records import Summary
 
 _RECORDS = "parity-records"
 _ROWS, _WORKERS = "Manifest", "Workers"
@@ -182,7 +180,10 @@ def run(
     inputs = [Path(manifest), *([defaults] if defaults else []), *_files(rows)]
     # Tables are made of the lines, so that a resumed batch makes them anew.
     goes_on = output is not None and output.exists()
-    tables = _Tables(csv, parquet, inputs, overwrite=overwrite or goes_on)
+    named = {"--csv": csv, "--parquet": parquet}
+    tables = Outputs(named, overwrite=overwrite or goes_on, inputs=inputs)
+    if parquet is not None:
+        require_parquet()
     if part is not None:
         rows = part.of_rows(rows)
     if no_records:
@@ -223,42 +224,15 @@ def run(
             raise
     for repeated, first in batch.repeated:
         print_warning(f"line {repeated.line} says what line {first.line} says; scored once")
-    tables.write(batch.summaries)
+    tables.write(
+        {
+            "--csv": lambda: to_csv(batch.summaries),
+            "--parquet": lambda: to_parquet(batch.summaries),
+        }
+    )
     if not quiet and (is_terminal() if summary is None else summary):
         print_batch(batch, view.trusts)
     return batch.exit_code
-
-
-class _Tables:
-    """The files of ``--csv`` and ``--parquet``.
-
-    Raises
-    ------
-    OutputError
-        One cannot be written, which is known before any work is done.
-    InputError
-        What writes Parquet is missing.
-    """
-
-    def __init__(
-        self, csv: Path | None, parquet: Path | None, inputs: Sequence[Path], *, overwrite: bool
-    ) -> None:
-        self._csv, self._parquet = csv, parquet
-        self._inputs, self._overwrite = inputs, overwrite
-        for path in (csv, parquet):
-            if path is not None:
-                check_output(path, overwrite=overwrite, inputs=inputs)
-        if parquet is not None:
-            require_parquet()
-
-    def write(self, summaries: Sequence[Summary]) -> None:
-        contents: dict[Path, bytes] = {}
-        if self._csv is not None:
-            contents[self._csv] = to_csv(summaries).encode()
-        if self._parquet is not None:
-            contents[self._parquet] = to_parquet(summaries)
-        with writing():
-            write_together(contents, overwrite=self._overwrite, inputs=self._inputs)
 
 
 class _Stdout:

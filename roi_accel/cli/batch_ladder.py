@@ -11,7 +11,7 @@ from rich.table import Table
 from roi_accel.cli import _options as shared
 from roi_accel.cli._options import OUTPUT, option
 from roi_accel.cli._outputs import Outputs
-from roi_accel.cli.console import is_terminal, one_line, print_tables, print_warning
+from roi_accel.cli.console import is_terminal, make_table, one_line, print_tables, print_warning
 from roi_accel.ladder.bd_rate import DEFAULT_MIN_OVERLAP, compare, mean_over_references
 from roi_accel.ladder.ladder import METRICS, read_results
 from roi_accel.ladder.output import (
@@ -112,16 +112,12 @@ def _tables(results: Results, rates: Sequence[Sequence[BdRate]]) -> Iterator[Tab
 
 
 def _encode_table(group: ReferenceLadders) -> Table:
-    table = Table(
-        title=f"Encodes of {one_line(group.reference)}",
-        title_justify="left",
+    table = make_table(
+        f"Encodes of {one_line(group.reference)}",
+        *("ladder", "distorted"),
+        numbers=("kbit/s", *TITLES.values()),
         caption=f"{OWN} on its ladder's hull, {ALL} on the hull of all ladders",
-        caption_justify="left",
     )
-    for heading in ("ladder", "distorted"):
-        table.add_column(heading, overflow="fold")
-    for heading in ("kbit/s", *TITLES.values()):
-        table.add_column(heading, justify="right", overflow="fold")
     rows = rows_of(group)
     for row, following in zip(rows, [*rows[1:], None], strict=True):
         # One width for all marks, so that the points stand below one another.
@@ -157,12 +153,11 @@ def _rate_table(rates: Sequence[BdRate]) -> Table:
 
 
 def _mean_table(means: Sequence[MeanBdRate]) -> Table:
-    table = Table(title="Mean BD-rate over references", title_justify="left")
-    for heading in ("anchor", "ladder"):
-        table.add_column(heading, overflow="fold")
-    table.add_column("score")
-    table.add_column("BD-rate", justify="right")
-    table.add_column("references", justify="right")
+    table = make_table(
+        "Mean BD-rate over references",
+        *("anchor", "ladder", "score"),
+        numbers=("BD-rate", "references"),
+    )
     for each in means:
         names = (one_line(each.anchor), one_line(each.test))
         percent = shown_percent(each.percent)

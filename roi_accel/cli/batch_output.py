@@ -8,7 +8,7 @@ from rich.table import Table
 
 from roi_accel.batch.outcome import Failure
 from roi_accel.batch.summary import in_order
-from roi_accel.cli.console import one_line, print_note, print_tables
+from roi_accel.cli.console import make_table, one_line, print_note, print_tables
 from roi_accel.results.summary import HEADINGS
 
 if TYPE_CHECKING:
@@ -46,11 +46,7 @@ def _tables(
 
 
 def _scores(rows: Sequence[Summary]) -> Table:
-    table = Table(title="VMAF where people look", title_justify="left")
-    table.add_column("line", justify="right")
-    table.add_column("distorted", overflow="fold")
-    for heading in HEADINGS:
-        table.add_column(heading, justify="right", min_width=len("100.00"), overflow="fold")
+    table = make_table("VMAF where people look", "line", "distorted", numbers=HEADINGS)
     for row in rows[:_MOST]:
         scores = (row.vmaf_full, row.vmaf_masked, row.vmaf_roi)
         table.add_row(
@@ -61,10 +57,7 @@ def _scores(rows: Sequence[Summary]) -> Table:
 
 
 def _failures(rows: Sequence[Summary]) -> Table:
-    table = Table(title="Without a score", title_justify="left")
-    table.add_column("line", justify="right")
-    table.add_column("distorted", overflow="fold")
-    table.add_column("why", overflow="fold")
+    table = make_table("Without a score", "line", "distorted", "why")
     for row in rows[:_MOST]:
         table.add_row(str(row.line), one_line(row.distorted or ""), one_line(row.error or ""))
     _leave_out(table, len(rows))
@@ -78,9 +71,8 @@ def _leave_out(table: Table, count: int) -> None:
 
 
 def _devices(trusts: Mapping[str, Trust | Failure]) -> Table:
-    table = Table(title="Who scored", title_justify="left")
-    for heading in ("worker", "node", "device", "network on", "self-test"):
-        table.add_column(heading, overflow="fold")
+    headings = ("worker", "node", "device", "network on", "self-test")
+    table = make_table("Who scored", *headings)
     for worker, trust in trusts.items():
         if isinstance(trust, Failure):
             table.add_row(worker, "", "", "", one_line(f"EXCLUDED: {trust}"))

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from rich.console import Console
 from rich.table import Table
 
-from roi_accel.cli.console import one_line
+from roi_accel.cli.console import make_table, one_line
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -110,9 +110,7 @@ def _absent(report: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _goal_table(report: Mapping[str, Any]) -> Table:
-    table = Table(title="Goals", title_justify="left")
-    for heading in ("what", "case", "mask", "goal", "measured", ""):
-        table.add_column(heading)
+    table = make_table("Goals", "what", "case", "mask", "goal", "measured", "")
     for goal in report["goals"]:
         met = {True: "[green]met[/]", False: "[red]missed[/]", None: ""}[goal["met"]]
         if report["settings"]["quick"] and goal["met"] is not None:

@@ -71,6 +71,18 @@ def print_tables(tables: Iterable[Table]) -> None:
         _print(table)
 
 
+def make_table(title: str, *headings: str, numbers: Iterable[str] = (), caption: str = "") -> Table:
+    """Return a table without rows: its columns of text, then those of numbers, to the right."""
+    table = Table(
+        title=title, title_justify="left", caption=caption or None, caption_justify="left"
+    )
+    for heading in headings:
+        table.add_column(heading, overflow="fold")
+    for heading in numbers:
+        table.add_column(heading, justify="right", overflow="fold")
+    return table
+
+
 class _Speed(TextColumn):
     """Frames per second since the first frame, or whatever `unit` says is counted."""
 

@@ -7,16 +7,17 @@ from typing import TYPE_CHECKING, Annotated
 
 from rich.console import Console
 from rich.markup import escape
-from rich.table import Table
 
 from roi_accel.cli import _options as shared  # noqa: TC001 - Typer reads the annotations
 from roi_accel.cli._options import OUTPUT, option
-from roi_accel.cli.console import write_stdout
+from roi_accel.cli.console import make_table, write_stdout
 from roi_accel.devices.inventory import Inventory, take_inventory
 from roi_accel.errors import InputError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+
+    from rich.table import Table
 
     from roi_accel.backends.protocol import DeviceStatus
 
@@ -101,9 +102,7 @@ def _print_unwrapped(console: Console, said: Iterable[tuple[str, str]]) -> None:
 
 
 def _backend_table(inventory: Inventory) -> Table:
-    table = Table(title="Backends and devices", title_justify="left")
-    for heading in ("backend", "device", "state", "what"):
-        table.add_column(heading, overflow="fold")
+    table = make_table("Backends and devices", "backend", "device", "state", "what")
     for name, found in inventory.backends.items():
         for status in found:
             table.add_row(
@@ -116,9 +115,8 @@ def _backend_table(inventory: Inventory) -> Table:
 
 
 def _provider_table(inventory: Inventory) -> Table:
-    table = Table(title="What the saliency network runs on", title_justify="left")
-    for heading in ("backend", "device", "provider", "in this onnxruntime"):
-        table.add_column(heading, overflow="fold")
+    headings = ("backend", "device", "provider", "in this onnxruntime")
+    table = make_table("What the saliency network runs on", *headings)
     for match in inventory.matches:
         table.add_row(
             match.backend,
@@ -139,9 +137,8 @@ def _describe(status: DeviceStatus) -> str:
 
 
 def _scorer_table(inventory: Inventory) -> Table:
-    table = Table(title="VMAF, the first is taken", title_justify="left")
-    for heading in ("program", "version", "libvmaf", "found through"):
-        table.add_column(heading, overflow="fold")
+    headings = ("program", "version", "libvmaf", "found through")
+    table = make_table("VMAF, the first is taken", *headings)
     for scorer in inventory.scorers:
         table.add_row(scorer.kind, escape(scorer.version), escape(scorer.libvmaf), scorer.found)
     if not inventory.scorers:

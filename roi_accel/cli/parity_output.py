@@ -9,10 +9,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rich.console import Console
-from rich.table import Table
 
 from roi_accel.cli._outputs import Outputs
-from roi_accel.cli.console import one_line, print_error, print_note, print_warning, write_stdout
+from roi_accel.cli.console import (
+    make_table,
+    one_line,
+    print_error,
+    print_note,
+    print_warning,
+    write_stdout,
+)
 from roi_accel.parity import render
 
 if TYPE_CHECKING:
@@ -84,11 +90,8 @@ class ReportOutput:
 
 def _table_text(report: Report) -> str:
     """Return the matrix, formats taken together, and its totals as text."""
-    table = Table(title="Parity", title_justify="left")
-    for heading in ("stage", "compared", "formats"):
-        table.add_column(heading)
-    for heading in ("values", "largest difference", "allowed"):
-        table.add_column(heading, justify="right")
+    numbers = ("values", "largest difference", "allowed")
+    table = make_table("Parity", "stage", "compared", "formats", numbers=numbers)
     for row in render.shown_rows(report):
         table.add_row(
             row.stage,

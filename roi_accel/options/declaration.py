@@ -343,12 +343,11 @@ def _declared(name: str, field: FieldInfo) -> Declared:
     kept_as, found = _unwrapped(field.annotation)
     found += field.metadata
     said: Any = field.json_schema_extra
-    default = field.get_default(call_default_factory=True)
     return Declared(
         name=name,
         option=said,
         kept_as=kept_as,
-        default=None if default is PydanticUndefined or said.unset else default,
+        default=None if said.unset or field.default is PydanticUndefined else field.default,
         least=next((each.ge for each in found if hasattr(each, "ge")), None),
         most=next((each.le for each in found if hasattr(each, "le")), None),
         given=next((each for each in found if isinstance(each, Given)), None),
