@@ -71,16 +71,30 @@ class Contender:
     difference: str = ""
 
     def __post_init__(self) -> None:
-        self.done = 0
+        self._done = 0
+        self._before: tuple[int, Mapping[str, float]] = 0, {}
         self._kept: deque[Any] = deque(maxlen=self.frames)
         self._pool = ThreadPoolExecutor(self.callers) if self.callers > 1 else None
 
     def run_many(self, count: int) -> None:
         """Compute the next `count` frames; all are complete on return."""
-        numbers = [number % self.frames for number in range(self.done, self.done + count)]
-        self.done += count
+        numbers = [number % self.frames for number in range(self._done, self._done + count)]
+        self._done += count
         for output in (self._pool.map if self._pool else map)(self.frame, numbers):
             self._kept.append(output)
+
+    def start(self) -> None:
+        """Measure the device's seconds from here on."""
+        self._before = self._done, self.events() if self.events else {}
+
+    def device_seconds(self) -> dict[str, float]:
+        """Return the seconds per frame on the device itself since `start`, per kind of work."""
+        started, before = self._before
+        frames = self._done - started
+        if self.events is None or not frames:
+            return {}
+        now = self.events()
+        return {kind: (total - before.get(kind, 0.0)) / frames for kind, total in now.items()}
 
     def planes(self, number: int) -> list[np.ndarray]:
         """Return the output for frame `number` as arrays in the host's memory."""

@@ -12,103 +12,77 @@ from roi_accel.bench.peers import FFMPEG, FLOAT_NUMPY
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-_CENTER_SURROUND = "center-surround"
-_STUDENT = "student_v2"
-
 
 @dataclass(frozen=True)
 class Goal:
-    """A kernel's ratio to a peer, and its bound.
+    """A ratio and its bound.
 
     Attributes
     ----------
     what : str
-    backend : str
-    kernel, size, pixel_format : str
-        The case; each kind of mask is judged by itself.
-    against : str
-        The peer. Empty: the share of the copy's bandwidth is bounded.
     bound : float
+    row : mapping
+        Fields of the kernel's cases or of the whole runs' rows that it is about. Each case is
+        judged by itself; of the rows, the worst.
+    backend, against : str
+        Of kernels: the backend, and the peer to which its ratio is bounded. No peer: the share of
+        the copy's bandwidth is bounded.
+    measure : str
+        Of whole runs: the measurement of `end_to_end`.
     is_least : bool
         Whether the bound is a minimum, not a maximum.
     """
 
     what: str
-    backend: str
-    kernel: str
-    size: str
-    pixel_format: str
-    against: str
     bound: float
+    row: Mapping[str, Any]
+    backend: str = ""
+    against: str = ""
+    measure: str = ""
     is_least: bool = False
 
+
+_ON_HOST = {"kernel": "substitute", "size": "1080p", "pixel_format": "yuv420p"}
+_LARGE = {"kernel": "substitute", "size": "2160p", "pixel_format": "yuv420p10le"}
+_ON_DEVICE = _LARGE | {"kernel": ON_DEVICE}
 
 GOALS = (
-    Goal("numba / FFmpeg", "numba", "substitute", "1080p", "yuv420p", FFMPEG, 1.0),
-    Goal("NumPy / float NumPy", "numpy", "substitute", "1080p", "yuv420p", FLOAT_NUMPY, 0.25),
-    Goal("OpenCL on a processor / FFmpeg", "opencl", "substitute", "1080p", "yuv420p", FFMPEG,
-         2.5),
-    Goal("CUDA, share of copy", "cuda", ON_DEVICE, "2160p", "yuv420p10le", "", 0.8, is_least=True),
-    Goal("CUDA, host to host / transfers", "cuda", "substitute", "2160p", "yuv420p10le", TRANSFERS,
-         1.15),
-    Goal("CUDA / CuPy zoom", "cuda", ON_DEVICE, "2160p", "yuv420p10le", CUPY, 0.1),
-)  # fmt: skip
-
-
-@dataclass(frozen=True)
-class RunGoal:
-    """A figure of `end_to_end`, and its bound.
-
-    Attributes
-    ----------
-    what : str
-    measure : str
-        The measurement's key in the report.
-    row : mapping
-        Fields of the rows that it is about; the worst of them is judged.
-    bound : float
-    is_least : bool
-        Whether the bound is a minimum, not a maximum.
-    """
-
-    what: str
-    measure: str
-    row: Mapping[str, Any]
-    bound: float
-    is_least: bool = False
-
+    Goal("numba / FFmpeg", 1.0, _ON_HOST, "numba", FFMPEG),
+    Goal("NumPy / float NumPy", 0.25, _ON_HOST, "numpy", FLOAT_NUMPY),
+    Goal("OpenCL on a processor / FFmpeg", 2.5, _ON_HOST, "opencl", FFMPEG),
+    Goal("CUDA, share of copy", 0.8, _ON_DEVICE, "cuda", is_least=True),
+    Goal("CUDA, host to host / transfers", 1.15, _LARGE, "cuda", TRANSFERS),
+    Goal("CUDA / CuPy zoom", 0.1, _ON_DEVICE, "cuda", CUPY),
+)
 
 _HD = {"size": "1080p", "bit_depth": 8}
+_STUDENT = _HD | {"network": "student_v2"}
+_BUILT_IN = _HD | {"network": "center-surround"}
 
 RUN_GOALS = (
     *(
-        RunGoal(
-            "whole run / two plain VMAF runs",
-            "ratio",
-            {**_HD, "network": network, "input": kind},
-            bound,
-        )
-        for network, bound in ((_CENTER_SURROUND, 1.12), (_STUDENT, 1.30))
+        Goal("whole run / two plain VMAF runs", bound, row | {"input": kind}, measure="ratio")
+        for row, bound in ((_BUILT_IN, 1.12), (_STUDENT, 1.30))
         for kind in ("H.264", "raw")
     ),
-    RunGoal(
+    Goal(
         "vmaf-roi-score's steps / whole run",
-        "plain",
-        {**_HD, "network": _STUDENT, "input": "raw"},
-        bound=10,
+        10,
+        _STUDENT | {"input": "raw"},
+        measure="plain",
         is_least=True,
     ),
-    RunGoal(
+    Goal(
         "4 distorted videos together / one by one",
-        "shared",
-        {**_HD, "network": _STUDENT, "input": "H.264"},
-        bound=0.80,
+        0.80,
+        _STUDENT | {"input": "H.264"},
+        measure="shared",
     ),
-    RunGoal(
+    Goal(
         "peak memory in MiB, VMAF's process not counted",
-        "memory",
+        600 / 1.048576,  # the goal is 600 MB
         _HD,
-        bound=600 / 1.048576,  # the goal is 600 MB
+        measure="memory",
     ),
 )
 
@@ -122,11 +96,7 @@ def judge_runs(report: Mapping[str, Any]) -> list[dict[str, Any]]:
     """Return for each goal of whole runs the measured figure; None where `report` has no row."""
     judged = []
     for goal in RUN_GOALS:
-        medians = [
-            row["median"]
-            for row in report.get(goal.measure, ())
-            if all(row.get(key) == value for key, value in goal.row.items())
-        ]
+        medians = [row["median"] for row in report.get(goal.measure, ()) if _is_about(goal, row)]
         measured = (min if goal.is_least else max)(medians, default=None)
         size, bits, *rest = goal.row.values()
         case = ", ".join([f"{size} {bits} bit", *rest])
@@ -134,7 +104,11 @@ def judge_runs(report: Mapping[str, Any]) -> list[dict[str, Any]]:
     return judged
 
 
-def _figures(goal: Goal | RunGoal, measured: float | None) -> dict[str, Any]:
+def _is_about(goal: Goal, row: Mapping[str, Any]) -> bool:
+    return all(row.get(key) == value for key, value in goal.row.items())
+
+
+def _figures(goal: Goal, measured: float | None) -> dict[str, Any]:
     is_met = None
     if measured is not None:
         is_met = measured >= goal.bound if goal.is_least else measured <= goal.bound
@@ -147,18 +121,13 @@ def _figures(goal: Goal | RunGoal, measured: float | None) -> dict[str, Any]:
 
 
 def _judge(goal: Goal, report: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
-    entry = {"what": goal.what, "case": f"{goal.kernel}, {goal.size} {goal.pixel_format}"}
+    entry = {"what": goal.what, "case": "{kernel}, {size} {pixel_format}".format(**goal.row)}
 
     def judged(mask: str | None, measured: float | None, reason: str) -> dict[str, Any]:
         why = f"not measured: {reason}" if measured is None else ""
         return entry | {"mask": mask} | _figures(goal, measured) | {"reason": why}
 
-    cases = [
-        case
-        for case in report["cases"]
-        if (case["kernel"], case["size"], case["pixel_format"])
-        == (goal.kernel, goal.size, goal.pixel_format)
-    ]
+    cases = [case for case in report["cases"] if _is_about(goal, case)]
     if not cases:
         yield judged(None, None, "this case was not asked for")
     for case in cases:

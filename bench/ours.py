@@ -55,13 +55,13 @@ def our_contender(
         return Contender(
             name,
             "backend",
-            _frame_of(kernel, session, resident),
+            frame_of(kernel, session, resident),
             inputs.count,
             facts_of(choice),
             threads=threads if on_host else 0,
             # One caller on the device, as its peers have.
             callers=1 if kernel == ON_DEVICE else min(slots_of(session), threads + 1),
-            to_planes=_PLANES_OF.get(kernel, lambda output: output.planes),
+            to_planes=planes_of(kernel),
             copy=host_copy_name(threads) if on_host else device_copy_name(choice),
             events=_events_of(session),
         )
@@ -127,7 +127,8 @@ def device_copy(name: str, threads: int, size: int, stack: ExitStack) -> Contend
     return Contender(device_copy_name(choice), "copy", frame, 1, facts_of(choice), threads=0)
 
 
-def _frame_of(kernel: Kernel, session: Session, inputs: Inputs) -> Callable[[int], Any]:
+def frame_of(kernel: Kernel, session: Session, inputs: Inputs) -> Callable[[int], Any]:
+    """Return a function from a frame's number to what `session` gives for `kernel`."""
     if kernel == "preprocess":
         return lambda i: session.preprocess(inputs.references[i])
     if kernel == "upsample":
@@ -135,10 +136,11 @@ def _frame_of(kernel: Kernel, session: Session, inputs: Inputs) -> Callable[[int
     return lambda i: session.substitute(inputs.references[i], inputs.distorted[i], inputs.masks[i])
 
 
-_PLANES_OF: dict[Kernel, Callable[[Any], Any]] = {
-    "preprocess": lambda output: [output],
-    "upsample": list,
-}
+def planes_of(kernel: Kernel) -> Callable[[Any], list[Any]]:
+    """Return a function from such an output to its arrays."""
+    if kernel == "preprocess":
+        return lambda model_input: [model_input]
+    return list if kernel == "upsample" else lambda frame: list(frame.planes)
 
 
 def _events_of(session: Session) -> Callable[[], dict[str, float]] | None:

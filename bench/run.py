@@ -7,7 +7,6 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
-from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -31,7 +30,14 @@ from roi_accel.bench.inputs import (
     make_inputs,
 )
 from roi_accel.bench.machine import machine_facts
-from roi_accel.bench.ours import copy_bytes, device_copy, host_copy, our_contender
+from roi_accel.bench.ours import (
+    copy_bytes,
+    device_copy,
+    frame_of,
+    host_copy,
+    our_contender,
+    planes_of,
+)
 from roi_accel.bench.peers import PEERS
 from roi_accel.bench.timing import FULL, QUICK, Effort, ratios, spread, time_contenders
 from roi_accel.devices.dispatch import probe
@@ -159,19 +165,14 @@ def measure_case(case: BenchCase, options: BenchOptions) -> dict[str, Any]:
             case.kernel, inputs, frames=_COMPARED_FRAMES, masks=_COUNTED_MASKS
         )
         outcomes = {each.name: _outcome(each, exact, case) for each in contenders}
-        before = {each.name: (each.done, each.events()) for each in contenders if each.events}
         seconds = time_contenders(contenders, options.effort)
-        device_seconds = {
-            each.name: _device_seconds(each, *before[each.name])
-            for each in contenders
-            if each.events
-        }
+        device_seconds = {each.name: each.device_seconds() for each in contenders}
     needed = bytes_to_move(case.kernel, inputs.plan, alphas)
     rows = []
     for each in contenders:
         if each.role == "copy":
             continue
-        row = _row(each, seconds, device_seconds.get(each.name, {}), needed, options.copied_bytes)
+        row = _row(each, seconds, device_seconds[each.name], needed, options.copied_bytes)
         if each.role == "backend":
             row["ratios"] = {
                 other.name: ratios(seconds, each.name, other.name)
@@ -254,16 +255,10 @@ def exact_outputs(
         At most so many of each.
     """
     with NumpyBackend(threads=1).open(inputs.plan) as session:
-        alphas = [session.upsample(mask) for mask in inputs.masks[: max(frames, masks)]]
-        triples = zip(inputs.references, inputs.distorted, inputs.masks, strict=True)
-        exact: list[list[np.ndarray]]
-        if kernel == "preprocess":
-            exact = [[session.preprocess(each)] for each in inputs.references[:frames]]
-        elif kernel == "upsample":
-            exact = [list(alpha) for alpha in alphas[:frames]]
-        else:
-            exact = [list(session.substitute(*triple).planes) for triple in islice(triples, frames)]
-    return exact, alphas[:masks]
+        compute = frame_of(kernel, session, inputs)
+        exact = [planes_of(kernel)(compute(i)) for i in range(min(inputs.count, frames))]
+        alphas = [session.upsample(mask) for mask in inputs.masks[:masks]]
+    return exact, alphas
 
 
 def _outcome(
@@ -303,17 +298,6 @@ def _difference_without_fade(contender: Contender, case: BenchCase) -> dict[str,
 def _bandwidth(copied_bytes: int, seconds: Sequence[float]) -> float:
     """Return GB/s of a copy, which reads and writes each byte once."""
     return 2 * copied_bytes / spread(seconds)["median"] / _GIGA
-
-
-def _device_seconds(
-    contender: Contender, done: int, before: Mapping[str, float]
-) -> dict[str, float]:
-    if contender.events is None or contender.done == done:
-        return {}
-    return {
-        kind: (seconds - before.get(kind, 0.0)) / (contender.done - done)
-        for kind, seconds in contender.events().items()
-    }
 
 
 def _row(

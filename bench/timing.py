@@ -59,13 +59,15 @@ def time_contenders(contenders: Sequence[Contender], effort: Effort) -> dict[str
     """Return for each contender's name its seconds per frame in each round.
 
     Each is first warmed up with all its inputs, which also compiles kernels, fills pools and maps
-    the memory of every output. The garbage collector is off.
+    the memory of every output. The garbage collector is off, and seconds on devices start.
     """
     counts = {each.name: _frames_per_turn(each, effort) for each in contenders}
     was_enabled = gc.isenabled()
     gc.collect()
     gc.disable()
     try:
+        for each in contenders:
+            each.start()
         sides = {each.name: partial(each.run_many, counts[each.name]) for each in contenders}
         seconds = take_turns(sides, effort.rounds)
     finally:

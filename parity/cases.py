@@ -50,7 +50,7 @@ _MASK_SIZES = ((24, 16), (1, 1), (61, 47))
 # Odd sizes, sizes under a vector's width, single pixels; one longer than all vectors and odd.
 _TINY = ((1, 1), (2, 3), (67, 45), (7, 1), (129, 17), (16, 130), (5, 64))
 _TINY_MASKS = ((5, 3), (8, 8), (2, 1), (31, 17), (1, 9))
-# The ends: nothing counts unless it is wholly salient, everything counts, a fade of one code.
+# The ends: alpha 0 unless fully salient, alpha 1 everywhere, a fade of one code.
 _ENDS = (
     (1.0, 0.0),
     (0.0, 0.0),
@@ -62,7 +62,7 @@ _ENDS = (
 )
 _WAVES = (96, 64)
 _COARSE = 48
-"""So coarse, in 8-bit codes, that VMAF is far from its ends, where it would no longer differ."""
+"""So coarse, in 8-bit codes, that VMAF is far from its limits, where it would not differ."""
 
 
 class Sample(NamedTuple):
@@ -187,7 +187,7 @@ class SeededCase:
             codes = index * MASK_MAX // max(1, height * width - 1)
             codes = codes if number % 2 == 0 else codes[::-1, ::-1]
         elif self.mask_kind == "steps":
-            # Right at the fade's ends and one beside them, where a rounding error would show.
+            # At the fade's ends and next to them, where a rounding error would show.
             low, high = self.plan.threshold_code, self.plan.threshold_code + self.plan.fade_code
             ends = [0, low - 1, low, low + 1, high - 1, high, high + 1, MASK_MAX]
             codes = np.clip(ends, 0, MASK_MAX)[(index + number) % len(ends)]

@@ -1,4 +1,4 @@
-"""The matrix as data: a cell per stage, pixel format and pair, and what all of them come to."""
+"""The matrix as data: a cell per stage, pixel format and pair, and the overall outcome."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ AGREE, DIFFER, UNUSABLE = 0, 1, 2
 
 @dataclass(frozen=True, kw_only=True)
 class Participant:
-    """One who answers: a backend on a device, an execution provider, the golden digests.
+    """What answers: a backend on a device, an execution provider, the golden digests.
 
     Attributes
     ----------
@@ -31,7 +31,7 @@ class Participant:
     aliases : tuple of str
         Further names that a calibration's pattern may match, such as the name with the device's.
     facts : mapping of str to str
-        Description, driver and whatever else the report should tell.
+        Description, driver and whatever else the report should show.
     absent : str
         Why it cannot take part, and the remedy; empty if it can.
     fatal : bool
@@ -64,7 +64,7 @@ class Cell:
     format : str
         FFmpeg's name of the pixel format.
     wanted, got : str
-        The participants; equal where one is held against its own repetition.
+        The participants; equal where one is compared with its own repetition.
     status : {"OK", "FAIL", "SKIP", "ERROR"}
     comparison : Comparison
         Over all cases and frames.
@@ -90,12 +90,12 @@ class Cell:
 
     @property
     def is_repetition(self) -> bool:
-        """Whether one participant is held against itself."""
+        """Whether one participant is compared with itself."""
         return self.wanted == self.got
 
     @property
     def pair(self) -> str:
-        """Who is compared, in words."""
+        """The participants in words."""
         return f"{self.wanted} twice" if self.is_repetition else f"{self.wanted} = {self.got}"
 
     @property
@@ -115,9 +115,9 @@ class Report:
     cells : tuple of Cell
     participants : tuple of Participant
     warnings : tuple of str
-        What is no failure but should be known, such as a calibration rule that matched nothing.
+        What is not a failure but worth knowing, such as a calibration rule that matched nothing.
     errors : tuple of str
-        What belongs to no cell, such as a record that was changed after it was written.
+        Faults outside of any cell, such as a record that was changed after it was written.
     provenance : mapping
         Versions, machine, date.
     """
@@ -145,8 +145,8 @@ class Report:
         """
         if self.with_status("FAIL"):
             return DIFFER
-        held = [cell for cell in self.with_status("OK") if not cell.is_repetition]
-        return AGREE if held and not self._has_errors else UNUSABLE
+        agreeing = [cell for cell in self.with_status("OK") if not cell.is_repetition]
+        return AGREE if agreeing and not self._has_errors else UNUSABLE
 
     @property
     def outcome(self) -> str:

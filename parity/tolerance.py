@@ -1,4 +1,4 @@
-"""The one table of how far two answers may lie apart, so that no check carries a number of its own.
+"""The one table of how far two answers may differ, so that no check has a number of its own.
 
 ADR-0214 sets the defaults: absolute, per stage, 5e-5 in float32 and 1e-2 in float16 on normalised
 values. The pixel path is stricter: it computes in integers, so its answers must be equal.
@@ -20,9 +20,9 @@ INTEGER_STAGES: tuple[Stage, ...] = ("preprocess", "upsample", "substitute")
 TABLE_SOURCE = "built-in table"
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True)
 class Tolerance:
-    """How far two answers of one stage may lie apart.
+    """How far two answers of one stage may differ.
 
     Attributes
     ----------
@@ -30,14 +30,14 @@ class Tolerance:
     dtype : {"integer", "float32", "float16"}
         The arithmetic behind the answer.
     value : float
-        Largest absolute difference that still agrees, in `unit`; 0 asks for equal bits.
+        Largest absolute difference that still agrees, in `unit`; 0 requires equal bits.
     unit : str
     reason : str
         Why it is this value.
     limit : float
-        What no calibration may exceed: from there on an agreement would say nothing.
+        What no calibration may exceed: beyond it, agreement would mean nothing.
     source : str
-        Where the value is from: this table, or a rule of a calibration file.
+        The origin of the value: this table, or a rule of a calibration file.
     """
 
     stage: Stage
@@ -54,53 +54,21 @@ class Tolerance:
         return self.value == 0.0
 
 
-TABLE: tuple[Tolerance, ...] = (
-    Tolerance(
-        stage="preprocess",
-        dtype="integer",
-        value=0.0,
-        unit="float32 bits",
-        reason="integers that look up a float32 table made on the host",
-    ),
-    Tolerance(
-        stage="saliency",
-        dtype="float32",
-        value=5e-5,
-        unit="saliency in [0, 1]",
-        reason="ADR-0214, FP32: devices order their sums differently",
-        limit=0.1,
-    ),
-    Tolerance(
-        stage="saliency",
-        dtype="float16",
-        value=1e-2,
-        unit="saliency in [0, 1]",
-        reason="ADR-0214, FP16: a half has 11 significant bits",
-        limit=0.1,
-    ),
-    Tolerance(
-        stage="upsample",
-        dtype="integer",
-        value=0.0,
-        unit="alpha in 1/65536",
-        reason="integer arithmetic (docs/arithmetic.md)",
-    ),
-    Tolerance(
-        stage="substitute",
-        dtype="integer",
-        value=0.0,
-        unit="sample codes",
-        reason="integer arithmetic (docs/arithmetic.md)",
-    ),
-    Tolerance(
-        stage="score",
-        dtype="float32",
-        value=5e-5,
-        unit="VMAF points per frame",
-        reason="ADR-0214; equal pixels give equal scores, so the slack is the log's rounding",
-        limit=0.1,
-    ),
-)
+_INTEGERS = "integer arithmetic (docs/arithmetic.md)"
+
+TABLE = (
+    Tolerance("preprocess", "integer", 0.0, "float32 bits",
+              "integers that look up a float32 table made on the host"),
+    Tolerance("saliency", "float32", 5e-5, "saliency in [0, 1]",
+              "ADR-0214, FP32: devices order their sums differently", limit=0.1),
+    Tolerance("saliency", "float16", 1e-2, "saliency in [0, 1]",
+              "ADR-0214, FP16: a half has 11 significant bits", limit=0.1),
+    Tolerance("upsample", "integer", 0.0, "alpha in 1/65536", _INTEGERS),
+    Tolerance("substitute", "integer", 0.0, "sample codes", _INTEGERS),
+    Tolerance("score", "float32", 5e-5, "VMAF points per frame",
+              "ADR-0214; equal pixels give equal scores, so the slack is the log's rounding",
+              limit=0.1),
+)  # fmt: skip
 
 
 def table_tolerance(stage: Stage, *, half: bool = False) -> Tolerance:

@@ -1,4 +1,4 @@
-"""`roi-accel bench`: the kernels' speed, beside what people would use instead, in one run."""
+"""`roi-accel bench`: the speed of kernels compared with alternatives, in one run."""
 
 from __future__ import annotations
 
@@ -118,7 +118,7 @@ def bench(
 
 
 def _report_changes(changes: Sequence[Change], allowed: float) -> None:
-    """Print what got slower beside its peers; raise SlowerError where something did too much."""
+    """Print what got slower relative to its peers; SlowerError if that is more than `allowed`."""
     slower = sorted(
         (each for each in changes if each.change > allowed), key=lambda each: -each.change
     )
@@ -129,7 +129,7 @@ def _report_changes(changes: Sequence[Change], allowed: float) -> None:
         print_error(f"{each.backend}, {each.case}: {each.change:.0%} slower ({peers})")
     print_note(f"{len(changes)} ratios compared, {len(slower)} more than {allowed:.0%} slower")
     if slower:
-        msg = f"{slower[0].backend} got {slower[0].change:.0%} slower beside its peers"
+        msg = f"{slower[0].backend} got {slower[0].change:.0%} slower relative to its peers"
         raise SlowerError(msg, remedy="measure again with nothing else running, then look for why")
 
 
@@ -143,7 +143,7 @@ def _backends(text: str | None) -> tuple[str, ...]:
 def _cases(
     sizes: str | None, formats: str | None, *, quick: bool
 ) -> list[tuple[int, int, PixelFormat]]:
-    """Return the curated cases, or every size in every format that is asked for."""
+    """Return the curated cases, or every requested size in every requested format."""
     from roi_accel.bench.run import DEFAULT_CASES  # noqa: PLC0415 - heavy, as above
 
     if sizes is None and formats is None and not quick:
