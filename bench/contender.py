@@ -1,7 +1,9 @@
-"""Whoever is measured: our backends, their peers and the plain copy, all behind one interface."""
+"""What is measured, our backends, their peers and plain copies, behind one interface."""
 
 from __future__ import annotations
 
+import importlib
+import importlib.util
 from collections import deque
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -9,23 +11,18 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
+from roi_accel.errors import BackendUnavailable
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
+    from contextlib import ExitStack
 
 Role = Literal["backend", "peer", "copy", "transfers"]
 
 
 @dataclass(frozen=True)
 class Absent:
-    """Someone who cannot be measured here.
-
-    Attributes
-    ----------
-    name : str
-    role : Role
-    reason : str
-        What is missing, and what would bring it.
-    """
+    """What cannot be measured here: the reason says what is missing and how to get it."""
 
     name: str
     role: Role
@@ -34,31 +31,31 @@ class Absent:
 
 @dataclass
 class Contender:
-    """Someone who is measured.
+    """What is measured.
 
     Attributes
     ----------
     name : str
     role : Role
     frame : callable
-        ``frame(i)`` handles frame i of the inputs, and returns its output once it is there.
+        Returns the output for the frame of the given number, once it is complete.
     frames : int
-        How many inputs there are; they come round, and so do as many outputs, which are kept so
-        that no memory that is still in a cache is written again.
+        The number of different inputs, which repeat. As many outputs are kept, so that no memory
+        that is still in a cache is written again.
     facts : dict of str to str
         Device, driver and versions.
     threads : int
-        Of the host's processor.
+        Threads of the host's processor; 0 on a device.
     callers : int
-        How many frames are asked for at the same time, as a run does where a session has slots.
+        How many frames are requested at the same time, as a run does where a session has slots.
     to_planes : callable
-        From an output to arrays in the host's memory.
+        From an output to arrays, on the host or with CuPy's `get`.
     copy : str
-        Name of the copy that its bandwidth is a share of.
+        Name of the copy to whose bandwidth its own is compared.
     events : callable, optional
         Seconds so far on the device itself, per kind of work.
     difference : str
-        For a peer, why its output is another.
+        For a peer, why its output differs.
     """
 
     name: str
@@ -68,34 +65,50 @@ class Contender:
     facts: dict[str, str] = field(default_factory=dict)
     threads: int = 1
     callers: int = 1
-    to_planes: Callable[[Any], Sequence[np.ndarray]] = list
+    to_planes: Callable[[Any], Sequence[Any]] = list
     copy: str = ""
     events: Callable[[], Mapping[str, float]] | None = None
     difference: str = ""
 
     def __post_init__(self) -> None:
         self.done = 0
-        self._next = 0
         self._kept: deque[Any] = deque(maxlen=self.frames)
         self._pool = ThreadPoolExecutor(self.callers) if self.callers > 1 else None
 
     def run_many(self, count: int) -> None:
-        """Handle the next `count` frames; all are done on return."""
-        numbers = [i % self.frames for i in range(self._next, self._next + count)]
-        self._next = (self._next + count) % self.frames
+        """Compute the next `count` frames; all are complete on return."""
+        numbers = [number % self.frames for number in range(self.done, self.done + count)]
         self.done += count
-        if self._pool is not None:
-            self._kept.extend(self._pool.map(self.frame, numbers))
-            return
-        for number in numbers:
-            self._kept.append(self.frame(number))
+        for output in (self._pool.map if self._pool else map)(self.frame, numbers):
+            self._kept.append(output)
 
     def planes(self, number: int) -> list[np.ndarray]:
         """Return the output for frame `number` as arrays in the host's memory."""
-        return [np.asarray(plane) for plane in self.to_planes(self.frame(number))]
+        planes = self.to_planes(self.frame(number))
+        return [plane.get() if hasattr(plane, "get") else np.asarray(plane) for plane in planes]
 
     def close(self) -> None:
-        """Let go of the outputs and the callers; whoever made the contender closes the rest."""
+        """Release the outputs and the callers' threads."""
         self._kept.clear()
         if self._pool is not None:
             self._pool.shutdown()
+
+
+def contend(
+    name: str, role: Role, make: Callable[[], Contender], stack: ExitStack
+) -> Contender | Absent:
+    """Return what `make` makes, which `stack` closes, or why it raises BackendUnavailable."""
+    try:
+        contender = make()
+    except BackendUnavailable as error:
+        return Absent(name, role, str(error))
+    stack.callback(contender.close)
+    return contender
+
+
+def require(module: str, name: str, remedy: str) -> Any:  # noqa: ANN401 - a module
+    """Return the imported `module` of a peer; BackendUnavailable if it is not installed."""
+    if importlib.util.find_spec(module) is None:
+        msg = f"{name} is not installed"
+        raise BackendUnavailable(msg, remedy=remedy)
+    return importlib.import_module(module)

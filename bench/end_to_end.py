@@ -1,14 +1,15 @@
-"""What whole scores cost beside what nobody can do without, and how the cost grows.
+"""The cost of whole scores beside what nobody can do without, and how it grows.
 
     python -m roi_accel.bench.end_to_end --what ratio --sizes 1080p --depths 8
 
 Every figure is a ratio of whole processes that start from the files, run in turns with the same
-ffmpeg and as many threads:
+ffmpeg and number of threads:
 
 ratio    `roi-accel score` / two plain VMAF runs, one after the other
 plain    vmaf-roi-score's steps / `roi-accel score`, from raw files
 shared   one `roi-accel score` with four distorted videos / four with one
-memory   peak MiB of `roi-accel score`, VMAF's process not counted, per backend and length
+gate     `roi-accel score` with the gate / without it
+memory   peak MiB of `roi-accel score`, without VMAF's process, per backend and length
 growth   seconds of `roi-accel score` by frames, pixels and number of distorted videos
 """
 
@@ -19,7 +20,8 @@ import json
 import os
 import sys
 import tempfile
-from dataclasses import replace
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from itertools import product
 from pathlib import Path
@@ -31,35 +33,32 @@ from rich.table import Table
 from roi_accel._version import __version__
 from roi_accel.backends.host import available_cores
 from roi_accel.bench import commands
-from roi_accel.bench.alternate import alternate, ratios
-from roi_accel.bench.clips import Pair, as_raw, find_ffmpeg, make_pair
-from roi_accel.bench.commands import Setting
+from roi_accel.bench.commands import Pair, Setting, as_raw, find_ffmpeg, make_pair, ours
+from roi_accel.bench.goals import judge_runs
+from roi_accel.bench.inputs import SIZES
 from roi_accel.bench.machine import machine_facts
-from roi_accel.bench.memory import peak_mib
-from roi_accel.bench.run_goals import judge_runs
-from roi_accel.bench.sizes import SIZES
-from roi_accel.bench.timing import Spread
+from roi_accel.bench.timing import ratios, spread, time_commands
 from roi_accel.devices.dispatch import backend_names, probe
 from roi_accel.errors import RoiAccelError
 from roi_accel.inference.models import resolve
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from roi_accel.scorers.ffmpeg import FfmpegScorer
 
     Row = dict[str, Any]
+    Sides = dict[str, list[list[str]]]
 
-WHAT = ("ratio", "plain", "shared", "memory", "growth")
 INPUTS = ("H.264", "raw")
 GROWTH_FRAMES = (30, 60, 120, 240)
 GROWTH_DISTORTED = (1, 2, 4, 8)
 MEMORY_FRAMES = (1, 4)
-"""Times the frames asked for: memory must not grow with a clip's length."""
+"""Multiples of --frames: memory must not grow with a clip's length."""
 SHARED = 4
 
 _FEWER = {"720p": 1.0, "1080p": 1.0, "2160p": 0.4}
-"""Share of the frames that are measured at a size, so that no row takes much longer than others."""
+"""Share of the frames that are measured at a size, so that all rows take about as long."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -67,12 +66,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _parse(arguments)
     try:
         scorer = find_ffmpeg(options.vmaf)
-        report = _report(scorer, options)
-        console = Console(highlight=False)
+        report: dict[str, Any] = {
+            "date": datetime.now(UTC).date().isoformat(),
+            "roi_accel": __version__,
+            "machine": machine_facts(),
+            "scorer": scorer.version,
+            "settings": {"threads": options.threads, "repeats": options.repeats},
+        }
+        bench = Bench(scorer, options)
         for what in options.what:
-            rows = _MEASURES[what](scorer, options)
-            report[what] = rows
-            console.print(_table(what, rows))
+            measure, title, columns = _MEASURES[what]
+            report[what] = measure(bench)
+            Console(highlight=False).print(_table(report[what], title, columns))
     except RoiAccelError as error:
         print(f"bench: {error}", file=sys.stderr)
         return error.exit_code
@@ -87,11 +92,11 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--what", nargs="+", choices=WHAT, default=["ratio"])
+    parser.add_argument("--what", nargs="+", choices=_MEASURES, default=["ratio"])
     parser.add_argument("--sizes", nargs="+", choices=SIZES, default=["1080p"])
     parser.add_argument("--depths", nargs="+", type=int, choices=(8, 10), default=[8])
     parser.add_argument("--inputs", nargs="+", choices=INPUTS, default=["H.264"], help="of ratio")
-    parser.add_argument("-r", "--reference", type=Path, help="default: a made one")
+    parser.add_argument("-r", "--reference", type=Path, help="default: a generated clip")
     parser.add_argument("-d", "--distorted", type=Path)
     parser.add_argument("--frames", type=int, default=60)
     parser.add_argument("--repeats", type=int, default=5)
@@ -104,198 +109,221 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     return parser.parse_args(arguments)
 
 
-def _report(scorer: FfmpegScorer, options: argparse.Namespace) -> dict[str, Any]:
-    return {
-        "date": datetime.now(UTC).date().isoformat(),
-        "roi_accel": __version__,
-        "machine": machine_facts(),
-        "scorer": scorer.version,
-        "settings": {"threads": options.threads, "repeats": options.repeats},
-    }
+@dataclass(frozen=True)
+class _Clip:
+    """A pair to make: a size's name, a number of frames, bits, distorted videos, how it is kept."""
+
+    size: str
+    frames: int
+    depth: int = 8
+    distorted: int = 1
+    is_raw: bool = False
 
 
-def measure_ratio(scorer: FfmpegScorer, options: argparse.Namespace) -> list[Row]:
-    """Return a row per size, depth, input and network: a whole run over two plain VMAF runs."""
-    rows = []
-    for size, depth, kind in product(options.sizes, options.depths, options.inputs):
-        with tempfile.TemporaryDirectory(prefix="roi-accel-bench-") as name:
+class Bench:
+    """The measurements, each a list of rows for JSON.
+
+    Parameters
+    ----------
+    scorer : FfmpegScorer
+        Makes clips and scores on all sides.
+    options : argparse.Namespace
+        Of the command line.
+    """
+
+    def __init__(self, scorer: FfmpegScorer, options: argparse.Namespace) -> None:
+        self._scorer = scorer
+        self._options = options
+
+    def ratio(self) -> list[Row]:
+        """Return a row per size, depth, input and network."""
+
+        def sides(setting: Setting, pair: Pair) -> Sides:
+            plain = commands.plain(setting, pair, pair.distorted[0])
+            return {
+                "whole run": [ours(setting, pair, pair.distorted)],
+                "two plain runs": [plain, plain],
+            }
+
+        options, rows = self._options, []
+        for size, depth, kind in product(options.sizes, options.depths, options.inputs):
             frames = max(2, round(options.frames * _FEWER[size]))
-            pair = _pair(scorer, options, Path(name), frames, SIZES[size], depth, kind)
+            clip = _Clip(size, frames, depth, is_raw=kind == "raw")
             for network in options.saliency_models:
-                setting = _setting(scorer, options, frames, network)
-                plain = commands.plain(setting, pair, pair.distorted[0])
-                sides = {
-                    "two plain runs": [plain, plain],
-                    "whole run": [commands.ours(setting, pair, pair.distorted[:1])],
-                }
-                seconds = alternate(sides, Path(name), repeats=options.repeats)
-                rows.append(
-                    _row(size, depth, network, frames, pair)
-                    | ratios(seconds, "whole run", "two plain runs")
-                    | {"seconds": seconds, "timing": _result(Path(name))["timing"]}
-                )
-    return rows
+                row, result = self._compare(clip, network, sides)
+                rows.append(row | {"timing": result["timing"]})
+        return rows
 
+    def plain(self) -> list[Row]:
+        """Return a row per network."""
 
-def measure_plain(scorer: FfmpegScorer, options: argparse.Namespace) -> list[Row]:
-    """Return how many times longer vmaf-roi-score's steps take than a whole run."""
-    rows = []
-    for network in options.saliency_models:
-        with tempfile.TemporaryDirectory(prefix="roi-accel-bench-") as name:
-            frames = options.frames
-            made = make_pair(scorer, Path(name), frames, size=SIZES[options.sizes[0]])
-            pair = as_raw(scorer, made)
-            setting = _setting(scorer, options, frames, network)
-            steps = commands.vmaf_roi_scores_way(setting, pair, resolve(network).path)
-            sides = {
-                "vmaf-roi-score's steps": [steps],
-                "whole run": [commands.ours(setting, pair, pair.distorted[:1])],
+        def sides_for(network: str) -> Callable[[Setting, Pair], Sides]:
+            path = resolve(network).path
+            return lambda setting, pair: {
+                "vmaf-roi-score's steps": [commands.vmaf_roi_scores_way(setting, pair, path)],
+                "whole run": [ours(setting, pair, pair.distorted)],
             }
-            seconds = alternate(sides, Path(name), repeats=options.repeats, warm_up=False)
-            rows.append(
-                _row(options.sizes[0], 8, network, frames, pair)
-                | ratios(seconds, "vmaf-roi-score's steps", "whole run")
-                | {"seconds": seconds}
-            )
-    return rows
 
-
-def measure_shared(scorer: FfmpegScorer, options: argparse.Namespace) -> list[Row]:
-    """Return one run with several distorted videos over as many runs with one each."""
-    rows = []
-    for network in options.saliency_models:
-        with tempfile.TemporaryDirectory(prefix="roi-accel-bench-") as name:
-            frames = options.frames
-            pair = make_pair(
-                scorer, Path(name), frames, size=SIZES[options.sizes[0]], distorted=SHARED
-            )
-            setting = _setting(scorer, options, frames, network)
-            sides = {
-                "together": [commands.ours(setting, pair, pair.distorted)],
-                "one by one": [commands.ours(setting, pair, (each,)) for each in pair.distorted],
-            }
-            seconds = alternate(sides, Path(name), repeats=options.repeats)
-            rows.append(
-                _row(options.sizes[0], 8, network, frames, pair)
-                | ratios(seconds, "together", "one by one")
-                | {"seconds": seconds}
-            )
-    return rows
-
-
-def measure_memory(scorer: FfmpegScorer, options: argparse.Namespace) -> list[Row]:
-    """Return the peak memory per backend that works here, for a short and a longer clip."""
-    size, network = options.sizes[0], options.saliency_models[0]
-    names = [options.backend]
-    if options.backend == "auto":
-        names = [
-            name for name in backend_names() if any(each.state == "ready" for each in probe(name))
+        clip = replace(self._clip, is_raw=True)
+        return [
+            self._compare(clip, network, sides_for(network), warm_up=False)[0]
+            for network in self._options.saliency_models
         ]
-    rows = []
-    for times in MEMORY_FRAMES:
+
+    def shared(self) -> list[Row]:
+        """Return a row per network."""
+
+        def sides(setting: Setting, pair: Pair) -> Sides:
+            return {
+                "together": [ours(setting, pair, pair.distorted)],
+                "one by one": [ours(setting, pair, (each,)) for each in pair.distorted],
+            }
+
+        clip = replace(self._clip, distorted=SHARED)
+        return [self._compare(clip, each, sides)[0] for each in self._options.saliency_models]
+
+    def gate(self) -> list[Row]:
+        """Return one row, with the seconds of one run in the gate and how many frames it checked.
+
+        The self-test comes before the run, checked frames beside it.
+        """
+
+        def sides(setting: Setting, pair: Pair) -> Sides:
+            return {
+                "with the gate": [ours(setting, pair, pair.distorted)],
+                "without": [ours(setting, pair, pair.distorted, "--gate", "off", "-o", "off.json")],
+            }
+
+        row, gated = self._compare(self._clip, self._network, sides)
+        parts = (gated["timing"]["stages"], gated["timing"]["beside"])
+        seconds = sum(part.get("gate", 0.0) for part in parts)
+        checked = gated["parity"]["frames_checked"]
+        return [row | {"gate_seconds": seconds, "frames_checked": checked}]
+
+    def memory(self) -> list[Row]:
+        """Return a row per length and backend that works here."""
+        names = [self._options.backend]
+        if names == ["auto"]:
+            names = [
+                name
+                for name in backend_names()
+                if any(device.state == "ready" for device in probe(name))
+            ]
+        rows = []
+        for times in MEMORY_FRAMES:
+            clip = replace(self._clip, frames=times * self._options.frames)
+            with self._prepared(clip, self._network) as (setting, pair, folder):
+                for name in names:
+                    command = ours(replace(setting, backend=name), pair, pair.distorted)
+                    peak = spread([commands.peak_mib(command, folder)])
+                    rows.append(_row(clip, self._network, pair) | {"backend": name} | peak)
+        return rows
+
+    def growth(self) -> list[Row]:
+        """Return a row per number of frames, size and number of distorted videos."""
+        base = _Clip("1080p", self._options.frames)
+        clips = [replace(base, frames=frames) for frames in GROWTH_FRAMES]
+        clips += [replace(base, size=size) for size in SIZES]
+        clips += [replace(base, distorted=count) for count in GROWTH_DISTORTED]
+        rows = []
+        for clip in dict.fromkeys(clips):
+            with self._prepared(clip, self._network) as (setting, pair, folder):
+                sides = {"whole run": [ours(setting, pair, pair.distorted)]}
+                seconds = time_commands(sides, folder, rounds=self._options.repeats)
+            figures = {"distorted": clip.distorted, "seconds": seconds}
+            rows.append(_row(clip, self._network, pair) | figures | spread(seconds["whole run"]))
+        return rows
+
+    @property
+    def _clip(self) -> _Clip:
+        return _Clip(self._options.sizes[0], self._options.frames)
+
+    @property
+    def _network(self) -> str:
+        return str(self._options.saliency_models[0])
+
+    def _compare(
+        self,
+        clip: _Clip,
+        network: str,
+        sides_of: Callable[[Setting, Pair], Sides],
+        *,
+        warm_up: bool = True,
+    ) -> tuple[Row, dict[str, Any]]:
+        """Return the first side's time / the second's, and the last result of `roi-accel score`."""
+        with self._prepared(clip, network) as (setting, pair, folder):
+            sides = sides_of(setting, pair)
+            repeats = self._options.repeats
+            seconds = time_commands(sides, folder, rounds=repeats, warm_up=warm_up)
+            last = json.loads((folder / commands.RESULT).read_text("utf-8"))
+        over, under = sides
+        row = _row(clip, network, pair) | ratios(seconds, over, under) | {"seconds": seconds}
+        return row, last
+
+    @contextmanager
+    def _prepared(self, clip: _Clip, network: str) -> Iterator[tuple[Setting, Pair, Path]]:
+        """Make a clip, or take the given one, in a folder that the commands run in."""
+        options = self._options
+        path = Path(network)
+        setting = Setting(
+            scorer=self._scorer,
+            threads=options.threads,
+            frames=clip.frames,
+            saliency_model=str(path.resolve()) if path.exists() else network,
+            saliency_size=options.saliency_size,
+            backend=options.backend,
+        )
+        size = SIZES[clip.size]
         with tempfile.TemporaryDirectory(prefix="roi-accel-bench-") as name:
-            frames = times * options.frames
-            pair = make_pair(scorer, Path(name), frames, size=SIZES[size])
-            setting = _setting(scorer, options, frames, network)
-            for backend in names:
-                command = commands.ours(replace(setting, backend=backend), pair, pair.distorted[:1])
-                peak = peak_mib(command, Path(name))
-                rows.append(
-                    _row(size, 8, network, frames, pair)
-                    | {"backend": backend, "median": peak, "min": peak, "max": peak}
+            folder = Path(name)
+            if options.reference and options.distorted:
+                distorted = (options.distorted.resolve(),)
+                pair = Pair(options.reference.resolve(), distorted, *size, "yuv420p")
+            else:
+                pair = make_pair(
+                    self._scorer,
+                    folder,
+                    clip.frames,
+                    size=size,
+                    bit_depth=clip.depth,
+                    distorted=clip.distorted,
                 )
-    return rows
+                pair = as_raw(self._scorer, pair) if clip.is_raw else pair
+            yield setting, pair, folder
 
 
-def measure_growth(scorer: FfmpegScorer, options: argparse.Namespace) -> list[Row]:
-    """Return the seconds of whole runs as frames, pixels and distorted videos grow one by one."""
-    network, rows = options.saliency_models[0], []
-    base = (options.frames, "1080p", 1)
-    points = [(frames, "1080p", 1) for frames in GROWTH_FRAMES]
-    points += [(options.frames, size, 1) for size in SIZES]
-    points += [(options.frames, "1080p", count) for count in GROWTH_DISTORTED]
-    for frames, size, distorted in dict.fromkeys([*points, base]):
-        with tempfile.TemporaryDirectory(prefix="roi-accel-bench-") as name:
-            pair = make_pair(scorer, Path(name), frames, size=SIZES[size], distorted=distorted)
-            setting = _setting(scorer, options, frames, network)
-            command = commands.ours(setting, pair, pair.distorted)
-            seconds = alternate({"run": [command]}, Path(name), repeats=options.repeats)["run"]
-            rows.append(
-                _row(size, 8, network, frames, pair)
-                | {"distorted": distorted, "seconds": {"whole run": seconds}}
-                | Spread.of(seconds).to_dict()
-            )
-    return rows
-
-
-_MEASURES = {
-    "ratio": measure_ratio,
-    "plain": measure_plain,
-    "shared": measure_shared,
-    "memory": measure_memory,
-    "growth": measure_growth,
-}
-
-
-def _pair(
-    scorer: FfmpegScorer,
-    options: argparse.Namespace,
-    folder: Path,
-    frames: int,
-    size: tuple[int, int],
-    depth: int,
-    kind: str,
-) -> Pair:
-    if options.reference and options.distorted:
-        given = (options.reference.resolve(), options.distorted.resolve())
-        return Pair(given[0], (given[1],), *size, "yuv420p")
-    pair = make_pair(scorer, folder, frames, size=size, bit_depth=depth)
-    return as_raw(scorer, pair) if kind == "raw" else pair
-
-
-def _setting(
-    scorer: FfmpegScorer, options: argparse.Namespace, frames: int, network: str
-) -> Setting:
-    # Commands run in a folder of their own.
-    path = Path(network)
-    return Setting(
-        scorer=scorer,
-        threads=options.threads,
-        frames=frames,
-        saliency_model=str(path.resolve()) if path.exists() else network,
-        saliency_size=options.saliency_size,
-        backend=options.backend,
-    )
-
-
-def _row(size: str, depth: int, network: str, frames: int, pair: Pair) -> Row:
+def _row(clip: _Clip, network: str, pair: Pair) -> Row:
     return {
-        "size": size,
-        "bit_depth": depth,
+        "size": clip.size,
+        "bit_depth": clip.depth,
         "network": Path(network).stem.removeprefix("saliency_"),
-        "frames": frames,
+        "frames": clip.frames,
         "input": "raw" if pair.is_raw else "H.264",
     }
 
 
-def _result(folder: Path) -> dict[str, Any]:
-    found: dict[str, Any] = json.loads((folder / commands.RESULT).read_text("utf-8"))
-    return found
-
-
-_TITLES = {
-    "ratio": "roi-accel score / two plain VMAF runs",
-    "plain": "vmaf-roi-score's steps / roi-accel score",
-    "shared": f"{SHARED} distorted videos together / one by one",
-    "memory": "peak MiB of roi-accel score, VMAF's process not counted",
-    "growth": "seconds of roi-accel score",
+_MEASURES: dict[str, tuple[Callable[[Bench], list[Row]], str, tuple[str, ...]]] = {
+    "ratio": (Bench.ratio, "roi-accel score / two plain VMAF runs", ()),
+    "plain": (Bench.plain, "vmaf-roi-score's steps / roi-accel score", ()),
+    "shared": (Bench.shared, f"{SHARED} distorted videos together / one by one", ()),
+    "gate": (
+        Bench.gate,
+        "roi-accel score with the gate / without it",
+        ("frames_checked", "gate_seconds"),
+    ),
+    "memory": (
+        Bench.memory,
+        "peak MiB of roi-accel score, without VMAF's process",
+        ("backend",),
+    ),
+    "growth": (Bench.growth, "seconds of roi-accel score", ("distorted",)),
 }
+"""Each measurement, the title of its table and the columns that no other table has."""
 
 
-def _table(what: str, rows: list[Row]) -> Table:
-    table = Table(title=_TITLES[what], title_justify="left")
-    columns = ["size", "bit_depth", "input", "network", "frames"]
-    columns += {"growth": ["distorted"], "memory": ["backend"]}.get(what, [])
+def _table(rows: list[Row], title: str, columns: Sequence[str]) -> Table:
+    table = Table(title=title, title_justify="left")
+    columns = ("size", "bit_depth", "input", "network", "frames", *columns)
     for heading in (*columns, "median", "min", "max"):
         table.add_column(heading.replace("_", " "))
     for row in rows:

@@ -1,4 +1,4 @@
-"""What the kernels are meant to reach, as ratios measured in one run, and whether they do."""
+"""What kernels and whole runs should reach, as ratios measured in one run, and whether they do."""
 
 from __future__ import annotations
 
@@ -12,24 +12,25 @@ from roi_accel.bench.peers import FFMPEG, FLOAT_NUMPY
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-NOT_MEASURED = "not measured"
+_CENTER_SURROUND = "center-surround"
+_STUDENT = "student_v2"
 
 
 @dataclass(frozen=True)
 class Goal:
-    """One ratio and its bound.
+    """A kernel's ratio to a peer, and its bound.
 
     Attributes
     ----------
     what : str
     backend : str
     kernel, size, pixel_format : str
-        The case that it is about; each kind of mask is judged by itself.
+        The case; each kind of mask is judged by itself.
     against : str
-        A peer: its ratio is bounded. Empty: the share of the copy's bandwidth is.
+        The peer. Empty: the share of the copy's bandwidth is bounded.
     bound : float
     is_least : bool
-        Whether the bound is a least and not a most.
+        Whether the bound is a minimum, not a maximum.
     """
 
     what: str
@@ -54,31 +55,103 @@ GOALS = (
 )  # fmt: skip
 
 
-def judged(bound: float, measured: float | None, *, is_least: bool) -> dict[str, Any]:
-    """Return for JSON what is asked for, what was measured, if anything, and whether it is met."""
+@dataclass(frozen=True)
+class RunGoal:
+    """A figure of `end_to_end`, and its bound.
+
+    Attributes
+    ----------
+    what : str
+    measure : str
+        The measurement's key in the report.
+    row : mapping
+        Fields of the rows that it is about; the worst of them is judged.
+    bound : float
+    is_least : bool
+        Whether the bound is a minimum, not a maximum.
+    """
+
+    what: str
+    measure: str
+    row: Mapping[str, Any]
+    bound: float
+    is_least: bool = False
+
+
+_HD = {"size": "1080p", "bit_depth": 8}
+
+RUN_GOALS = (
+    *(
+        RunGoal(
+            "whole run / two plain VMAF runs",
+            "ratio",
+            {**_HD, "network": network, "input": kind},
+            bound,
+        )
+        for network, bound in ((_CENTER_SURROUND, 1.12), (_STUDENT, 1.30))
+        for kind in ("H.264", "raw")
+    ),
+    RunGoal(
+        "vmaf-roi-score's steps / whole run",
+        "plain",
+        {**_HD, "network": _STUDENT, "input": "raw"},
+        bound=10,
+        is_least=True,
+    ),
+    RunGoal(
+        "4 distorted videos together / one by one",
+        "shared",
+        {**_HD, "network": _STUDENT, "input": "H.264"},
+        bound=0.80,
+    ),
+    RunGoal(
+        "peak memory in MiB, VMAF's process not counted",
+        "memory",
+        _HD,
+        bound=600 / 1.048576,  # the goal is 600 MB
+    ),
+)
+
+
+def judge(report: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Return for each kernel's goal and kind of mask the measured figure, or why there is none."""
+    return [judged for goal in GOALS for judged in _judge(goal, report)]
+
+
+def judge_runs(report: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Return for each goal of whole runs the measured figure; None where `report` has no row."""
+    judged = []
+    for goal in RUN_GOALS:
+        medians = [
+            row["median"]
+            for row in report.get(goal.measure, ())
+            if all(row.get(key) == value for key, value in goal.row.items())
+        ]
+        measured = (min if goal.is_least else max)(medians, default=None)
+        size, bits, *rest = goal.row.values()
+        case = ", ".join([f"{size} {bits} bit", *rest])
+        judged.append({"what": goal.what, "case": case, **_figures(goal, measured)})
+    return judged
+
+
+def _figures(goal: Goal | RunGoal, measured: float | None) -> dict[str, Any]:
     is_met = None
     if measured is not None:
-        is_met = measured >= bound if is_least else measured <= bound
+        is_met = measured >= goal.bound if goal.is_least else measured <= goal.bound
     return {
-        "bound": bound,
-        "bound_is": "at least" if is_least else "at most",
+        "bound": goal.bound,
+        "bound_is": "at least" if goal.is_least else "at most",
         "measured": measured,
         "met": is_met,
     }
 
 
-def judge(report: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Return for each goal and kind of mask the measured figure, or why there is none."""
-    return [found for goal in GOALS for found in _judge(goal, report)]
-
-
 def _judge(goal: Goal, report: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
     entry = {"what": goal.what, "case": f"{goal.kernel}, {goal.size} {goal.pixel_format}"}
 
-    def judged_as(mask: str | None, measured: float | None, reason: str = "") -> dict[str, Any]:
-        why = f"{NOT_MEASURED}: {reason}" if measured is None else ""
-        figures = judged(goal.bound, measured, is_least=goal.is_least)
-        return entry | {"mask": mask} | figures | {"reason": why}
+    def judged(mask: str | None, measured: float | None, reason: str) -> dict[str, Any]:
+        why = f"not measured: {reason}" if measured is None else ""
+        return entry | {"mask": mask} | _figures(goal, measured) | {"reason": why}
 
     cases = [
         case
@@ -87,16 +160,16 @@ def _judge(goal: Goal, report: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
         == (goal.kernel, goal.size, goal.pixel_format)
     ]
     if not cases:
-        yield judged_as(None, None, "this case was not asked for")
+        yield judged(None, None, "this case was not asked for")
     for case in cases:
         rows = {row["name"]: row for row in case["rows"]}
         absent = {each["name"]: each["reason"] for each in case["not_measured"]}
         missing = [name for name in (goal.backend, goal.against) if name and name not in rows]
         if missing:
             why = absent.get(missing[0], "it was not asked for")
-            yield judged_as(case["mask"], None, f"{missing[0]}: {why}")
+            yield judged(case["mask"], None, f"{missing[0]}: {why}")
             continue
         row = rows[goal.backend]
         ratio = row["ratios"].get(goal.against)
-        value = ratio["median"] if ratio else row.get("share_of_copy")
-        yield judged_as(case["mask"], value, "no copy was measured beside it")
+        measured = ratio["median"] if ratio else row.get("share_of_copy")
+        yield judged(case["mask"], measured, "no copy was measured beside it")

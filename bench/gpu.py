@@ -1,13 +1,13 @@
-"""CUDA's side of the benchmarks: frames that stay on the device, its peers, its plain transfers.
+"""The benchmarks on a device: frames that stay there, its peers, its copies and plain transfers.
 
-CuPy and torch are imported where a device is measured, never before. Everything here waits for the
-device before it returns.
+CuPy, PyOpenCL and torch are imported where a device is measured, never before. Everything here
+waits for the device before it returns.
 """
 
 from __future__ import annotations
 
 import importlib
-import importlib.util
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -16,11 +16,11 @@ import numpy as np
 from roi_accel.backends.cuda.devices import choose_device
 from roi_accel.backends.frame import Frame
 from roi_accel.backends.plan import MASK_MAX
-from roi_accel.bench.contender import Absent, Contender
+from roi_accel.bench.contender import Contender, require
 from roi_accel.errors import BackendUnavailable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator
     from contextlib import ExitStack
 
     from numpy.typing import NDArray
@@ -44,59 +44,59 @@ def on_device(device_id: str, inputs: Inputs) -> Inputs:
         y, u, v = (device.cupy.asarray(plane) for plane in frame.planes)
         return Frame((y, u, v), frame.pixel_format)
 
-    with device.cupy.cuda.Device(device.number):
-        resident = replace(
+    with _using(device):
+        return replace(
             inputs,
             references=tuple(map(send, inputs.references)),
             distorted=tuple(map(send, inputs.distorted)),
         )
-        device.cupy.cuda.get_current_stream().synchronize()
-    return resident
 
 
-def to_host(planes: Sequence[Untyped]) -> list[NDArray[Any]]:
-    """Return CuPy's arrays in the host's memory."""
-    return [plane.get() if hasattr(plane, "get") else np.asarray(plane) for plane in planes]
-
-
-def cuda_copy(device_id: str, size: int) -> Callable[[int], list[NDArray[Any]]]:
+def cuda_copy(device_id: str, size: int, _stack: ExitStack) -> Callable[[int], list[NDArray[Any]]]:
     """Return a copy of `size` bytes from the device's memory to the device's memory."""
     device = choose_device(device_id)
     runtime = device.cupy.cuda.runtime
-    with device.cupy.cuda.Device(device.number):
+    with _using(device):
         source, target = (device.cupy.empty((1, size), np.uint8) for _ in range(2))
         stream = device.cupy.cuda.Stream(non_blocking=True)
 
     def copy(_: int) -> list[NDArray[Any]]:
+        places = (target.data.ptr, size, source.data.ptr, size, size, 1)
         with device.cupy.cuda.Device(device.number):
-            runtime.memcpy2DAsync(
-                target.data.ptr,
-                size,
-                source.data.ptr,
-                size,
-                size,
-                1,
-                runtime.memcpyDeviceToDevice,
-                stream.ptr,
-            )
+            runtime.memcpy2DAsync(*places, runtime.memcpyDeviceToDevice, stream.ptr)
             stream.synchronize()
         return []
 
     return copy
 
 
-def transfers(inputs: Inputs, threads: int, stack: ExitStack) -> Contender | Absent:
-    """Return what a masked frame costs in transfers: two frames up and one down, no kernel.
+def opencl_copy(device_id: str, size: int, stack: ExitStack) -> Callable[[int], list[NDArray[Any]]]:
+    """Return a copy of `size` bytes within the device's memory, which `stack` releases."""
+    import pyopencl as cl  # noqa: PLC0415 - only where a device is measured
+
+    from roi_accel.backends.opencl import devices  # noqa: PLC0415 - as above
+
+    context = cl.Context([devices.choose_device(device_id).handle])
+    queue = cl.CommandQueue(context)
+    source, target = (cl.Buffer(context, cl.mem_flags.READ_WRITE, size) for _ in range(2))
+    for buffer in (source, target):
+        stack.callback(buffer.release)
+
+    def copy(_: int) -> list[NDArray[Any]]:
+        cl.enqueue_copy(queue, target, source, byte_count=size).wait()
+        return []
+
+    return copy
+
+
+def transfers(inputs: Inputs, threads: int) -> Contender:
+    """Return a masked frame's transfers: two frames to the device and one back, without a kernel.
 
     From pinned memory, on as many streams as a session has slots, each called by its own thread.
     """
-    try:
-        device = choose_device(None)
-    except BackendUnavailable as error:
-        return Absent(TRANSFERS, "transfers", str(error))
+    device = choose_device(None)
     size = inputs.plan.pixel_format.frame_bytes(inputs.plan.width, inputs.plan.height)
-    lanes = [_Lane(device, size) for _ in range(_STREAMS)]
-    free = list(lanes)
+    free = [_Lane(device, size) for _ in range(_STREAMS)]
 
     def frame(_: int) -> list[NDArray[Any]]:
         # list.pop and list.append are atomic, and there are no more callers than lanes.
@@ -107,7 +107,7 @@ def transfers(inputs: Inputs, threads: int, stack: ExitStack) -> Contender | Abs
             free.append(lane)
         return []
 
-    contender = Contender(
+    return Contender(
         TRANSFERS,
         "transfers",
         frame,
@@ -116,8 +116,6 @@ def transfers(inputs: Inputs, threads: int, stack: ExitStack) -> Contender | Abs
         threads=0,
         callers=min(_STREAMS, threads + 1),
     )
-    stack.callback(contender.close)
-    return contender
 
 
 class _Lane:
@@ -125,7 +123,7 @@ class _Lane:
 
     def __init__(self, device: CudaDevice, size: int) -> None:
         self._device = device
-        with device.cupy.cuda.Device(device.number):
+        with _using(device):
             self._stream = device.cupy.cuda.Stream(non_blocking=True)
             self._up = [device.cupy.empty((size,), np.uint8) for _ in range(2)]
             self._host = [device.cupyx.empty_pinned((size,), np.dtype(np.uint8)) for _ in range(3)]
@@ -138,42 +136,29 @@ class _Lane:
             self._stream.synchronize()
 
 
-def cupy_zoom(inputs: Inputs, _threads: int, stack: ExitStack) -> Contender | Absent:
+def cupy_zoom(inputs: Inputs, _threads: int) -> Contender:
     """Return `cupyx.scipy.ndimage.zoom` (bilinear, pixels as areas) and elementwise CuPy."""
-    try:
-        device = choose_device(None)
-    except BackendUnavailable as error:
-        return Absent(CUPY, "peer", str(error))
+    device = choose_device(None)
     cupy = device.cupy
     zoom = importlib.import_module("cupyx.scipy.ndimage").zoom
     resident = on_device(device.device_id, inputs)
-    with cupy.cuda.Device(device.number):
+    with _using(device):
         masks = [cupy.asarray((mask / MASK_MAX).astype(np.float32)) for mask in inputs.masks]
 
     def frame(number: int) -> list[Any]:
-        with cupy.cuda.Device(device.number):
-            planes = zoom_and_blend(
-                cupy,
-                zoom,
-                (resident.references[number], resident.distorted[number], masks[number]),
-                inputs.plan.threshold,
-                inputs.plan.fade,
-            )
-            cupy.cuda.get_current_stream().synchronize()
-        return planes
+        frames = resident.references[number], resident.distorted[number], masks[number]
+        with _using(device):
+            return zoom_and_blend(cupy, zoom, frames, inputs.plan.threshold, inputs.plan.fade)
 
-    contender = Contender(
+    return Contender(
         CUPY,
         "peer",
         frame,
         inputs.count,
         {"device": device.device_id, "description": device.name, "cupy": cupy.__version__},
         threads=0,
-        to_planes=to_host,
         difference=_FLOAT,
     )
-    stack.callback(contender.close)
-    return contender
 
 
 def zoom_and_blend(
@@ -183,9 +168,18 @@ def zoom_and_blend(
     threshold: float,
     fade: float,
 ) -> list[Any]:
-    """Return the masked planes, with `xp` for NumPy and `zoom` for SciPy's.
+    """Return the masked planes.
 
-    ``grid_mode`` takes pixels for areas, which puts their centres where ours are.
+    Parameters
+    ----------
+    xp : module
+        CuPy or NumPy.
+    zoom : callable
+        CuPy's or SciPy's; ``grid_mode`` takes pixels for areas, which centres them as we do.
+    frames : (Frame, Frame, float32[mask_height, mask_width])
+        Reference, distorted and mask from 0 to 1, as arrays of `xp`.
+    threshold, fade : float
+        From 0 to 1.
     """
     reference, distorted, mask = frames
     shares: dict[tuple[int, ...], Any] = {}
@@ -201,18 +195,14 @@ def zoom_and_blend(
     return mixed
 
 
-def torch_lerp(inputs: Inputs, _threads: int, stack: ExitStack) -> Contender | Absent:
+def torch_lerp(inputs: Inputs, _threads: int) -> Contender:
     """Return `torch.nn.functional.interpolate` and `torch.lerp` on the device that CuPy has."""
-    if importlib.util.find_spec("torch") is None:
-        return Absent(TORCH, "peer", "torch is not installed; pip install torch")
-    torch: Any = importlib.import_module("torch")
+    torch = require("torch", "torch", "pip install torch")
     if not torch.cuda.is_available():
-        return Absent(TORCH, "peer", "torch sees no CUDA device; check nvidia-smi")
-    try:
-        number = choose_device(None).number
-    except BackendUnavailable as error:
-        return Absent(TORCH, "peer", str(error))
-    contender = Contender(
+        msg = "torch sees no CUDA device"
+        raise BackendUnavailable(msg, remedy="check nvidia-smi")
+    number = choose_device(None).number
+    return Contender(
         TORCH,
         "peer",
         torch_frames(torch, f"cuda:{number}", inputs),
@@ -222,40 +212,35 @@ def torch_lerp(inputs: Inputs, _threads: int, stack: ExitStack) -> Contender | A
         to_planes=lambda output: [plane.cpu().numpy() for plane in output],
         difference=_FLOAT,
     )
-    stack.callback(contender.close)
-    return contender
 
 
 def torch_frames(torch: Untyped, device: str, inputs: Inputs) -> Callable[[int], list[Any]]:
     """Return a function from a frame's number to its masked planes, on `device` of torch."""
     plan = inputs.plan
-    # torch hardly computes with uint16, so deep samples lie there as int32.
+    # torch hardly computes with uint16, so deep samples are int32 there.
     dtype = torch.uint8 if plan.pixel_format.bit_depth == 8 else torch.int32  # noqa: PLR2004
     fade = max(plan.fade, 1 / MASK_MAX)
 
-    def send(array: NDArray[Any]) -> Any:  # noqa: ANN401 - torch's Tensor
-        return torch.from_numpy(array.astype(np.int32)).to(device=device, dtype=dtype)
+    def send(frame: Frame) -> list[Any]:
+        planes = (torch.from_numpy(plane.astype(np.int32)) for plane in frame.planes)
+        return [plane.to(device=device, dtype=dtype) for plane in planes]
 
-    frames = [
-        (
-            [send(plane) for plane in reference.planes],
-            [send(plane) for plane in distorted.planes],
-            torch.from_numpy((mask / MASK_MAX).astype(np.float32)[None, None]).to(device),
-        )
-        for reference, distorted, mask in zip(
-            inputs.references, inputs.distorted, inputs.masks, strict=True
-        )
+    references, distorted = (
+        [send(frame) for frame in frames] for frames in (inputs.references, inputs.distorted)
+    )
+    masks = [
+        torch.from_numpy((mask / MASK_MAX).astype(np.float32)[None, None]).to(device)
+        for mask in inputs.masks
     ]
 
     def frame(number: int) -> list[Any]:
-        references, distorted, mask = frames[number]
         shares: dict[tuple[int, ...], Any] = {}
         mixed = []
-        for ref, dist in zip(references, distorted, strict=True):
+        for ref, dist in zip(references[number], distorted[number], strict=True):
             shape = tuple(ref.shape)
             if shape not in shares:
                 share = torch.nn.functional.interpolate(
-                    mask, size=shape, mode="bilinear", align_corners=False
+                    masks[number], size=shape, mode="bilinear", align_corners=False
                 )[0, 0]
                 shares[shape] = torch.clamp((share - plan.threshold) / fade, 0, 1)
             mixed.append(torch.lerp(ref.float(), dist.float(), shares[shape]).round().to(dtype))
@@ -266,7 +251,15 @@ def torch_frames(torch: Untyped, device: str, inputs: Inputs) -> Callable[[int],
     return frame
 
 
-DEVICE_PEERS: dict[str, Callable[[Inputs, int, ExitStack], Contender | Absent]] = {
-    CUPY: cupy_zoom,
-    TORCH: torch_lerp,
-}
+@contextmanager
+def _using(device: CudaDevice) -> Iterator[None]:
+    """Compute on `device` inside the ``with``, and wait for it at the end."""
+    with device.cupy.cuda.Device(device.number):
+        yield
+        device.cupy.cuda.get_current_stream().synchronize()
+
+
+COPIES = {"cuda": cuda_copy, "opencl": opencl_copy}
+"""Per backend, a copy within its device's memory."""
+
+DEVICE_PEERS: dict[str, Callable[[Inputs, int], Contender]] = {CUPY: cupy_zoom, TORCH: torch_lerp}

@@ -1,26 +1,28 @@
-"""What is measured on: frames of noise, and masks, as many as the last-level cache cannot hold."""
+"""The inputs of a measurement: frames of noise and masks, more than the last-level cache holds."""
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
 from roi_accel.backends.frame import Frame
 from roi_accel.backends.plan import MASK_MAX, ModelSize, Plan
 from roi_accel.backends.tables import ONE
-from roi_accel.bench.sizes import SIZES
+from roi_accel.bench.machine import last_level_cache_bytes
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable
 
     from numpy.typing import NDArray
 
     from roi_accel.backends.frame import PixelFormat
     from roi_accel.backends.protocol import Alpha, Mask
+
+SIZES = {"720p": (1280, 720), "1080p": (1920, 1080), "2160p": (3840, 2160)}
+"""Width and height in pixels, by the names that people use."""
 
 Kernel = Literal["substitute", "substitute on the device", "upsample", "preprocess"]
 ON_DEVICE: Kernel = "substitute on the device"
@@ -31,36 +33,24 @@ ON_DEVICE_BACKEND = "cuda"
 
 MaskKind = Literal["blobs", "noise"]
 MASK_KINDS: tuple[MaskKind, ...] = ("blobs", "noise")
-"""Two salient blobs, most of the picture wholly inside or outside them, as networks see it; and
-noise, of which no kernel can spare anything."""
+"""Two salient blobs, with most of the picture entirely inside or outside, as networks make them;
+and noise, with which no kernel can skip anything."""
 
 MASK_SIZE = (256, 144)
 """Of masks and of the network's input: 16:9 at ``--saliency-size 256``."""
 
 _CACHES = 4
-"""Reference and distorted frames together are so many times as large as the last-level cache."""
+"""Size of reference and distorted frames together, in last-level caches."""
 
 _FEWEST_FRAMES = 4
 _MOST_FRAMES = 64
-_ASSUMED_CACHE = 32 << 20
-_CACHE_FOLDERS = "cpu[0-9]*/cache/index*"
-_PROCESSORS = Path("/sys/devices/system/cpu")
 _LINE_BYTES = 64
 _SEED = 20240229
 
 
 @dataclass(frozen=True)
 class BenchCase:
-    """One kernel on one pixel format, size and kind of mask.
-
-    Attributes
-    ----------
-    kernel : Kernel
-    pixel_format : PixelFormat
-    width, height : int
-        In pixels.
-    mask : MaskKind
-    """
+    """One kernel on one pixel format, size in pixels and kind of mask."""
 
     kernel: Kernel
     pixel_format: PixelFormat
@@ -96,16 +86,7 @@ def cases_of(
 
 @dataclass(frozen=True)
 class Inputs:
-    """Frames and masks that a measurement goes round in.
-
-    Attributes
-    ----------
-    plan : Plan
-    references, distorted : tuple of Frame
-        Noise over the whole range of the format; read-only.
-    masks : tuple of Mask
-        As many.
-    """
+    """Read-only frames of noise over the format's whole range, and as many masks."""
 
     plan: Plan
     references: tuple[Frame, ...]
@@ -114,7 +95,7 @@ class Inputs:
 
     @property
     def count(self) -> int:
-        """How many frames there are before the first one comes again."""
+        """The number of different frames."""
         return len(self.references)
 
 
@@ -125,7 +106,16 @@ def make_inputs(
     threshold: float = 0.3,
     fade: float = 0.1,
 ) -> Inputs:
-    """Return seeded inputs for `case`, as many frames as `ring_length` says unless told."""
+    """Return seeded inputs for `case`.
+
+    Parameters
+    ----------
+    case : BenchCase
+    frames : int, optional
+        Default: `ring_length`'s.
+    threshold, fade : float
+        Of the plan, from 0 to 1.
+    """
     rng = np.random.default_rng(_SEED)
     mask_width, mask_height = MASK_SIZE
     plan = Plan(
@@ -148,38 +138,14 @@ def make_inputs(
 
 
 def ring_length(plan: Plan) -> int:
-    """Return how many frames it takes to leave the last-level cache far behind."""
+    """Return how many frames are far more than the last-level cache holds."""
     pair = 2 * plan.pixel_format.frame_bytes(plan.width, plan.height)
     wanted = math.ceil(_CACHES * last_level_cache_bytes() / pair)
     return min(max(wanted, _FEWEST_FRAMES), _MOST_FRAMES)
 
 
-def last_level_cache_bytes(processors: Path = _PROCESSORS) -> int:
-    """Return the size of all last-level caches together; 32 MiB where the system does not say.
-
-    Parameters
-    ----------
-    processors : Path, optional
-        A folder laid out as Linux's ``/sys/devices/system/cpu``. Cores that share a cache name
-        the same ``shared_cpu_list``, and it is counted once.
-    """
-    caches: dict[tuple[int, str], int] = {}
-    for folder in processors.glob(_CACHE_FOLDERS):
-        try:
-            level, shared, size = (
-                (folder / name).read_text("ascii").strip()
-                for name in ("level", "shared_cpu_list", "size")
-            )
-        except OSError:
-            continue
-        if size.endswith("K"):
-            caches[int(level), shared] = int(size[:-1]) << 10
-    last = max((level for level, _ in caches), default=0)
-    return sum(size for (level, _), size in caches.items() if level == last) or _ASSUMED_CACHE
-
-
 def make_mask(kind: MaskKind, number: int, rng: np.random.Generator) -> Mask:
-    """Return uint16[144, 256]: the mask of frame `number`; blobs wander from frame to frame."""
+    """Return uint16[144, 256]: the mask of frame `number`; blobs move from frame to frame."""
     width, height = MASK_SIZE
     if kind == "noise":
         return rng.integers(0, MASK_MAX + 1, (height, width), dtype=np.uint16)
@@ -194,31 +160,21 @@ def make_mask(kind: MaskKind, number: int, rng: np.random.Generator) -> Mask:
 
 
 def alpha_shares(alphas: list[Alpha]) -> dict[str, float]:
-    """Return which share of all samples takes the reference's, the distorted, or a mixture."""
+    """Return the shares of samples taken from the reference, from the distorted, and blended."""
     planes = [plane for alpha in alphas for plane in alpha]
     total = sum(plane.size for plane in planes)
     reference = sum(int((plane == 0).sum()) for plane in planes) / total
     distorted = sum(int((plane == ONE).sum()) for plane in planes) / total
-    return {
-        "reference": reference,
-        "distorted": distorted,
-        "blended": 1 - reference - distorted,
-    }
+    blended = 1 - reference - distorted
+    return {"reference": reference, "distorted": distorted, "blended": blended}
 
 
 def bytes_to_move(kernel: Kernel, plan: Plan, alphas: list[Alpha]) -> float:
     """Return the bytes per frame that `kernel` cannot avoid reading or writing.
 
     Inputs are read once and outputs written once, by whole cache lines of 64 bytes: a line of the
-    reference (distorted) whose alpha is everywhere 1 (0) need not be read. Tables are not counted,
-    nor what a cache reads of a line before it is written over, as is the custom since STREAM.
-
-    Parameters
-    ----------
-    kernel : Kernel
-    plan : Plan
-    alphas : list of Alpha
-        Of the masks that are measured on; their mean is returned.
+    reference (distorted) whose alpha is 1 (0) throughout need not be read. As in STREAM, neither
+    tables count, nor what a cache reads of a line before overwriting it. The mean over `alphas`.
     """
     mask_bytes = plan.mask_width * plan.mask_height * 2
     frame = plan.pixel_format.frame_bytes(plan.width, plan.height)
@@ -240,13 +196,11 @@ def _lines_read(alpha: NDArray[np.uint32], itemsize: int) -> int:
 
 
 def _noise(rng: np.random.Generator, plan: Plan) -> Frame:
-    luma, chroma_u, chroma_v = _noisy_planes(rng, plan)
-    return Frame((luma, chroma_u, chroma_v), plan.pixel_format)
-
-
-def _noisy_planes(rng: np.random.Generator, plan: Plan) -> Iterator[NDArray[np.integer[Any]]]:
     pixel_format = plan.pixel_format
+    planes = []
     for shape in plan.plane_shapes:
         plane = rng.integers(0, pixel_format.max_value + 1, shape, dtype=pixel_format.dtype)
         plane.flags.writeable = False
-        yield plane
+        planes.append(plane)
+    y, u, v = planes
+    return Frame((y, u, v), pixel_format)

@@ -1,14 +1,12 @@
-"""What people would use instead on a processor: FFmpeg's filters, OpenCV, float NumPy.
+"""The alternatives on a processor: FFmpeg's filters, OpenCV, float NumPy.
 
 Each gets the same frames and masks, and as many threads as our backends. FFmpeg and OpenCV get the
-mask faded already, at its own resolution and outside of the measured time: a favour, since neither
-has a filter for the fade that would not cost another pass.
+mask with its fade applied, at its own resolution and outside of the measured time: a favour, since
+neither has a filter for the fade that would not cost another pass.
 """
 
 from __future__ import annotations
 
-import importlib
-import importlib.util
 import itertools
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any
@@ -18,11 +16,10 @@ import numpy as np
 from roi_accel.backends.arithmetic import apply_fade
 from roi_accel.backends.plan import MASK_MAX
 from roi_accel.backends.tables import ONE, fade_table
-from roi_accel.bench.contender import Absent, Contender
+from roi_accel.bench.contender import Contender, require
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from contextlib import ExitStack
 
     from numpy.typing import NDArray
 
@@ -39,17 +36,14 @@ FLOAT_NUMPY = "float NumPy"
 _EARLY_FADE = "fades the mask before it is enlarged, not after"
 
 
-def ffmpeg(inputs: Inputs, threads: int, stack: ExitStack) -> Contender | Absent:
+def ffmpeg(inputs: Inputs, threads: int) -> Contender:
     """Return FFmpeg's filter graph, run in this process through PyAV: frames in, frames out.
 
     The mask comes as 4:4:4 with itself in every plane, so that one `scale` enlarges it to every
-    plane's grid; chroma positions are told to be ours.
+    plane's grid; chroma positions are set to ours.
     """
-    if importlib.util.find_spec("av") is None:
-        return Absent(FFMPEG, "peer", 'PyAV is not installed; pip install "roi-accel[cpu]"')
-    import av  # noqa: PLC0415 - only where it is measured
-    import av.filter  # noqa: PLC0415 - as above
-
+    av = require("av", "PyAV", 'pip install "roi-accel[cpu]"')
+    require("av.filter", "PyAV", 'pip install "roi-accel[cpu]"')
     plan = inputs.plan
     name, mask_format = plan.pixel_format.name, _mask_format(plan)
     graph = _MergeGraph(av, plan, threads)
@@ -65,36 +59,21 @@ def ffmpeg(inputs: Inputs, threads: int, stack: ExitStack) -> Contender | Absent
             inputs.references, inputs.distorted, inputs.masks, strict=True
         )
     ]
-    libraries = {key: ".".join(map(str, value)) for key, value in av.library_versions.items()}
-    contender = Contender(
+    versions = {key: ".".join(map(str, value)) for key, value in av.library_versions.items()}
+    return Contender(
         FFMPEG,
         "peer",
         lambda number: graph.run(frames[number]),
         inputs.count,
-        {
-            "pyav": av.__version__,
-            "libavfilter": libraries["libavfilter"],
-            "libswscale": libraries["libswscale"],
-        },
+        {"pyav": av.__version__} | {key: versions[key] for key in ("libavfilter", "libswscale")},
         threads=threads,
         to_planes=lambda output: [_av_plane(plane, dtype) for plane in output.planes],
         difference=f"{_EARLY_FADE}; keeps the mask in the video's own depth; maskedmerge truncates",
     )
-    stack.callback(contender.close)
-    return contender
 
 
 class _MergeGraph:
-    """`scale` for the mask, then `maskedmerge`, with sources and a sink in this process.
-
-    Parameters
-    ----------
-    av : module
-        PyAV.
-    plan : Plan
-    threads : int
-        Of each filter.
-    """
+    """`scale` for the mask, then `maskedmerge`, with sources and a sink in this process."""
 
     def __init__(self, av: Any, plan: Plan, threads: int) -> None:  # noqa: ANN401 - a module
         # Its filters do not keep a graph alive.
@@ -136,14 +115,12 @@ class _MergeGraph:
         )
 
 
-def opencv(inputs: Inputs, threads: int, stack: ExitStack) -> Contender | Absent:
+def opencv(inputs: Inputs, threads: int) -> Contender:
     """Return `cv2.resize` to each plane's grid and `cv2.blendLinear`.
 
-    `blendLinear` knows 8 bits and float only, so deeper samples are converted and back.
+    `blendLinear` takes 8 bits and float only, so deeper samples are converted to float and back.
     """
-    if importlib.util.find_spec("cv2") is None:
-        return Absent(OPENCV, "peer", 'OpenCV is not installed; pip install "roi-accel[bench]"')
-    cv2: Any = importlib.import_module("cv2")
+    cv2 = require("cv2", "OpenCV", 'pip install "roi-accel[bench]"')
     cv2.setNumThreads(threads)
     plan = inputs.plan
     is_deep = plan.pixel_format.bit_depth > 8  # noqa: PLR2004 - what blendLinear takes
@@ -159,20 +136,15 @@ def opencv(inputs: Inputs, threads: int, stack: ExitStack) -> Contender | Absent
         return np.rint(deep).astype(np.uint16)
 
     def frame(number: int) -> Planes:
-        shares: dict[tuple[int, int], NDArray[np.float32]] = {}
-        for height, width in plan.plane_shapes:
-            if (height, width) not in shares:
-                shares[height, width] = cv2.resize(
-                    masks[number], (width, height), interpolation=cv2.INTER_LINEAR
-                )
-        return [
-            blend(reference, distorted, shares[reference.shape[0], reference.shape[1]])
-            for reference, distorted in zip(
-                inputs.references[number].planes, inputs.distorted[number].planes, strict=True
+        shares = {
+            (height, width): cv2.resize(
+                masks[number], (width, height), interpolation=cv2.INTER_LINEAR
             )
-        ]
+            for height, width in set(plan.plane_shapes)
+        }
+        return _blended(inputs, number, shares, blend)
 
-    contender = Contender(
+    return Contender(
         OPENCV,
         "peer",
         frame,
@@ -181,31 +153,24 @@ def opencv(inputs: Inputs, threads: int, stack: ExitStack) -> Contender | Absent
         threads=threads,
         difference=f"{_EARLY_FADE}; float32, whose last bits the processor decides",
     )
-    stack.callback(contender.close)
-    return contender
 
 
-def float_numpy(inputs: Inputs, _threads: int, stack: ExitStack) -> Contender:
-    """Return the formula as one writes it down: enlarge, fade, mix and round in float32."""
+def float_numpy(inputs: Inputs, _threads: int) -> Contender:
+    """Return the formula as it is written down: enlarge, fade, mix and round in float32."""
     plan = inputs.plan
     masks = [(mask / MASK_MAX).astype(np.float32) for mask in inputs.masks]
-    dtype = plan.pixel_format.dtype
+
+    def blend(reference: NDArray[Any], distorted: NDArray[Any], share: NDArray[Any]) -> Any:  # noqa: ANN401 - as above
+        return np.rint(distorted * share + reference * (1 - share)).astype(reference.dtype)
 
     def frame(number: int) -> Planes:
-        mixed = []
         shares = {
             shape: faded(enlarged(masks[number], *shape), plan.threshold, plan.fade)
             for shape in set(plan.plane_shapes)
         }
-        for reference, distorted in zip(
-            inputs.references[number].planes, inputs.distorted[number].planes, strict=True
-        ):
-            share = shares[reference.shape[0], reference.shape[1]]
-            blended = distorted * share + reference * (1 - share)
-            mixed.append(np.rint(blended).astype(dtype))
-        return mixed
+        return _blended(inputs, number, shares, blend)
 
-    contender = Contender(
+    return Contender(
         FLOAT_NUMPY,
         "peer",
         frame,
@@ -213,8 +178,20 @@ def float_numpy(inputs: Inputs, _threads: int, stack: ExitStack) -> Contender:
         {"numpy": np.__version__},
         difference="float32, whose last bits the processor decides",
     )
-    stack.callback(contender.close)
-    return contender
+
+
+def _blended(
+    inputs: Inputs,
+    number: int,
+    shares: dict[tuple[int, int], NDArray[np.float32]],
+    blend: Callable[[NDArray[Any], NDArray[Any], NDArray[Any]], NDArray[Any]],
+) -> Planes:
+    """Return the planes of frame `number`, each blended with the share of its own size."""
+    planes = zip(inputs.references[number].planes, inputs.distorted[number].planes, strict=True)
+    return [
+        blend(reference, distorted, shares[reference.shape[0], reference.shape[1]])
+        for reference, distorted in planes
+    ]
 
 
 def enlarged(mask: NDArray[np.float32], height: int, width: int) -> NDArray[np.float32]:
@@ -244,7 +221,7 @@ def faded_mask(plan: Plan, mask: Mask) -> NDArray[np.uint32]:
     return np.minimum(codes, ONE - 1)
 
 
-PEERS: dict[str, Callable[[Inputs, int, ExitStack], Contender | Absent]] = {
+PEERS: dict[str, Callable[[Inputs, int], Contender]] = {
     FFMPEG: ffmpeg,
     OPENCV: opencv,
     FLOAT_NUMPY: float_numpy,

@@ -2,22 +2,78 @@
 
 from __future__ import annotations
 
-import json
-import math
 import statistics
+from collections.abc import Mapping  # noqa: TC003 - pydantic reads the annotations
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from roi_accel.errors import InputError, unreadable
+from pydantic import BaseModel, Field, ValidationError
+
+from roi_accel._util import strict_json
+from roi_accel._util.files import read_bounded
+from roi_accel._util.text import printable, short_repr
+from roi_accel._util.validation import first_fault
+from roi_accel.errors import InputError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
     from pathlib import Path
 
 MAX_BYTES = 16 << 20
-"""Far beyond any report."""
+"""Far larger than any report."""
 
-_AGAIN = "write one with roi-accel bench --json FILE"
+_REMEDY = "write one with roi-accel bench --json FILE"
+
+_Ratio = Annotated[float, Field(strict=True, gt=0, allow_inf_nan=False)]
+
+
+class _Spread(BaseModel):
+    median: _Ratio
+
+
+class _Row(BaseModel):
+    name: str
+    ratios: Mapping[str, _Spread] = {}
+    copied: str = Field("copy", alias="copy")
+    share_of_copy: _Ratio | None = None
+
+    def to_peers(self) -> dict[str, float]:
+        """Return the ratio of times to each peer; of a kernel without peers, to the copy."""
+        if not self.ratios and self.share_of_copy:
+            return {self.copied: 1 / self.share_of_copy}
+        return {peer: spread.median for peer, spread in self.ratios.items()}
+
+
+class _Case(BaseModel):
+    name: str
+    rows: list[_Row]
+
+
+class Report(BaseModel):
+    """What is compared of a report of `roi-accel bench`."""
+
+    schema_version: Literal[1]
+    settings: Mapping[str, Any]
+    cases: list[_Case]
+    machine: Mapping[str, Any] = {}
+
+    @classmethod
+    def of(cls, document: Mapping[str, Any]) -> Report:
+        """Return the report in JSON's types; InputError if it is damaged."""
+        try:
+            return cls.model_validate(document)
+        except ValidationError as error:
+            msg = f"a report is damaged: {first_fault(error)}"
+            raise InputError(msg, remedy=_REMEDY) from error
+
+    @property
+    def ratios(self) -> dict[tuple[str, str], dict[str, float]]:
+        """The median ratio to each peer by case and backend."""
+        return {
+            (case.name, row.name): peers
+            for case in self.cases
+            for row in case.rows
+            if (peers := row.to_peers())
+        }
 
 
 @dataclass(frozen=True)
@@ -28,11 +84,10 @@ class Change:
     ----------
     case, backend : str
     change : float
-        0.1 is a tenth slower beside the peers: the median over the peers of new ratio / old ratio,
-        minus 1. One peer that itself got slower or faster does not decide.
+        0.1 is 10 % slower relative to the peers: the median over the peers of new ratio / old
+        ratio, minus 1, so that one peer that itself got slower or faster does not decide.
     peers : mapping of str to (float, float)
-        Per peer the old ratio and the new one. Where a kernel has no peers, the copy that its
-        bandwidth is a share of stands in for them.
+        The old ratio and the new one per peer.
     """
 
     case: str
@@ -41,53 +96,33 @@ class Change:
     peers: Mapping[str, tuple[float, float]]
 
 
-def read_report(path: Path) -> dict[str, Any]:
+def read_report(path: Path) -> Report:
     """Return the report in `path`.
 
     Raises
     ------
     InputError
-        It cannot be read, or is no report of this version.
+        It cannot be read, is not strict JSON, or not a report of this version.
     """
+    content = read_bounded(path, MAX_BYTES, remedy=_REMEDY)
     try:
-        with path.open("rb") as stream:
-            content = stream.read(MAX_BYTES + 1)
-        if len(content) > MAX_BYTES:
-            msg = f"{path} is larger than {MAX_BYTES >> 20} MiB, which no report is"
-            raise InputError(msg, remedy=_AGAIN)
-        report = json.loads(content.decode("utf-8"))
-    except OSError as error:
-        raise unreadable(path, error, remedy=_AGAIN) from error
-    except (ValueError, RecursionError) as error:
-        msg = f"{path} is not JSON: {error}"
-        raise InputError(msg, remedy=_AGAIN) from error
-    if not (
-        isinstance(report, dict)
-        and isinstance(report.get("cases"), list)
-        and isinstance(report.get("settings"), dict)
-    ):
-        msg = f"{path} is no report of roi-accel bench"
-        raise InputError(msg, remedy=_AGAIN)
-    if report.get("schema_version") != 1:
-        msg = f"{path} has schema_version {_shown(report.get('schema_version'))}, expected 1"
-        raise InputError(msg, remedy=_AGAIN)
-    return report
+        document = strict_json.loads_object(content)
+    except ValueError as error:
+        msg = f"{printable(str(path))} is not JSON: {error}"
+        raise InputError(msg, remedy=_REMEDY) from error
+    return Report.of(document)
 
 
-def check_settings(old: Mapping[str, Any], settings: Mapping[str, object]) -> None:
-    """Raise InputError where `old` is damaged or was made with other `settings`.
-
-    For before anything is measured, which takes minutes.
-    """
-    _ratios(old)
+def check_settings(old: Report, settings: Mapping[str, object]) -> None:
+    """Raise InputError if `old` was made with other `settings`."""
     for name, now in settings.items():
-        before = old["settings"].get(name)
+        before = old.settings.get(name)
         if before != now:
-            msg = f"the old report was made with {name} {_shown(before)}, this one has {now}"
+            msg = f"the old report was made with {name} {short_repr(before)}, this one has {now}"
             raise InputError(msg, remedy="compare runs with the same options")
 
 
-def compare_reports(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[Change]:
+def compare_reports(old: Report, new: Report) -> list[Change]:
     """Return the change of every backend in every case that both reports have.
 
     Raises
@@ -95,9 +130,9 @@ def compare_reports(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[Chan
     InputError
         The reports have nothing in common.
     """
-    olds = _ratios(old)
+    olds = old.ratios
     changes = []
-    for key, peers in _ratios(new).items():
+    for key, peers in new.ratios.items():
         both = {peer: (olds[key][peer], peers[peer]) for peer in peers if peer in olds.get(key, {})}
         if both:
             change = statistics.median(now / before for before, now in both.values()) - 1
@@ -108,64 +143,23 @@ def compare_reports(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[Chan
     return changes
 
 
-def other_machine(old: Mapping[str, Any], new: Mapping[str, Any]) -> str | None:
+def other_machine(old: Report, new: Report) -> str | None:
     """Return how the machines of two reports differ, or None; ratios hold on one machine only."""
     before, now = (
-        f"{machine.get('processor')}, {machine.get('cores')} cores"
-        for machine in (old.get("machine") or {}, new["machine"])
+        f"{short_repr(machine.get('processor'))[1:-1]}, {machine.get('cores')} cores"
+        for machine in (old.machine, new.machine)
     )
     return None if before == now else f"the old report is of another machine: {before}, now {now}"
 
 
 def parse_share(text: str) -> float:
-    """Return 0.1 for ``10%`` or ``0.1``.
-
-    Raises
-    ------
-    InputError
-        It is no number, or negative.
-    """
+    """Return 0.1 for ``10%`` or ``0.1``; InputError if it is not a number, or negative."""
     number, percent, rest = text.strip().partition("%")
     try:
         value = float(number) / (100 if percent else 1)
     except ValueError:
         value = -1.0
     if rest or not 0 <= value < float("inf"):
-        msg = f"--regression {text!r} is no share"
+        msg = f"--regression {text!r} is not a share"
         raise InputError(msg, remedy="for example --regression 10%")
     return value
-
-
-def _ratios(report: Mapping[str, Any]) -> dict[tuple[str, str], dict[str, float]]:
-    """Return {(case, backend): {peer, or the copy: median ratio of seconds}}."""
-    found = {}
-    try:
-        for case in report["cases"]:
-            for row in case["rows"]:
-                ratios = row.get("ratios", {})
-                peers = {peer: _ratio(spread["median"]) for peer, spread in ratios.items()}
-                if not peers and "share_of_copy" in row:
-                    peers = {row["copy"]: 1 / _ratio(row["share_of_copy"])}
-                if peers:
-                    found[case["name"], row["name"]] = peers
-    except KeyError as error:
-        msg = f"a report lacks {_shown(error.args[0])}"
-        raise InputError(msg, remedy=_AGAIN) from error
-    except (TypeError, ValueError, AttributeError, OverflowError) as error:
-        msg = f"a report is damaged: {error}"
-        raise InputError(msg, remedy=_AGAIN) from error
-    return found
-
-
-def _ratio(value: float) -> float:
-    """Return a ratio of two times, which nothing but a positive number can be."""
-    ratio = float(value)
-    if isinstance(value, str | bool) or not (math.isfinite(ratio) and ratio > 0):
-        msg = f"a ratio is {_shown(value)}, expected a number above 0"
-        raise ValueError(msg)
-    return ratio
-
-
-def _shown(value: object) -> str:
-    """Return the beginning of a value for a message."""
-    return repr(value)[:80]

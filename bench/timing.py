@@ -1,4 +1,4 @@
-"""Alternating timing: all take turns in every round, so ratios hold where seconds do not."""
+"""Timing in turns: every side runs once per round, so ratios hold where seconds do not."""
 
 from __future__ import annotations
 
@@ -6,28 +6,22 @@ import gc
 import math
 import statistics
 import time
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from functools import partial
+from typing import TYPE_CHECKING, NamedTuple
+
+from roi_accel.bench.commands import run_command
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
+    from pathlib import Path
 
     from roi_accel.bench.contender import Contender
 
 _FEWEST_WARM_UP_FRAMES = 3
 
 
-@dataclass(frozen=True)
-class Effort:
-    """How long is measured.
-
-    Attributes
-    ----------
-    rounds : int
-        Turns of each contender.
-    turn_seconds : float
-        A turn takes as many frames as it takes to last so long, at least one.
-    """
+class Effort(NamedTuple):
+    """How many rounds are measured, and how many seconds a turn lasts: one frame at least."""
 
     rounds: int
     turn_seconds: float
@@ -35,56 +29,84 @@ class Effort:
 
 FULL = Effort(rounds=15, turn_seconds=0.05)
 QUICK = Effort(rounds=3, turn_seconds=0.0)
-"""Shows that everything works; its figures mean nothing."""
+"""A smoke test, whose figures are meaningless."""
 
 
-@dataclass(frozen=True)
-class Spread:
-    """Median and range of a figure over the rounds."""
-
-    median: float
-    least: float
-    most: float
-
-    @classmethod
-    def of(cls, values: Sequence[float]) -> Spread:
-        """Return the spread of at least one value."""
-        return cls(statistics.median(values), min(values), max(values))
-
-    def to_dict(self) -> dict[str, float]:
-        """Return it for JSON."""
-        return {"median": self.median, "min": self.least, "max": self.most}
+def spread(values: Sequence[float]) -> dict[str, float]:
+    """Return median and range of a figure over the rounds."""
+    return {"median": statistics.median(values), "min": min(values), "max": max(values)}
 
 
-def alternate(contenders: Sequence[Contender], effort: Effort) -> dict[str, list[float]]:
-    """Return for each contender's name the seconds per frame in each round.
+def ratios(seconds: Mapping[str, Sequence[float]], over: str, under: str) -> dict[str, float]:
+    """Return the spread of the times of `over` / those of `under`, taken round by round."""
+    return spread([a / b for a, b in zip(seconds[over], seconds[under], strict=True)])
 
-    Every contender is warmed up first, once round its inputs, which also compiles kernels, fills
-    pools and has every output's memory mapped; whoever begins a round is another one each time;
-    the garbage collector rests.
+
+def take_turns(sides: Mapping[str, Callable[[], object]], rounds: int) -> dict[str, list[float]]:
+    """Return the seconds of each side in each round; a different side begins each round."""
+    order = list(sides)
+    seconds: dict[str, list[float]] = {name: [] for name in sides}
+    for _ in range(rounds):
+        for name in order:
+            started = time.perf_counter()
+            sides[name]()
+            seconds[name].append(time.perf_counter() - started)
+        order = order[1:] + order[:1]
+    return seconds
+
+
+def time_contenders(contenders: Sequence[Contender], effort: Effort) -> dict[str, list[float]]:
+    """Return for each contender's name its seconds per frame in each round.
+
+    Each is first warmed up with all its inputs, which also compiles kernels, fills pools and maps
+    the memory of every output. The garbage collector is off.
     """
-    frames = {each.name: _frames_per_turn(each, effort) for each in contenders}
-    seconds: dict[str, list[float]] = {each.name: [] for each in contenders}
+    counts = {each.name: _frames_per_turn(each, effort) for each in contenders}
     was_enabled = gc.isenabled()
     gc.collect()
     gc.disable()
     try:
-        for number in range(effort.rounds):
-            first = number % max(1, len(contenders))
-            for each in (*contenders[first:], *contenders[:first]):
-                count = frames[each.name]
-                started = time.perf_counter()
-                each.run_many(count)
-                seconds[each.name].append((time.perf_counter() - started) / count)
+        sides = {each.name: partial(each.run_many, counts[each.name]) for each in contenders}
+        seconds = take_turns(sides, effort.rounds)
     finally:
         if was_enabled:
             gc.enable()
-    return seconds
+    return {name: [turn / counts[name] for turn in turns] for name, turns in seconds.items()}
 
 
-def ratios(seconds: Mapping[str, Sequence[float]], one: str, other: str) -> Spread:
-    """Return time of `one` / time of `other`, each round's own."""
-    return Spread.of([a / b for a, b in zip(seconds[one], seconds[other], strict=True)])
+def time_commands(
+    sides: Mapping[str, Sequence[Sequence[str]]],
+    folder: Path,
+    *,
+    rounds: int,
+    warm_up: bool = True,
+) -> dict[str, list[float]]:
+    """Return the wall seconds of each side in each round.
+
+    Parameters
+    ----------
+    sides : mapping of str to sequence of commands
+        A side's commands run one after the other and are timed together.
+    folder : Path
+        The working directory of the commands.
+    rounds : int
+    warm_up : bool
+        Whether a round that is not timed comes first.
+
+    Raises
+    ------
+    InputError
+        A command fails.
+    """
+
+    def run(commands: Sequence[Sequence[str]]) -> None:
+        for command in commands:
+            run_command(command, folder)
+
+    turns = {name: partial(run, commands) for name, commands in sides.items()}
+    skipped = int(warm_up)
+    seconds = take_turns(turns, skipped + rounds)
+    return {name: timed[skipped:] for name, timed in seconds.items()}
 
 
 def _frames_per_turn(contender: Contender, effort: Effort) -> int:

@@ -1,4 +1,4 @@
-"""Gathers what is found, case by case, into the matrix's cells."""
+"""What comparing cases finds, gathered into the matrix's cells."""
 
 from __future__ import annotations
 
@@ -20,17 +20,17 @@ _LONGEST_REASON = 300
 
 
 class Tally:
-    """Gathers what is found, case by case, into cells.
+    """Comparisons, failures and skips, gathered case by case into cells.
 
     Parameters
     ----------
     participants : sequence of Participant
-        In the order in which they stand in pairs: of two, the earlier one is what is wanted.
+        In the order of pairs: of two, the earlier one is what is wanted.
     stages : sequence of str
     formats : sequence of str
     calibration : Calibration
     repetitions : bool
-        Whether each participant is also held against itself.
+        Whether each participant is also compared with itself.
     """
 
     def __init__(
@@ -63,25 +63,37 @@ class Tally:
         }
 
     def tolerance(self, stage: Stage, wanted: str, got: str) -> Tolerance:
-        """Return how far the two may lie apart in `stage`."""
+        """Return how far the two may differ in `stage`."""
         return self._tolerances[stage, wanted, got]
 
     def add(
         self, stage: Stage, pixel_format: str, wanted: str, got: str, found: Comparison, case: str
     ) -> None:
-        """Count one comparison."""
+        """Add one comparison.
+
+        Parameters
+        ----------
+        stage : str
+        pixel_format : str
+        wanted, got : str
+            The participants.
+        found : Comparison
+        case : str
+            The case's name.
+        """
         self._found.setdefault((stage, pixel_format, wanted, got), []).append((case, found))
 
-    def fail_to_answer(self, stage: Stage, pixel_format: str, name: str, why: str) -> None:
-        """Note that participant `name` could not compute; the first reason is kept."""
-        self._errors.setdefault((stage, pixel_format, name), why)
+    def fail_to_answer(self, stage: Stage, case: Case, name: str, error: Exception) -> None:
+        """Record that participant `name` could not compute; the first error is kept."""
+        key = stage, case.plan.pixel_format.name, name
+        self._errors.setdefault(key, f"{case.name}: {_one_line(error)}")
 
     def skip(self, stage: Stage, why: str, *, name: str = "") -> None:
-        """Note why `stage` is not compared, for one participant or for all."""
+        """Record why `stage` is not compared, for one participant or for all."""
         self._skips.setdefault((stage, name), why)
 
     def refuse(self, stage: Stage, why: str) -> None:
-        """Note that `stage` cannot be compared at all though it was asked for: an error."""
+        """Record an error: `stage` was requested and cannot be compared at all."""
         self._refused.setdefault(stage, why)
 
     def cells(self) -> tuple[Cell, ...]:
@@ -143,7 +155,7 @@ class Tally:
 def compare_all(
     tally: Tally, stage: Stage, case: Case, frame: int, answers: Mapping[str, Sequence[Named]]
 ) -> None:
-    """Count the comparison of every pair, and of every participant with its own repetition.
+    """Add the comparison of every pair, and of every participant with its own repetition.
 
     Parameters
     ----------
@@ -168,7 +180,7 @@ def compare_all(
         tally.add(stage, format_name, wanted, got, found.at_frame(frame), case.name)
 
 
-def one_line(error: Exception) -> str:
-    """Return an exception as one line: its own words if it is ours, else with its type."""
+def _one_line(error: Exception) -> str:
+    """Return an exception as one line, with its type unless it is ours."""
     text = str(error) if hasattr(error, "exit_code") else f"{type(error).__name__}: {error}"
     return " ".join(text.split())[:_LONGEST_REASON]

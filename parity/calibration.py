@@ -1,22 +1,24 @@
 """Tolerances measured for one device, read from a TOML file: ADR-0234's calibration.
 
-A file can tighten any float stage, and loosen one where it says why. It cannot loosen a stage that
-computes in integers: that bits are equal is what a score rests on, so a device that cannot do it is
-refused, not excused.
+A file can tighten any float stage, and loosen one if it gives a reason. It cannot loosen a stage
+that computes in integers: scores rely on equal bits, so a device that differs is refused.
 """
 
 from __future__ import annotations
 
-import math
 import re
 import tomllib
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
 
-from roi_accel._util.suggest import did_you_mean
-from roi_accel.errors import InputError, unreadable
-from roi_accel.parity.tolerance import INTEGER_STAGES, STAGES, Stage, table_tolerance
+from pydantic import BaseModel, ConfigDict, FailFast, Field, ValidationError
+
+from roi_accel._util.files import read_bounded
+from roi_accel._util.text import printable
+from roi_accel._util.validation import first_fault
+from roi_accel.errors import InputError
+from roi_accel.parity.tolerance import INTEGER_STAGES, Stage, table_tolerance
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -25,16 +27,11 @@ if TYPE_CHECKING:
     from roi_accel.parity.tolerance import Tolerance
 
 MAX_BYTES = 256 << 10
-"""Far beyond any calibration: two thousand rules."""
+"""Two thousand rules, far more than any calibration has."""
 
 MAX_DOTS = 64
 """In a line: tomllib takes time and memory that grow with the square of a dotted key's parts."""
 
-_KEYS = {"device": str, "stage": str, "dtype": str, "tolerance": float, "reason": str}
-_REQUIRED = ("device", "stage", "tolerance")
-_WORDS = {str: "a text", float: "a number", list: "tables [[rule]]"}
-_DTYPES = ("float32", "float16")
-_SHOWN = 80
 _REMEDY = "see docs/parity.md for the format"
 _CHARACTER_CLASS = re.compile(r"\[!?\]?[^\]]*\]")
 
@@ -65,7 +62,7 @@ class Rule:
 
 @dataclass(frozen=True)
 class Calibration:
-    """The rules of a file, or none: then the table alone decides.
+    """The rules of a file; without rules the table alone decides.
 
     Parameters
     ----------
@@ -105,7 +102,7 @@ class Calibration:
         return max(found, key=lambda tolerance: tolerance.value, default=default)
 
     def unused(self, devices: Iterable[Sequence[str]]) -> list[Rule]:
-        """Return the rules that match none of `devices`, which are probably misspelt.
+        """Return the rules that match none of `devices` and are probably misspelt.
 
         Parameters
         ----------
@@ -145,94 +142,68 @@ def read_calibration(path: Path) -> Calibration:
         The file cannot be read, is not TOML, has an unknown or missing key, a value of the wrong
         type or out of range, loosens a float stage without a reason, or an integer stage at all.
     """
-    try:
-        with path.open("rb") as stream:
-            content = stream.read(MAX_BYTES + 1)
-    except OSError as error:
-        raise unreadable(path, error) from error
-    if len(content) > MAX_BYTES:
-        msg = f"{path} is larger than {MAX_BYTES} bytes, which no calibration is"
-        raise InputError(msg, remedy=_REMEDY)
+    content = read_bounded(path, MAX_BYTES, remedy=_REMEDY)
+    where = printable(str(path))
     for number, line in enumerate(content.split(b"\n"), 1):
         if line.count(b".") > MAX_DOTS:
-            msg = f"{path}, line {number}: has more than {MAX_DOTS} dots, which no rule has"
+            msg = f"{where}, line {number}: has more than {MAX_DOTS} dots, which no rule has"
             raise InputError(msg, remedy=_REMEDY)
     try:
         document = tomllib.loads(content.decode("utf-8"))
     except (ValueError, RecursionError) as error:  # Python's own limit on digits is a ValueError.
-        msg = f"{path} is not TOML: {error}"
+        msg = f"{where} is not TOML: {error}"
         raise InputError(msg, remedy=_REMEDY) from error
-    _check_keys(document, {"rule": list}, str(path))
-    rows = document.get("rule")
-    if not isinstance(rows, list) or not rows or not all(isinstance(row, dict) for row in rows):
-        msg = f"{path} has no [[rule]]"
-        raise InputError(msg, remedy=_REMEDY)
-    rules = tuple(_rule(row, f"{path}, rule {number}") for number, row in enumerate(rows, 1))
+    tables = _validated(_File, document, where).rule
+    rules = tuple(_rule(table, f"{where}, rule {number}") for number, table in enumerate(tables, 1))
     _check_unique(rules)
     return Calibration(rules)
 
 
+class _Strict(BaseModel):
+    model_config = ConfigDict(strict=True, extra="forbid")
+
+
+class _File(_Strict):
+    rule: Annotated[list[dict[str, Any]], Field(min_length=1), FailFast()]
+
+
+class _Table(_Strict):
+    device: Annotated[str, Field(pattern=r"\S")]
+    stage: Stage
+    dtype: Literal["float32", "float16"] = "float32"
+    tolerance: float
+    reason: str = ""
+
+
+_Model = TypeVar("_Model", bound=BaseModel)
+
+
+def _validated(model: type[_Model], table: dict[str, Any], where: str) -> _Model:
+    try:
+        return model.model_validate(table)
+    except ValidationError as error:
+        msg = f"{where}: {first_fault(error, model.model_fields)}"
+        raise InputError(msg, remedy=_REMEDY) from error
+
+
 def _rule(row: dict[str, Any], where: str) -> Rule:
-    _check_keys(row, _KEYS, where)
-    for key in _REQUIRED:
-        if key not in row:
-            msg = f"{where}: {key!r} is missing"
-            raise InputError(msg, remedy=_REMEDY)
-    stage, dtype = row["stage"], row.get("dtype", "float32")
-    reason = row.get("reason", "").strip()
-    value = _number(row["tolerance"], where)
-    if not row["device"].strip():
-        msg = f"{where}: 'device' is empty, expected a pattern such as 'opencl:*'"
-        raise InputError(msg, remedy=_REMEDY)
-    if stage not in STAGES:
-        msg = f"{where}: 'stage' is {_shown(stage)}, expected one of {', '.join(STAGES)}"
-        raise InputError(msg, remedy=_REMEDY)
+    table = _validated(_Table, row, where)
+    stage, value, reason = table.stage, table.tolerance, table.reason.strip()
     if stage in INTEGER_STAGES:
         msg = f"{where}: stage {stage!r} computes in integers and must be exact on every device"
         raise InputError(msg, remedy="remove the rule; a device that differs cannot be used")
-    if dtype not in _DTYPES:
-        msg = f"{where}: 'dtype' is {_shown(dtype)}, expected one of {', '.join(_DTYPES)}"
-        raise InputError(msg, remedy=_REMEDY)
-    default = table_tolerance(cast("Stage", stage), half=dtype == "float16")
-    if dtype != default.dtype:
-        msg = f"{where}: stage {stage!r} has no {dtype}"
+    default = table_tolerance(stage, half=table.dtype == "float16")
+    if table.dtype != default.dtype:
+        msg = f"{where}: stage {stage!r} has no {table.dtype}"
         raise InputError(msg, remedy="leave 'dtype' out")
-    if not (math.isfinite(value) and 0.0 <= value <= default.limit):
+    if not 0.0 <= value <= default.limit:
         msg = f"{where}: 'tolerance' is {value:g}, expected 0 to {default.limit:g} {default.unit}"
         raise InputError(msg, remedy=_REMEDY)
     if value > default.value and not reason:
         msg = f"{where}: loosens {stage} from {default.value:g} to {value:g} without a reason"
         raise InputError(msg, remedy='add reason = "what was measured, and when"')
     tolerance = replace(default, value=value, reason=reason or default.reason, source=where)
-    return Rule(pattern=row["device"], tolerance=tolerance)
-
-
-def _number(value: float, where: str) -> float:
-    try:
-        return float(value)
-    except OverflowError as error:
-        msg = f"{where}: 'tolerance' is a number too large for any stage"
-        raise InputError(msg, remedy=_REMEDY) from error
-
-
-def _shown(value: object) -> str:
-    """Return the beginning of a value for a message."""
-    try:
-        return repr(value)[:_SHOWN]
-    except ValueError:  # Python shows no integer of more than 4300 digits.
-        return "a number of thousands of digits"
-
-
-def _check_keys(table: dict[str, Any], known: dict[str, type], where: str) -> None:
-    for key, value in table.items():
-        if key not in known:
-            hint = did_you_mean(key, known).rstrip() or _REMEDY
-            msg = f"{where}: unknown key {_shown(key)}, expected {', '.join(known)}"
-            raise InputError(msg, remedy=hint)
-        accepted = (int, float) if known[key] is float else (known[key],)
-        if not isinstance(value, accepted) or isinstance(value, bool):
-            msg = f"{where}: {key!r} is {_shown(value)}, expected {_WORDS[known[key]]}"
-            raise InputError(msg, remedy=_REMEDY)
+    return Rule(pattern=table.device, tolerance=tolerance)
 
 
 def _check_unique(rules: Sequence[Rule]) -> None:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,7 +13,8 @@ from roi_accel.backends.arithmetic import NotSaliencyError, quantise
 
 if TYPE_CHECKING:
     from roi_accel.backends.frame import Frame
-    from roi_accel.backends.protocol import Alpha, ModelInput
+    from roi_accel.backends.protocol import ModelInput
+    from roi_accel.parity.tolerance import Stage
 
 Named = Mapping[str, NDArray[np.generic]]
 """One answer: its planes or channels by name, in the order in which they are compared."""
@@ -67,7 +68,7 @@ class Comparison:
     Attributes
     ----------
     compared : int
-        Number of values held against each other.
+        Number of values compared with each other.
     differing : int
         How many of them lie further apart than the tolerance, or are not finite.
     maximum : float
@@ -120,8 +121,7 @@ def compare(wanted: Named, got: Named, *, tolerance: float = 0.0) -> Comparison:
     Returns
     -------
     Comparison
-        Values that are NaN or infinite differ, whatever stands on the other side: an answer that
-        is wrong twice is still wrong.
+        Values that are NaN or infinite always differ: an answer that is wrong twice is still wrong.
     """
     if tuple(wanted) != tuple(got):
         return Comparison(problem=f"wanted the planes {_list(wanted)}, got {_list(got)}")
@@ -147,9 +147,9 @@ def combine(comparisons: Iterable[Comparison]) -> Comparison:
 
 
 def map_problem(saliency: NDArray[np.float32]) -> str:
-    """Return why a network's map float32[height, width] is no saliency in [0, 1]; empty if it is.
+    """Return why a network's map float32[height, width] is not within [0, 1]; empty if it is.
 
-    It is what every run would refuse, so that no two machines can agree on it.
+    Every run would refuse it, so two machines cannot agree on it.
     """
     try:
         quantise(saliency)
@@ -163,16 +163,18 @@ def frame_planes(frame: Frame) -> Named:
     return dict(zip("YUV", frame.planes, strict=True))
 
 
-def alpha_planes(alpha: Alpha) -> Named:
-    """Return alpha per plane by the planes' names."""
-    return dict(zip("YUV", alpha, strict=True))
-
-
 def input_channels(model_input: ModelInput) -> Named:
     """Return the network's input per channel; anything but [1, 3, height, width] as it is."""
     if model_input.ndim == 4 and model_input.shape[:2] == (1, 3):  # noqa: PLR2004 - NCHW
         return dict(zip("RGB", model_input[0], strict=True))
     return {"input": model_input}
+
+
+def named_answer(stage: Stage, answer: Sequence[NDArray[Any]]) -> Named:
+    """Return the arrays of an integer stage by name, as `compute` returns them."""
+    if stage == "preprocess":
+        return input_channels(answer[0])
+    return dict(zip("YUV", answer, strict=True))
 
 
 def _compare_plane(

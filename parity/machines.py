@@ -7,11 +7,10 @@ from typing import TYPE_CHECKING
 
 from roi_accel.backends.frame import PIXEL_FORMATS
 from roi_accel.parity.accumulator import Tally
-from roi_accel.parity.cases import cases, frame_key
+from roi_accel.parity.cases import cases, frame_key, golden_digests
 from roi_accel.parity.cells import Participant, Report
 from roi_accel.parity.compare import Comparison, compare, map_problem
-from roi_accel.parity.golden import golden_digests, golden_maps
-from roi_accel.parity.record import Entry
+from roi_accel.parity.record import Entry, golden_maps
 from roi_accel.parity.tolerance import INTEGER_STAGES, STAGES
 
 if TYPE_CHECKING:

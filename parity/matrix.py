@@ -1,14 +1,13 @@
-"""Runs every case through every participant, twice and side by side, and compares all of them.
+"""Every case through every participant, twice, and all answers compared.
 
-Two sessions per backend take the frames of a case in turn, as a clip's frames would come, so that a
-backend that answers differently the second time, or from the second frame on, is found out. Frames
-are compared as they come and dropped when the next ones are there, which must not lie in the same
-memory: two frames per session bound the memory.
+Two sessions per backend take the frames of a case in turn, as those of a clip, to find a backend
+that answers differently the second time, or from the second frame on. Frames are compared
+immediately and dropped when the next ones exist, which must not be in the same memory.
 """
 
 from __future__ import annotations
 
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -16,18 +15,18 @@ import numpy as np
 
 from roi_accel.backends.frame import Frame
 from roi_accel.backends.numpy_backend import NumpyBackend
-from roi_accel.parity.accumulator import compare_all, one_line
+from roi_accel.parity.accumulator import compare_all
 from roi_accel.parity.buffer_reuse import Answers
-from roi_accel.parity.compare import Comparison, alpha_planes, frame_planes, input_channels
+from roi_accel.parity.cases import compute
+from roi_accel.parity.compare import Comparison, named_answer
 from roi_accel.parity.scores import SCORE, Scores
 from roi_accel.parity.tolerance import INTEGER_STAGES
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from numpy.typing import NDArray
 
-    from roi_accel.backends.frame import PixelFormat
     from roi_accel.backends.plan import Plan
     from roi_accel.backends.protocol import ModelInput, Session
     from roi_accel.parity.accumulator import Tally
@@ -37,7 +36,7 @@ if TYPE_CHECKING:
     from roi_accel.parity.tolerance import Stage
 
 RUNS = 2
-"""Sessions per backend, so that each is also held against itself."""
+"""Sessions per backend, so that each is also compared with itself."""
 
 
 @dataclass(frozen=True)
@@ -113,9 +112,14 @@ def run_networks(
     """Compare the maps that the providers' networks make of every frame of `cases`.
 
     The input is the reference backend's: that all backends make the same one is another stage.
+
+    Parameters
+    ----------
+    cases, tally, advance
+        As for `run_backends`.
+    networks : sequence of NetworkRunner
     """
     for case in cases:
-        format_name = case.plan.pixel_format.name
         alive = list(networks)
         with NumpyBackend(threads=1).open(case.plan) as session:
             for number, sample in enumerate(case.samples()):
@@ -129,16 +133,14 @@ def run_networks(
                         ]
                     except Exception as error:  # noqa: BLE001 - whatever it raises is a finding
                         alive.remove(network)
-                        tally.fail_to_answer(
-                            "saliency", format_name, network.name, f"{case.name}: {one_line(error)}"
-                        )
+                        tally.fail_to_answer("saliency", case, network.name, error)
                 compare_all(tally, "saliency", case, number, answers)
         if advance:
             advance()
 
 
 class _CaseRun:
-    """One case: two sessions per backend, and what they say of each frame."""
+    """One case: two sessions per backend, and their answers for each frame."""
 
     def __init__(
         self, case: Case, backends: Sequence[BackendRunner], tally: Tally, stages: Sequence[Stage]
@@ -149,12 +151,16 @@ class _CaseRun:
         self._stages = [stage for stage in INTEGER_STAGES if stage in stages]
         self._failed: set[tuple[Stage, str]] = set()
         self._answers: dict[tuple[Stage, str, int], Answers] = {}
-        # The last answers are kept until the next ones are there, so that those cannot be in them.
-        self._held: dict[tuple[Stage, str, int], list[NDArray[np.generic]]] = {}
+        # The last answers are kept until the next ones exist, so that those cannot overwrite them.
+        self._kept: dict[tuple[Stage, str, int], list[NDArray[np.generic]]] = {}
 
     def run(self, open_scoring: OpenScoring | None) -> None:
         with ExitStack() as resources:
-            sessions = self._open_sessions(resources)
+            sessions: dict[str, list[Session]] = {}
+            for backend in self._backends:
+                with self._noting(backend.name):
+                    opened = [self._open_session(backend, resources) for _ in range(RUNS)]
+                    sessions[backend.name] = opened
             scores = None
             if open_scoring is not None and sessions:
                 scores = Scores(self._case, list(sessions), self._tally, runs=RUNS)
@@ -164,32 +170,26 @@ class _CaseRun:
             if scores is not None:
                 scores.finish()
 
-    def _open_sessions(self, resources: ExitStack) -> dict[str, list[Session]]:
-        sessions = {}
-        for backend in self._backends:
-            try:
-                sessions[backend.name] = [
-                    self._open_session(backend, resources) for _ in range(RUNS)
-                ]
-            except Exception as error:  # noqa: BLE001 - whatever a backend raises is a finding
-                for stage in (*self._stages, SCORE):
-                    self._note(stage, backend.name, error)
-        return sessions
-
     def _open_session(self, backend: BackendRunner, resources: ExitStack) -> Session:
         """Return a session; that it cannot be closed later on is a finding like any other."""
         session = backend.open(self._case.plan)
         session.__enter__()
 
         def close() -> None:
-            try:
+            with self._noting(backend.name):
                 session.__exit__(None, None, None)
-            except Exception as error:  # noqa: BLE001 - whatever a backend raises is a finding
-                for stage in (*self._stages, SCORE):
-                    self._note(stage, backend.name, error)
 
         resources.callback(close)
         return session
+
+    @contextmanager
+    def _noting(self, name: str) -> Iterator[None]:
+        """Record what backend `name` raises as a failure of all its stages."""
+        try:
+            yield
+        except Exception as error:  # noqa: BLE001 - whatever a backend raises is a finding
+            for stage in (*self._stages, SCORE):
+                self._tally.fail_to_answer(stage, self._case, name, error)
 
     def _frame(
         self,
@@ -198,28 +198,23 @@ class _CaseRun:
         sessions: dict[str, list[Session]],
         scores: Scores | None,
     ) -> None:
-        for stage, question in _QUESTIONS.items():
+        for stage in INTEGER_STAGES:
             is_scored = scores is not None and stage == "substitute"
             if stage not in self._stages and not is_scored:
                 continue
-            answers = self._ask(stage, number, sample, sessions, question)
+            answers = self._ask(stage, number, sample, sessions)
             if stage in self._stages:
                 compare_all(self._tally, stage, self._case, number, answers)
             if scores is not None and is_scored:
                 pixel_format = self._case.plan.pixel_format
                 frames = {
-                    name: [_frame_of(planes, pixel_format) for planes in both]
+                    name: [Frame((each["Y"], each["U"], each["V"]), pixel_format) for each in both]
                     for name, both in answers.items()
                 }
                 scores.feed(number, sample, frames)
 
     def _ask(
-        self,
-        stage: Stage,
-        number: int,
-        sample: Sample,
-        sessions: dict[str, list[Session]],
-        question: Callable[[Session, Sample], Named],
+        self, stage: Stage, number: int, sample: Sample, sessions: dict[str, list[Session]]
     ) -> dict[str, list[Named]]:
         """Return every backend's answers; one that fails is not asked again for this case."""
         answers = {}
@@ -227,62 +222,27 @@ class _CaseRun:
             if (stage, name) in self._failed:
                 continue
             try:
-                answers[name] = [question(session, sample) for session in both]
+                answers[name] = [
+                    named_answer(stage, compute(session, stage, sample)) for session in both
+                ]
             except Exception as error:  # noqa: BLE001 - whatever a backend raises is a finding
                 self._failed.add((stage, name))
-                self._note(stage, name, error)
-                if stage == "substitute":
-                    self._note(SCORE, name, error)
+                for failed in (stage, SCORE) if stage == "substitute" else (stage,):
+                    self._tally.fail_to_answer(failed, self._case, name, error)
                 continue
             for run, answer in enumerate(answers[name]):
-                self._require_own_memory(stage, number, name, run, answer, sample)
+                self._require_own_memory(stage, number, (name, run), answer, sample)
         return answers
 
     def _require_own_memory(
-        self, stage: Stage, number: int, name: str, run: int, answer: Named, sample: Sample
+        self, stage: Stage, number: int, who: tuple[str, int], answer: Named, sample: Sample
     ) -> None:
-        """Note it as a failure if `answer` lies where the last one does, which it then changed."""
-        key = stage, name, run
+        """Record a difference if `answer` is in the memory of the last one, which it overwrote."""
+        name, _ = who
         planes = list(answer.values())
         inputs = (*sample.reference.planes, *sample.distorted.planes)
-        if self._answers.setdefault(key, Answers()).reuses(planes, inputs):
+        if self._answers.setdefault((stage, *who), Answers()).reuses(planes, inputs):
             problem = f"frame {number}: the answer is in the memory of an earlier one"
-            self._tally.add(
-                stage,
-                self._case.plan.pixel_format.name,
-                name,
-                name,
-                Comparison(problem=problem),
-                self._case.name,
-            )
-        self._held[key] = planes
-
-    def _note(self, stage: Stage, name: str, error: Exception) -> None:
-        format_name = self._case.plan.pixel_format.name
-        self._tally.fail_to_answer(
-            stage, format_name, name, f"{self._case.name}: {one_line(error)}"
-        )
-
-
-def _preprocess(session: Session, sample: Sample) -> Named:
-    return input_channels(session.preprocess(sample.reference))
-
-
-def _upsample(session: Session, sample: Sample) -> Named:
-    return alpha_planes(session.upsample(sample.mask))
-
-
-def _substitute(session: Session, sample: Sample) -> Named:
-    return frame_planes(session.substitute(*sample))
-
-
-_QUESTIONS: dict[Stage, Callable[[Session, Sample], Named]] = {
-    "preprocess": _preprocess,
-    "upsample": _upsample,
-    "substitute": _substitute,
-}
-
-
-def _frame_of(planes: Named, pixel_format: PixelFormat) -> Frame:
-    y, u, v = planes.values()
-    return Frame((y, u, v), pixel_format)
+            format_name, found = self._case.plan.pixel_format.name, Comparison(problem=problem)
+            self._tally.add(stage, format_name, name, name, found, self._case.name)
+        self._kept[stage, *who] = planes

@@ -1,7 +1,7 @@
 """One machine's answers in a file, so that machines that never meet can be compared.
 
 The integer stages are recorded as digests, a hash per case, frame and stage: they must be equal, so
-nothing more is needed. The network's maps may lie within a tolerance, so they are kept whole.
+nothing more is needed. The network's maps may differ within a tolerance, so they are kept whole.
 """
 
 from __future__ import annotations
@@ -11,26 +11,31 @@ import binascii
 import hashlib
 import json
 import math
-import re
 import zlib
-from collections.abc import Mapping
 from dataclasses import dataclass, field
-from itertools import islice
-from typing import TYPE_CHECKING, Any
+from importlib import resources
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import numpy as np
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
-from roi_accel.errors import InputError, unreadable
-from roi_accel.parity.cases import cases, frame_key
+from roi_accel._util import strict_json
+from roi_accel._util.files import read_bounded
+from roi_accel._util.text import printable, short_repr
+from roi_accel._util.validation import at_most, first_fault
+from roi_accel.errors import InputError
+from roi_accel.parity.cases import cases, frame_key, golden_digests
 from roi_accel.parity.cells import Participant
-from roi_accel.parity.golden import golden_digests, pack_map
-from roi_accel.parity.tolerance import INTEGER_STAGES
+from roi_accel.parity.tolerance import INTEGER_STAGES, Stage
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Mapping
     from pathlib import Path
 
     from numpy.typing import NDArray
+
+    Digests = Mapping[str, Mapping[str, str]]
+    Maps = Mapping[str, NDArray[np.float32]]
 
 KIND = "roi-accel parity record"
 SCHEMA_VERSION = 1
@@ -38,17 +43,62 @@ MAX_BYTES = 32 << 20
 """Thirty times what a record of three backends and a provider takes."""
 
 MAX_ENTRIES = 256
+GOLDEN_MAPS_FILE = "golden_maps.json"
 
 _REMEDY = "make it anew with roi-accel parity record"
-_DIGEST = re.compile("[0-9a-f]{64}")
-_FACTS = 64
-_NAME = 512
-_TEXT = 4096
-"""The longest name, which every cell of a report repeats, and the longest other text."""
+_MOST_FACTS = 64
+_KEYS = 8
 
-_DEPTH = 8
-_LISTED = 5
-_SURROGATE = re.compile("[\ud800-\udfff]")
+_Sha256 = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
+_Name = Annotated[str, Field(max_length=512)]
+"""Every cell of a report repeats it."""
+
+_Text = Annotated[str, Field(max_length=4096)]
+_Facts = Annotated[dict[_Text, _Text], at_most(_MOST_FACTS)]
+_Provenance = Annotated[dict[_Text, _Text | int | float | bool | None], at_most(_MOST_FACTS)]
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(strict=True, extra="forbid", allow_inf_nan=False)
+
+
+class _Participant(_Strict):
+    name: _Name
+    aliases: Annotated[list[_Text], Field(max_length=_MOST_FACTS)]
+    facts: _Facts
+
+
+class _Backend(_Participant):
+    kind: Literal["backend"]
+    digests: dict[str, Any]
+
+
+class _Provider(_Participant):
+    kind: Literal["provider"]
+    float16: bool
+    network: _Sha256
+    maps: dict[str, Any]
+
+
+_Entry = Annotated[_Backend | _Provider, Field(discriminator="kind")]
+
+
+class _Content(_Strict):
+    """A record without its seal; digests and maps are checked against the corpus afterwards."""
+
+    kind: Literal["roi-accel parity record"]
+    schema_version: Literal[1]
+    provenance: _Provenance
+    entries: Annotated[
+        list[Annotated[_Entry, at_most(_KEYS)]],
+        Field(min_length=1, max_length=MAX_ENTRIES),
+    ]
+
+
+_CONTENT = TypeAdapter(Annotated[_Content, at_most(_KEYS)])
+_STAGES = TypeAdapter(
+    Annotated[dict[Stage, _Sha256], Field(min_length=len(INTEGER_STAGES)), at_most(_KEYS)]
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,16 +109,16 @@ class Entry:
     ----------
     participant : Participant
     digests : mapping of str to mapping of str to str
-        A backend's: per frame's key and integer stage its SHA-256.
+        Of a backend: the SHA-256 of each integer stage by frame key.
     maps : mapping of str to array
-        A provider's: per frame's key its float32[height, width].
+        Of a provider: its float32[height, width] by frame key.
     network : str
         The SHA-256 of the network that made the maps.
     """
 
     participant: Participant
-    digests: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
-    maps: Mapping[str, NDArray[np.float32]] = field(default_factory=dict)
+    digests: Digests = field(default_factory=dict)
+    maps: Maps = field(default_factory=dict)
     network: str = ""
 
 
@@ -79,12 +129,12 @@ class Record:
     Attributes
     ----------
     name : str
-        What to call it in reports.
+        Its name in reports.
     entries : tuple of Entry
     provenance : mapping
         Versions, machine, date.
     intact : bool
-        Whether the file still is what was written: its seal fits its content.
+        Whether the file is unchanged since it was written: its seal fits its content.
     """
 
     name: str
@@ -99,7 +149,7 @@ def write_record(record: Record) -> str:
     Raises
     ------
     InputError
-        A name or fact is one that `read_record` would refuse.
+        `read_record` would refuse a name or fact.
     """
     content = {
         "schema_version": SCHEMA_VERSION,
@@ -108,13 +158,9 @@ def write_record(record: Record) -> str:
         "entries": [_entry_to_json(entry) for entry in record.entries],
     }
     try:
-        _check_values(content, _DEPTH)
-        _check_provenance(content["provenance"])
-        for entry in record.entries:
-            participant = entry.participant
-            _check_texts(participant.name, participant.aliases, participant.facts)
-    except ValueError as error:
-        msg = f"the record cannot be written: {error}"
+        _CONTENT.validate_python(content)
+    except ValidationError as error:
+        msg = f"the record cannot be written: {first_fault(error)}"
         raise InputError(msg, remedy="give the network's file a plain name") from error
     sealed = {**content, "seal": _seal(content)}
     return json.dumps(sealed, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
@@ -124,106 +170,42 @@ def read_record(path: Path, *, name: str) -> Record:
     """Return the record in the file `path`.
 
     A file that was changed but can still be read is returned as not `intact`, so that comparing it
-    can tell what was changed.
+    shows what was changed.
 
     Raises
     ------
     InputError
-        The file cannot be read, is too large, no record, of a newer version, made with another
-        corpus, or damaged beyond use; says where.
+        The file cannot be read, is too large, is not a record, of a newer version, made with
+        another corpus, or damaged beyond use; the message names the place.
     """
-    content = _read_json(path)
-    where = str(path)
-    if content.get("kind") != KIND:
-        msg = f"{where} is no parity record: its kind is {_shown(content.get('kind'))}"
+    where = printable(str(path))
+    try:
+        document = strict_json.loads_object(read_bounded(path, MAX_BYTES, remedy=_REMEDY))
+    except ValueError as error:
+        msg = f"{where} is not the JSON of a parity record: {error}"
+        raise InputError(msg, remedy=_REMEDY) from error
+    if document.get("kind") != KIND:
+        msg = f"{where} is not a parity record: its kind is {short_repr(document.get('kind'))}"
         raise InputError(msg, remedy=_REMEDY)
-    version = content.get("schema_version")
+    version = document.get("schema_version")
     if version != SCHEMA_VERSION or isinstance(version, bool):
-        msg = f"{where} has schema version {_shown(version)}, this program reads {SCHEMA_VERSION}"
+        found = short_repr(version)
+        msg = f"{where} has schema version {found}, this program reads {SCHEMA_VERSION}"
         raise InputError(msg, remedy="update roi-accel, or make the record with this version")
-    seal = content.pop("seal", None)
-    intact = seal == _seal(content)
-    entries = content.get("entries")
-    if set(content) != {"kind", "schema_version", "provenance", "entries"}:
-        raise _damaged(where, f"its keys are {_list(content)}")
+    seal = document.pop("seal", None)
     try:
-        provenance = _check_provenance(content["provenance"])
+        content = _CONTENT.validate_python(document)
+        entries = tuple(_entry(entry, name) for entry in content.entries)
+    except ValidationError as error:
+        raise _damaged(where, first_fault(error)) from error
     except ValueError as error:
         raise _damaged(where, str(error)) from error
-    if not isinstance(entries, list) or not 0 < len(entries) <= MAX_ENTRIES:
-        raise _damaged(where, f"'entries' is no list of 1 to {MAX_ENTRIES}")
-    found = tuple(
-        _entry_from_json(entry, name, f"{where}, entry {number}")
-        for number, entry in enumerate(entries, 1)
+    return Record(
+        name=name,
+        entries=entries,
+        provenance=content.provenance,
+        intact=seal == _seal(document),
     )
-    return Record(name=name, entries=found, provenance=provenance, intact=intact)
-
-
-def _entry_to_json(entry: Entry) -> dict[str, Any]:
-    participant = entry.participant
-    shared: dict[str, Any] = {
-        "name": participant.name,
-        "kind": participant.kind,
-        "aliases": list(participant.aliases),
-        "facts": dict(participant.facts),
-    }
-    if participant.kind == "backend":
-        digests = {key: dict(stages) for key, stages in entry.digests.items()}
-        return {**shared, "digests": digests}
-    maps = {key: pack_map(array) for key, array in entry.maps.items()}
-    return {**shared, "float16": participant.half, "network": entry.network, "maps": maps}
-
-
-def _entry_from_json(content: object, record: str, where: str) -> Entry:
-    if not isinstance(content, dict):
-        raise _damaged(where, "it is no object")
-    kind = content.get("kind")
-    keys = {"backend": {"digests"}, "provider": {"float16", "network", "maps"}}
-    if (
-        not isinstance(kind, str)
-        or kind not in keys
-        or set(content) != {"name", "kind", "aliases", "facts"} | keys[kind]
-    ):
-        raise _damaged(where, f"its kind is {_shown(kind)}, its keys {_list(content)}")
-    name, aliases, facts = content["name"], content["aliases"], content["facts"]
-    try:
-        _check_texts(name, aliases, facts)
-    except ValueError as error:
-        raise _damaged(where, str(error)) from error
-    half = content.get("float16", False)
-    if not isinstance(half, bool):
-        raise _damaged(where, "'float16' is not true or false")
-    participant = Participant(
-        name=f"{record}: {name}",
-        kind=kind,
-        aliases=(name, *aliases),
-        facts=facts,
-        half=half,
-    )
-    if kind == "backend":
-        return Entry(participant=participant, digests=_read_digests(content["digests"], where))
-    network = content["network"]
-    if not (isinstance(network, str) and _DIGEST.fullmatch(network)):
-        raise _damaged(where, f"'network' is {_shown(network)}, not a SHA-256")
-    maps = _read_maps(content["maps"], where)
-    return Entry(participant=participant, maps=maps, network=network)
-
-
-def _read_digests(content: object, where: str) -> Mapping[str, Mapping[str, str]]:
-    found = _read_keys(content, golden_digests(), where)
-    for key, stages in found.items():
-        if not isinstance(stages, dict) or tuple(stages) != INTEGER_STAGES:
-            raise _damaged(where, f"{key}: it has not the stages {', '.join(INTEGER_STAGES)}")
-        for stage, digest in stages.items():
-            if not (isinstance(digest, str) and _DIGEST.fullmatch(digest)):
-                raise _damaged(where, f"{key}, {stage}: {_shown(digest)} is no SHA-256")
-    return found
-
-
-def _read_maps(content: object, where: str) -> Mapping[str, NDArray[np.float32]]:
-    shapes = map_shapes()
-    found = _read_keys(content, shapes, where)
-    return {key: _unpack(found[key], shape, f"{where}, {key}") for key, shape in shapes.items()}
 
 
 def map_shapes() -> dict[str, tuple[int, int]]:
@@ -236,141 +218,102 @@ def map_shapes() -> dict[str, tuple[int, int]]:
     }
 
 
-def _read_keys(content: object, expected: Mapping[str, object], where: str) -> dict[str, Any]:
-    if not isinstance(content, dict):
-        raise _damaged(where, "it holds no cases")
-    for key in content:
-        if key not in expected:
-            raise _damaged(where, f"case {_shown(key)} is not in this version's corpus")
-    for key in expected:
-        if key not in content:
-            raise _damaged(where, f"case {key!r} of this version's corpus is missing")
-    return content
+def golden_maps() -> dict[str, dict[str, NDArray[np.float32]]]:
+    """Return the committed maps float32[height, width] by their network's SHA-256 and frame key.
+
+    They are those of the CPU provider, for one machine alone to be verified within the tolerance.
+    """
+    text = resources.files("roi_accel.parity").joinpath(GOLDEN_MAPS_FILE).read_text("utf-8")
+    return {
+        network: {
+            key: unpack_map(entry["map"], (entry["height"], entry["width"]))
+            for key, entry in maps.items()
+        }
+        for network, maps in json.loads(text).items()
+    }
 
 
-def _unpack(text: object, shape: tuple[int, int], where: str) -> NDArray[np.float32]:
-    """Return the array; its size is known beforehand, so nothing larger is ever unpacked."""
+def pack_map(array: NDArray[np.float32]) -> str:
+    """Return a map's little-endian bytes, compressed, as text."""
+    return base64.b64encode(zlib.compress(array.astype("<f4").tobytes(), 9)).decode("ascii")
+
+
+def unpack_map(text: object, shape: tuple[int, int]) -> NDArray[np.float32]:
+    """Return the map of a known `shape`, so that nothing larger is ever unpacked, or ValueError."""
     wanted = math.prod(shape) * np.dtype(np.float32).itemsize
     if not isinstance(text, str):
-        raise _damaged(where, "the map is no text")
+        msg = "the map is not a text"
+        raise ValueError(msg)  # noqa: TRY004 - found in a file, where every fault is a ValueError
     unpacker = zlib.decompressobj()
     try:
         content = unpacker.decompress(base64.b64decode(text, validate=True), wanted + 1)
     except (binascii.Error, ValueError, zlib.error) as error:
-        raise _damaged(where, f"the map cannot be unpacked: {error}") from error
+        msg = f"the map cannot be unpacked: {error}"
+        raise ValueError(msg) from error
     if len(content) != wanted or not unpacker.eof or unpacker.unused_data:
-        raise _damaged(where, f"the map is not the {wanted} bytes of float32{list(shape)}")
+        msg = f"the map is not the {wanted} bytes of float32{list(shape)}"
+        raise ValueError(msg)
     return np.frombuffer(content, dtype="<f4").astype(np.float32).reshape(shape)
 
 
-def _read_json(path: Path) -> dict[str, Any]:
-    try:
-        with path.open("rb") as stream:
-            content = stream.read(MAX_BYTES + 1)
-    except OSError as error:
-        raise unreadable(path, error) from error
-    if len(content) > MAX_BYTES:
-        msg = f"{path} is larger than {MAX_BYTES >> 20} MiB, which no parity record is"
-        raise InputError(msg, remedy=_REMEDY)
-    try:
-        document = json.loads(
-            content.decode("utf-8"),
-            object_pairs_hook=_without_repeats,
-            parse_constant=_refuse_constant,
-            parse_float=_finite_float,
-        )
-        _check_values(document, _DEPTH)
-    except (ValueError, RecursionError) as error:
-        msg = f"{path} is not the JSON of a parity record: {error}"
-        raise InputError(msg, remedy=_REMEDY) from error
-    if not isinstance(document, dict):
-        msg = f"{path} is no parity record: it is no object"
-        raise InputError(msg, remedy=_REMEDY)
-    return document
+def _entry_to_json(entry: Entry) -> dict[str, Any]:
+    participant = entry.participant
+    shared: dict[str, Any] = {
+        "name": participant.name,
+        "kind": participant.kind,
+        "aliases": list(participant.aliases),
+        "facts": dict(participant.facts),
+    }
+    if participant.kind == "backend":
+        return {**shared, "digests": {key: dict(each) for key, each in entry.digests.items()}}
+    maps = {key: pack_map(array) for key, array in entry.maps.items()}
+    return {**shared, "float16": participant.half, "network": entry.network, "maps": maps}
 
 
-def _without_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) < len(pairs):
-        msg = "a key is there twice"
-        raise ValueError(msg)
-    return found
+def _entry(entry: _Backend | _Provider, record: str) -> Entry:
+    """Return an entry with its digests or maps; ValueError if they are not the corpus's."""
+    participant = Participant(
+        name=f"{record}: {entry.name}",
+        kind=entry.kind,
+        aliases=(entry.name, *entry.aliases),
+        facts=entry.facts,
+        half=isinstance(entry, _Provider) and entry.float16,
+    )
+    if isinstance(entry, _Backend):
+        _check_keys(entry.digests, golden_digests(), entry.name)
+        for key, stages in entry.digests.items():
+            try:
+                _STAGES.validate_python(stages)
+            except ValidationError as error:
+                msg = f"{entry.name}, {key}: {first_fault(error)}"
+                raise ValueError(msg) from error
+        return Entry(participant=participant, digests=entry.digests)
+    shapes = map_shapes()
+    _check_keys(entry.maps, shapes, entry.name)
+    maps = {}
+    for key, shape in shapes.items():
+        try:
+            maps[key] = unpack_map(entry.maps[key], shape)
+        except ValueError as error:
+            msg = f"{entry.name}, {key}: {error}"
+            raise ValueError(msg) from error
+    return Entry(participant=participant, maps=maps, network=entry.network)
 
 
-def _refuse_constant(name: str) -> float:
-    msg = f"{name} is no JSON number"
-    raise ValueError(msg)
-
-
-def _finite_float(text: str) -> float:
-    value = float(text)
-    if not math.isfinite(value):
-        msg = f"{text[:_DEPTH]} is too large a number"
-        raise ValueError(msg)
-    return value
-
-
-def _check_values(value: object, depth: int) -> None:
-    """Raise ValueError for what no report could show: lone surrogates, and endless nesting."""
-    if isinstance(value, str) and _SURROGATE.search(value):
-        msg = f"{_shown(value)} is not made of Unicode characters"
-        raise ValueError(msg)
-    if not isinstance(value, dict | list):
-        return
-    if not depth:
-        msg = f"it is nested more than {_DEPTH} deep"
-        raise ValueError(msg)
-    for each in (*value, *value.values()) if isinstance(value, dict) else value:
-        _check_values(each, depth - 1)
-
-
-def _check_provenance(provenance: object) -> dict[str, Any]:
-    """Return the provenance; anything but a few short facts is a ValueError."""
-    if not isinstance(provenance, dict):
-        msg = "'provenance' is no object"
-        raise ValueError(msg)  # noqa: TRY004 - found in a file, where every fault is a ValueError
-    for key, value in provenance.items():
-        if isinstance(value, dict | list) or max(len(key), len(str(value))) > _TEXT:
-            msg = f"'provenance' has in {_shown(key)} no text of up to {_TEXT} characters"
+def _check_keys(found: Mapping[str, object], expected: Mapping[str, object], where: str) -> None:
+    for key in found:
+        if key not in expected:
+            msg = f"{where}: case {short_repr(key)} is not in this version's corpus"
             raise ValueError(msg)
-    if len(provenance) > _FACTS:
-        msg = f"'provenance' has more than {_FACTS} keys"
-        raise ValueError(msg)
-    return provenance
-
-
-def _check_texts(name: object, aliases: object, facts: object) -> None:
-    """Raise ValueError for a participant that is not made of texts of a sensible length."""
-    if not (
-        isinstance(name, str)
-        and isinstance(aliases, list | tuple)
-        and all(isinstance(each, str) for each in aliases)
-        and isinstance(facts, Mapping)
-        and all(isinstance(each, str) for each in facts.values())
-    ):
-        msg = "'name', 'aliases' or 'facts' is not made of texts"
-        raise ValueError(msg)
-    if len(name) > _NAME or any(len(each) > _TEXT for each in (*aliases, *facts, *facts.values())):
-        msg = f"a name is longer than {_NAME} characters, or another text than {_TEXT}"
-        raise ValueError(msg)
-    if max(len(aliases), len(facts)) > _FACTS:
-        msg = f"there are more than {_FACTS} aliases or facts"
-        raise ValueError(msg)
+    for key in expected:
+        if key not in found:
+            msg = f"{where}: case {key!r} of this version's corpus is missing"
+            raise ValueError(msg)
 
 
 def _seal(content: Mapping[str, Any]) -> str:
     canonical = json.dumps(content, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
     return hashlib.sha256(canonical.encode()).hexdigest()
-
-
-def _shown(value: object) -> str:
-    return repr(value)[:80]
-
-
-def _list(keys: Iterable[object]) -> str:
-    """Return the first few keys, for a message."""
-    shown = [_shown(key) for key in islice(keys, _LISTED + 1)]
-    return ", ".join(shown[:_LISTED]) + (", ..." if len(shown) > _LISTED else "")
 
 
 def _damaged(where: str, what: str) -> InputError:

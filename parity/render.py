@@ -7,10 +7,10 @@ import math
 import re
 from collections import Counter
 from dataclasses import dataclass, replace
-from importlib import resources
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 from xml.etree import ElementTree as ET
 
+from roi_accel._util.text import in_json, printable
 from roi_accel.parity.cells import STATUSES
 
 if TYPE_CHECKING:
@@ -27,9 +27,7 @@ _SHOWN = 20
 
 UNSIZED = "of unknown size"
 _ICONS = {"OK": "✅", "FAIL": "❌", "SKIP": "⏭️", "ERROR": "💥"}
-_SURROGATE = re.compile("[\ud800-\udfff]")
-"""What Python makes of the bytes of a file name that is not UTF-8; UTF-8 cannot write it."""
-
+_TAGS = {"OK": "", "FAIL": "failure", "SKIP": "skipped", "ERROR": "error"}
 _NOT_XML = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
@@ -100,34 +98,26 @@ def rows(report: Report) -> list[Row]:
 
 
 def shown_rows(report: Report) -> list[Row]:
-    """Return the rows for people to read: without skipped ones, and few.
+    """Return the rows for people to read, without skipped ones.
 
-    Of many pairs, as a fleet's records have, those that agree are one row per stage.
+    If there are many, as of a fleet's records, pairs that agree are one row per stage.
     """
-    found = [row for row in rows(report) if row.status != "SKIP"]
-    if len(found) <= _MANY_ROWS:
-        return found
-    shown: list[Row] = []
-    for stage in dict.fromkeys(row.stage for row in found):
-        mine = [row for row in found if row.stage == stage]
-        good = [row for row in mine if row.status == "OK"]
+    shown = [row for row in rows(report) if row.status != "SKIP"]
+    if len(shown) <= _MANY_ROWS:
+        return shown
+    few: list[Row] = []
+    for stage in dict.fromkeys(row.stage for row in shown):
+        good = [row for row in shown if row.stage == stage and row.status == "OK"]
         if good:
-            shown.append(_together(good))
-        shown += [row for row in mine if row.status != "OK"]
-    return shown
-
-
-def _together(group: list[Row]) -> Row:
-    counts: Counter[str] = Counter()
-    for row in group:
-        counts.update(row.counts)
-    largest = max(group, key=lambda row: row.maximum)
-    return replace(
-        largest,
-        pair=f"{len(group)} pairs",
-        counts=dict(counts),
-        compared=sum(row.compared for row in group),
-    )
+            together = replace(
+                max(good, key=lambda row: row.maximum),
+                pair=f"{len(good)} pairs",
+                counts=dict(sum((Counter(row.counts) for row in good), Counter())),
+                compared=sum(row.compared for row in good),
+            )
+            few.append(together)
+        few += [row for row in shown if row.stage == stage and row.status != "OK"]
+    return few
 
 
 def summary_lines(report: Report) -> list[str]:
@@ -137,12 +127,8 @@ def summary_lines(report: Report) -> list[str]:
     unsized = {cell.stage for cell in report.cells if cell.comparison.problem}
     for stage, (difference, tolerance) in report.largest().items():
         allowed = "exact" if tolerance.exact else f"{tolerance.value:g} allowed"
-        if stage in unsized:
-            lines.append(f"{stage}: largest difference {UNSIZED} ({allowed})")
-            continue
-        lines.append(
-            f"{stage}: largest difference {number(difference)} {tolerance.unit} ({allowed})"
-        )
+        size = UNSIZED if stage in unsized else f"{number(difference)} {tolerance.unit}"
+        lines.append(f"{stage}: largest difference {size} ({allowed})")
     return lines
 
 
@@ -177,14 +163,8 @@ def verdict(report: Report) -> str:
 
 def to_json(report: Report) -> str:
     """Return the report as strict JSON, as `parity.schema.json` describes it."""
-    text = json.dumps(to_dict(report), indent=1, ensure_ascii=False, allow_nan=False) + "\n"
-    return _SURROGATE.sub(lambda found: "\\" + ascii(found[0])[1:-1], text)
-
-
-def report_schema() -> dict[str, Any]:
-    """Return the JSON schema of `to_json`'s document."""
-    text = resources.files("roi_accel.data").joinpath("parity.schema.json").read_text("utf-8")
-    return cast("dict[str, Any]", json.loads(text))
+    text = json.dumps(to_dict(report), indent=1, ensure_ascii=False, allow_nan=False)
+    return in_json(text) + "\n"
 
 
 def to_dict(report: Report) -> dict[str, Any]:
@@ -240,21 +220,20 @@ def to_markdown(report: Report) -> str:
             f"{row.tolerance.value:g}",
         )
         lines.append(f"| {' | '.join(cells)} |")
-    found = explanations(report)
-    if found:
-        lines += ["", "### What is wrong", ""]
-        lines += [f"- {_markdown(line)}" for line in found[:_SHOWN]]
-        if len(found) > _SHOWN:
-            lines.append(f"- ... and {len(found) - _SHOWN} more")
-    if skips(report):
-        lines += ["", "### What was skipped", ""]
-        lines += [f"- {_markdown(why)}" for why in skips(report)]
-    if report.warnings:
-        lines += ["", "### Warnings", ""]
-        lines += [f"- {_markdown(line)}" for line in report.warnings]
+    faults = explanations(report)
+    shown = faults[:_SHOWN]
+    if len(faults) > _SHOWN:
+        shown.append(f"... and {len(faults) - _SHOWN} more")
+    for title, items in (
+        ("What is wrong", shown),
+        ("What was skipped", skips(report)),
+        ("Warnings", report.warnings),
+    ):
+        if items:
+            lines += ["", f"### {title}", "", *(f"- {_markdown(item)}" for item in items)]
     present = [each for each in report.participants if not each.absent and each.facts]
     if present:
-        lines += ["", "<details><summary>Who took part</summary>", ""]
+        lines += ["", "<details><summary>Participants</summary>", ""]
         for each in present:
             facts = ", ".join(f"{key} {value}" for key, value in each.facts.items() if value)
             lines.append(f"- {_markdown(each.name)}: {_markdown(facts)}")
@@ -272,63 +251,50 @@ def to_junit(report: Report, *, timestamp: str, hostname: str) -> str:
         ISO 8601, without a time zone.
     hostname : str
     """
-    # Cells that agree or were skipped are green, whereas silence is not agreement.
+    # Each suite's test cases as name, tag of the outcome (empty if they agree) and reason.
+    suites: dict[str, list[tuple[str, str, str]]] = {}
+    for cell in report.cells:
+        case = f"{cell.pair} [{cell.format}]", _TAGS[cell.status], cell.explanation
+        suites.setdefault(cell.stage, []).append(case)
     further = {"records": list(report.errors)}
+    # Cells that agree or were skipped are green, but silence is not agreement.
     if report.outcome == "nothing compared":
         further["outcome"] = [verdict(report)]
-    others = sum(map(len, further.values()))
-    totals = {
-        "tests": str(len(report.cells) + others),
-        "failures": str(len(report.with_status("FAIL"))),
-        "errors": str(len(report.with_status("ERROR")) + others),
-    }
-    root = ET.Element("testsuites", {"name": "roi-accel parity", **totals})
-    for stage in dict.fromkeys(cell.stage for cell in report.cells):
-        cells = [cell for cell in report.cells if cell.stage == stage]
-        counts = _count(cells)
-        attributes = {
-            "tests": str(len(cells)),
-            "failures": str(counts.get("FAIL", 0)),
-            "errors": str(counts.get("ERROR", 0)),
-            "skipped": str(counts.get("SKIP", 0)),
-        }
-        suite = _suite(root, stage, attributes, timestamp, hostname)
-        for cell in cells:
-            name = _xml(f"{cell.pair} [{cell.format}]")
-            attributes = {"classname": f"parity.{stage}", "name": name, "time": "0"}
-            case = ET.SubElement(suite, "testcase", attributes)
-            tag = {"FAIL": "failure", "ERROR": "error", "SKIP": "skipped"}.get(cell.status)
-            if tag is not None:
-                why = _xml(cell.explanation)
-                attributes = {"message": why} if tag == "skipped" else {"message": why, "type": tag}
-                ET.SubElement(case, tag, attributes).text = why
-    for what, reasons in further.items():
-        if not reasons:
-            continue
-        attributes = {"errors": str(len(reasons)), "tests": str(len(reasons))}
-        suite = _suite(root, what, attributes, timestamp, hostname)
-        for number, why in enumerate(reasons, 1):
-            attributes = {"classname": f"parity.{what}", "name": f"{what} {number}", "time": "0"}
-            case = ET.SubElement(suite, "testcase", attributes)
-            ET.SubElement(case, "error", {"message": _xml(why), "type": "error"}).text = _xml(why)
+    for name, reasons in further.items():
+        if reasons:
+            suites[name] = [
+                (f"{name} {number}", "error", why) for number, why in enumerate(reasons, 1)
+            ]
+    tags = [tag for cases in suites.values() for _, tag, _ in cases]
+    root = ET.Element("testsuites", {"name": "roi-accel parity", **_tag_counts(tags)})
+    del root.attrib["skipped"]
+    for name, cases in suites.items():
+        counts = _tag_counts([tag for _, tag, _ in cases])
+        fixed = {"name": f"parity.{name}", "time": "0", "timestamp": timestamp}
+        attributes = {**fixed, **counts, "hostname": _xml(hostname)}
+        suite = ET.SubElement(root, "testsuite", attributes)
+        for case_name, tag, why in cases:
+            attributes = {"classname": f"parity.{name}", "name": _xml(case_name), "time": "0"}
+            element = ET.SubElement(suite, "testcase", attributes)
+            if tag:
+                attributes = {"message": _xml(why)} | ({} if tag == "skipped" else {"type": tag})
+                ET.SubElement(element, tag, attributes).text = _xml(why)
     ET.indent(root)
     body = ET.tostring(root, encoding="unicode")
     return f'<?xml version="1.0" encoding="utf-8"?>\n{body}\n'
 
 
-def _suite(
-    root: ET.Element, name: str, counts: dict[str, str], timestamp: str, hostname: str
-) -> ET.Element:
-    """Return a suite with its counts; those that are left out are 0."""
-    zeros = {"tests": "0", "failures": "0", "errors": "0", "skipped": "0"}
-    fixed = {"name": f"parity.{name}", "time": "0", "timestamp": timestamp}
-    return ET.SubElement(
-        root, "testsuite", {**fixed, **zeros, **counts, "hostname": _xml(hostname)}
-    )
+def _tag_counts(tags: list[str]) -> dict[str, str]:
+    return {
+        "tests": str(len(tags)),
+        "failures": str(tags.count("failure")),
+        "errors": str(tags.count("error")),
+        "skipped": str(tags.count("skipped")),
+    }
 
 
 def _cell(cell: Cell) -> dict[str, Any]:
-    found = cell.comparison
+    comparison = cell.comparison
     return {
         "stage": cell.stage,
         "format": cell.format,
@@ -336,9 +302,9 @@ def _cell(cell: Cell) -> dict[str, Any]:
         "got": cell.got,
         "status": cell.status,
         "cases": cell.cases,
-        "values_compared": found.compared,
-        "values_differing": found.differing,
-        "largest_difference": found.maximum,
+        "values_compared": comparison.compared,
+        "values_differing": comparison.differing,
+        "largest_difference": comparison.maximum,
         "tolerance": {
             "value": cell.tolerance.value,
             "dtype": cell.tolerance.dtype,
@@ -347,7 +313,7 @@ def _cell(cell: Cell) -> dict[str, Any]:
             "source": cell.tolerance.source,
         },
         "explanation": cell.explanation or None,
-        "first_difference": _difference(cell, found.first) if found.first else None,
+        "first_difference": _difference(cell, comparison.first) if comparison.first else None,
     }
 
 
@@ -369,9 +335,9 @@ def _number(value: float) -> float | str:
 
 
 def _count(cells: Iterable[Cell]) -> dict[str, int]:
-    """Return the cells per status, without those that do not occur."""
-    found = [cell.status for cell in cells]
-    return {status: found.count(status) for status in STATUSES if status in found}
+    """Return the number of cells per status, without those that do not occur."""
+    counts = Counter(cell.status for cell in cells)
+    return {status: counts[status] for status in STATUSES if status in counts}
 
 
 def _worst(report: Report) -> str:
@@ -379,10 +345,10 @@ def _worst(report: Report) -> str:
 
 
 def _markdown(text: str) -> str:
-    """Return `text` with what Markdown and HTML would take for markup escaped, on one line."""
-    printable = "".join(char if char.isprintable() else "\ufffd" for char in " ".join(text.split()))
-    escaped = re.sub(r"([\\`*_{}\[\]<>|#~])", r"\\\1", printable)
-    # A backslash stops no mention: GitHub looks for them in the text that is left. This does.
+    """Return `text` on one line, with what would be Markdown or HTML markup escaped."""
+    line = printable(" ".join(text.split()))
+    escaped = re.sub(r"([\\`*_{}\[\]<>|#~])", r"\\\1", line)
+    # A backslash does not prevent a mention, since GitHub searches the remaining text; this does.
     return escaped.replace("&", "&amp;").replace("@", "@<!-- -->")
 
 

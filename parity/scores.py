@@ -11,7 +11,7 @@ import numpy as np
 
 from roi_accel.backends.frame_set import FrameSet
 from roi_accel.backends.geometry import check_frame
-from roi_accel.parity.accumulator import compare_all, one_line
+from roi_accel.parity.accumulator import compare_all
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -127,16 +127,11 @@ class Scores:
             for frame in frames:
                 check_frame(self._case.plan, frame)
         except ValueError as error:
-            self._note(name, error)
+            self._tally.fail_to_answer(SCORE, self._case, name, error)
             return False
         return True
 
     def _give_up(self, error: Exception) -> None:
         self._scoring = None
         for name in self._names:
-            self._note(name, error)
-
-    def _note(self, name: str, error: Exception) -> None:
-        format_name = self._case.plan.pixel_format.name
-        why = f"{self._case.name}: {one_line(error)}"
-        self._tally.fail_to_answer(SCORE, format_name, name, why)
+            self._tally.fail_to_answer(SCORE, self._case, name, error)

@@ -1,25 +1,24 @@
-"""The golden self-test: a device proves itself on committed digests before it sees a real frame."""
+"""The golden self-test: a device reproduces committed digests before it computes a real frame."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from itertools import islice
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from roi_accel.backends.numpy_backend import NumpyBackend
 from roi_accel.errors import BackendUnavailable, RoiAccelError
-from roi_accel.parity.cases import cases, digest, frame_key
+from roi_accel.parity.cases import cases, compute, digest, frame_key, golden_digests
 from roi_accel.parity.check_log import save_arrays
-from roi_accel.parity.compare import compare, frame_planes, input_channels
-from roi_accel.parity.golden import golden_digests
+from roi_accel.parity.compare import compare, frame_planes, named_answer
 from roi_accel.parity.tolerance import INTEGER_STAGES
 
 if TYPE_CHECKING:
     from roi_accel.backends.frame import Frame, PixelFormat
-    from roi_accel.backends.protocol import Backend, Mask, ModelInput, Session
+    from roi_accel.backends.protocol import Backend, Mask, Session
     from roi_accel.parity.cases import Sample, SeededCase
     from roi_accel.parity.check_log import Save
     from roi_accel.parity.compare import Named
@@ -27,7 +26,7 @@ if TYPE_CHECKING:
 
 FRAME_KINDS = ("noise", "waves")
 MAX_PIXELS = 176 * 144
-"""Larger cases of the corpus would take longer than the start of a run may."""
+"""Larger cases would delay the start of a run."""
 
 _WRONG = "does not reproduce the golden self-test"
 _REMEDY = "update its driver, or choose another --device or --backend; nothing was scored"
@@ -67,8 +66,7 @@ def run_self_test(
 ) -> SelfTest:
     """Let `backend` reproduce the golden digests of two frames of each case, the first one twice.
 
-    The second comes in between, so that an answer which changes afterwards, or when it is asked for
-    again, is found as well as one that is wrong.
+    The second comes in between, to find answers that change afterwards or when repeated.
 
     Parameters
     ----------
@@ -81,7 +79,7 @@ def run_self_test(
     Raises
     ------
     BackendUnavailable
-        The device is refused; the message has the first stage and value that differ.
+        The device differs; the message has the first stage and value that do.
     """
     golden = golden_digests()
     found = self_test_cases(pixel_format)
@@ -137,7 +135,7 @@ class _Trial:
         before = {name: plane.copy() for name, plane in inputs.items()}
         answers = {}
         for stage in INTEGER_STAGES:
-            answers[stage] = _ask(self._session, stage, sample)
+            answers[stage] = compute(self._session, stage, sample)
             found = compare(before, inputs)
             if not found.agrees:
                 where = f"{stage} of {frame_key(self._case.name, number)!r}"
@@ -155,7 +153,7 @@ class _Trial:
         if digest(*answer) == golden:
             return
         with NumpyBackend(threads=1).open(self._case.plan) as session:
-            wanted = _ask(session, stage, sample)
+            wanted = compute(session, stage, sample)
         if digest(*wanted) != golden:
             msg = (
                 "the reference backend itself does not reproduce the golden self-test: "
@@ -163,7 +161,7 @@ class _Trial:
             )
             remedy = f"reinstall roi-accel and NumPy (it is {np.__version__} here)"
             raise BackendUnavailable(msg, remedy=remedy)
-        both = _named(stage, wanted), _named(stage, answer)
+        both = named_answer(stage, wanted), named_answer(stage, answer)
         found = compare(*both)
         msg = f"{self._device} {fault}: {stage} of {key!r}: {found}"
         kept = save_arrays(
@@ -179,19 +177,3 @@ def frames_and_mask(reference: Frame, distorted: Frame, mask: Mask) -> Named:
         **{f"distorted {name}": plane for name, plane in frame_planes(distorted).items()},
         "mask": mask,
     }
-
-
-def _ask(session: Session, stage: Stage, sample: Sample) -> _Answer:
-    if stage == "preprocess":
-        return (session.preprocess(sample.reference),)
-    if stage == "upsample":
-        return session.upsample(sample.mask)
-    return session.substitute(*sample).planes
-
-
-def _named(stage: Stage, answer: _Answer) -> Named:
-    return (
-        input_channels(cast("ModelInput", answer[0]))
-        if stage == "preprocess"
-        else dict(zip("YUV", answer, strict=True))
-    )

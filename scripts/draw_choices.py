@@ -16,7 +16,7 @@ from demo_frame import look_at, read_frame
 import roi_accel
 from roi_accel.backends.tables import ONE
 from roi_accel.demo import make_pair
-from roi_accel.options import DEFAULT_FADE, DEFAULT_THRESHOLD
+from roi_accel.options import DEFAULT_THRESHOLD, ScoreOptions
 from roi_accel.results.summary import percent
 
 if TYPE_CHECKING:
@@ -33,6 +33,7 @@ EXTREMES = (0.0, 0.9)
 """Thresholds in the table that are too low and too high."""
 
 FADES = (0.0, 0.1, 0.3, 0.5)
+DEFAULT_FADE = ScoreOptions().fade
 
 
 def main() -> None:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import matplotlib as mpl
 from matplotlib import pyplot as plt
 
-from roi_accel.bench.sizes import SIZES
+from roi_accel.bench.inputs import SIZES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

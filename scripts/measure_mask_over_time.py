@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 import roi_accel
-from roi_accel.bench.alternate import alternate, ratios
+from roi_accel.bench.timing import ratios, time_commands
 from roi_accel.demo import make_pair
 
 STRIDES = (1, 2, 4, 8)
@@ -88,7 +88,7 @@ def print_times(
     for name, value in network.items():
         command += ["--" + name.replace("_", "-"), str(value)]
     sides = {f"{stride}": [[*command, "--saliency-stride", f"{stride}"]] for stride in STRIDES}
-    seconds = alternate(sides, folder, repeats=repeats)
+    seconds = time_commands(sides, folder, rounds=repeats)
     print("\n| stride | time / stride 1: median | least | most |\n|---|---|---|---|")
     for stride in STRIDES[1:]:
         spread = ratios(seconds, f"{stride}", "1")

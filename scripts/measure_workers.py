@@ -15,9 +15,9 @@ import tempfile
 from pathlib import Path
 
 from roi_accel.backends.host import available_cores
-from roi_accel.bench.alternate import alternate, ratios
-from roi_accel.bench.clips import find_ffmpeg, make_pair
-from roi_accel.bench.sizes import SIZES
+from roi_accel.bench.commands import find_ffmpeg, make_pair
+from roi_accel.bench.inputs import SIZES
+from roi_accel.bench.timing import ratios, time_commands
 
 
 def main() -> None:
@@ -47,7 +47,7 @@ def main() -> None:
             f"{workers} x {max(1, cores // workers)}": [command(workers, max(1, cores // workers))]
             for workers in (1, options.workers)
         }
-        seconds = alternate(sides, folder, repeats=options.repeats)
+        seconds = time_commands(sides, folder, rounds=options.repeats)
     one, several = sides
     found = ratios(seconds, one, several)
     print(f"{options.pairs} pairs of {options.frames} frames, {options.size}; {cores} cores")

@@ -128,7 +128,8 @@ def mutated(place: Marked, mutate: dict[str, Any]) -> str:
         start, end = span(_expression(statement, operation))
         old = whole[start:end].decode()
         new = re.sub(r"(?<!\w)_(?!\w)", lambda _: f"({old})", str(change))
-    return (whole[:start] + new.encode() + whole[end:]).decode()
+    encoded: bytes = whole[:start] + str(new).encode() + whole[end:]
+    return encoded.decode()
 
 
 def _last_line(statement: ast.stmt) -> int:

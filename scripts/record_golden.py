@@ -17,8 +17,8 @@ import roi_accel
 from roi_accel.checks.participants import CPU, find_providers
 from roi_accel.inference.models import resolve
 from roi_accel.options import DEFAULT_NETWORK
-from roi_accel.parity.cases import cases
-from roi_accel.parity.golden import GOLDEN_FILE, GOLDEN_MAPS_FILE, pack_map
+from roi_accel.parity.cases import GOLDEN_FILE, cases
+from roi_accel.parity.record import GOLDEN_MAPS_FILE, pack_map
 
 FOLDER = Path(__file__).resolve().parent.parent / "parity"
 PATH = FOLDER / GOLDEN_FILE
@@ -32,7 +32,7 @@ def main() -> None:
     digests: dict[str, dict[str, str]] = {}
     for case in cases():
         with backend.open(case.plan) as session:
-            digests |= case.run_all(session)
+            digests |= case.run(session)
     PATH.write_text(json.dumps(digests, indent=1) + "\n", encoding="utf-8")
     print(f"{PATH}: {len(digests)} frames")
     maps = golden_maps()
@@ -50,7 +50,7 @@ def golden_maps() -> dict[str, dict[str, dict[str, object]]]:
             if not case.has_pictures or case.plan.pixel_format.name not in MAP_FORMATS:
                 continue
             with roi_accel.get_backend("numpy").open(case.plan) as session:
-                saliency = cpu.infer(session.preprocess(case.reference))
+                saliency = cpu.infer(session.preprocess(next(case.samples()).reference))
             height, width = saliency.shape
             found[case.name] = {"height": height, "width": width, "map": pack_map(saliency)}
     return {model.sha256: found}

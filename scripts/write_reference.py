@@ -21,7 +21,7 @@ from roi_accel.errors import RoiAccelError
 from roi_accel.options import ScoreOptions, declared
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
     from roi_accel.options import Declared
 
@@ -36,12 +36,13 @@ METHODS = ("to_dict", "to_json", "to_frame")
 
 def main() -> None:
     """Write the files, or end with 1 where --check finds that one of them would change."""
-    for name, write in {
+    writers: dict[str, Callable[[str], str]] = {
         "roi_accel/api/keywords.py": keywords_module,
         "roi_accel/data/result.schema.json": with_parameters,
         "docs/interface.md": with_tables,
         "docs/python.md": lambda text: f"{text.partition(START)[0]}{START}\n{reference()}",
-    }.items():
+    }
+    for name, write in writers.items():
         path = ROOT / name
         text = path.read_text("utf-8") if path.exists() else ""
         wanted = write(text)

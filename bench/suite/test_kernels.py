@@ -1,20 +1,22 @@
-"""Our kernels and their peers under pytest-benchmark, in groups by kernel, size and format.
+"""Our kernels, their peers and plain copies under pytest-benchmark, grouped by case.
 
-Run by ``pytest bench --benchmark-json FILE``. Within a group all are measured on the same frames,
-one after the other; for ratios, `roi-accel bench` has them take turns.
+Run by ``pytest bench --benchmark-json FILE``; pytest-benchmark's own options save and compare runs.
+Within a group all get the same frames, one after the other; in `roi-accel bench` they take turns.
+With ROI_ACCEL_BENCH_QUICK set, a small picture shows that it works; the figures are meaningless.
 """
 
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, Any
+from contextlib import ExitStack
+from functools import lru_cache, partial
+from typing import TYPE_CHECKING
 
 import pytest
-from conftest import QUICK_VARIABLE
 
 from roi_accel.backends.frame import PixelFormat
-from roi_accel.bench.contender import Absent
-from roi_accel.bench.gpu import DEVICE_PEERS
+from roi_accel.backends.host import available_cores
+from roi_accel.bench.contender import Absent, contend
 from roi_accel.bench.inputs import (
     KERNELS,
     ON_DEVICE,
@@ -22,86 +24,83 @@ from roi_accel.bench.inputs import (
     BenchCase,
     bytes_to_move,
     cases_of,
+    make_inputs,
 )
-from roi_accel.bench.ours import our_contender
-from roi_accel.bench.peers import PEERS
-from roi_accel.bench.run import default_cases, differences, digest_of, exact_outputs
+from roi_accel.bench.ours import copy_bytes, device_copy, host_copy, our_contender
+from roi_accel.bench.run import ALL_PEERS, DEFAULT_CASES, differences, exact_outputs, peers_of
 from roi_accel.devices.dispatch import backend_names
+from roi_accel.errors import BackendUnavailable
+from roi_accel.parity.cases import digest
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-    from contextlib import ExitStack
-
     from pytest_benchmark.fixture import BenchmarkFixture
 
     from roi_accel.bench.contender import Contender
-    from roi_accel.bench.inputs import Inputs
 
-IS_QUICK = bool(os.environ.get(QUICK_VARIABLE))
-FORMATS = [(320, 180, PixelFormat("420", 8))] if IS_QUICK else default_cases()
-
-
-def everyone(case: BenchCase) -> list[str]:
-    if case.kernel == ON_DEVICE:
-        return [ON_DEVICE_BACKEND, *DEVICE_PEERS]
-    return [*backend_names(), *(PEERS if case.kernel == "substitute" else ())]
-
-
-def contender(
-    name: str, case: BenchCase, inputs: Inputs, threads: int, stack: ExitStack
-) -> Contender | Absent:
-    peers = PEERS | DEVICE_PEERS
-    if name in peers:
-        return peers[name](inputs, threads, stack)
-    return our_contender(name, case.kernel, inputs, threads, stack)
+IS_QUICK = bool(os.environ.get("ROI_ACCEL_BENCH_QUICK"))
+FORMATS = [(320, 180, PixelFormat("420", 8))] if IS_QUICK else DEFAULT_CASES
+COPIED_BYTES = 1 << 20 if IS_QUICK else copy_bytes()
+THREADS = available_cores()
+inputs_of = lru_cache(maxsize=1)(partial(make_inputs, frames=2 if IS_QUICK else None))
 
 
 @pytest.mark.parametrize(
     ("case", "name"),
     [
-        pytest.param(c, n, id=f"{c.name}, {n}")
-        for c in cases_of(FORMATS, KERNELS)
-        for n in everyone(c)
+        pytest.param(case, name, id=f"{case.name}, {name}")
+        for case in cases_of(FORMATS, KERNELS)
+        for name in (
+            *([ON_DEVICE_BACKEND] if case.kernel == ON_DEVICE else backend_names()),
+            *peers_of(case.kernel),
+        )
     ],
 )
-def test_throughput(
-    case: BenchCase,
-    name: str,
-    benchmark: BenchmarkFixture,
-    inputs_of: Callable[[BenchCase], Inputs],
-    threads: int,
-    stack: ExitStack,
-    copy_gigabytes_per_second: Callable[[Contender], float | None],
-) -> None:
+def test_throughput(case: BenchCase, name: str, benchmark: BenchmarkFixture) -> None:
     inputs = inputs_of(case)
-    found = contender(name, case, inputs, threads, stack)
-    if isinstance(found, Absent):
-        pytest.skip(f"not measured: {found.reason}")
     (exact,), alphas = exact_outputs(case.kernel, inputs, frames=1, masks=1)
-    planes = found.planes(0)
-    is_exact = digest_of(exact) == digest_of(planes)
-    needed = bytes_to_move(case.kernel, inputs.plan, alphas)
-    benchmark.group = case.name
+    with ExitStack() as stack:
+        if name in ALL_PEERS:
+            contender = contend(name, "peer", partial(ALL_PEERS[name], inputs, THREADS), stack)
+        else:
+            contender = our_contender(name, case.kernel, inputs, THREADS, stack)
+        if isinstance(contender, Absent):
+            pytest.skip(f"not measured: {contender.reason}")
+        planes = contender.planes(0)
+        is_exact = digest(*planes) == digest(*exact)
+        measure(contender, case.name, bytes_to_move(case.kernel, inputs.plan, alphas), benchmark)
+    benchmark.extra_info |= {"digest": digest(*planes), "equals_reference": is_exact}
+    if contender.role == "peer":
+        benchmark.extra_info["difference"] = differences(exact, planes)
+    assert is_exact or contender.role == "peer"
+
+
+@pytest.mark.parametrize("name", ["host", *backend_names()])
+def test_copy(name: str, benchmark: BenchmarkFixture) -> None:
+    with ExitStack() as stack:
+        if name == "host":
+            copy: Contender | None = host_copy(THREADS, COPIED_BYTES, stack)
+        else:
+            try:
+                copy = device_copy(name, THREADS, COPIED_BYTES, stack)
+            except BackendUnavailable as error:
+                pytest.skip(f"not measured: {error}")
+        if copy is None:
+            pytest.skip("its memory is the host's")
+        measure(copy, "copy", 2 * COPIED_BYTES, benchmark)
+
+
+def measure(contender: Contender, group: str, moved: float, benchmark: BenchmarkFixture) -> None:
+    benchmark.group = group
     benchmark.pedantic(
-        found.run_many,
+        contender.run_many,
         args=(1,),
         rounds=3 if IS_QUICK else 30,
-        warmup_rounds=max(3, found.frames),
+        warmup_rounds=max(3, contender.frames),
         iterations=1,
     )
-    seconds = benchmark.stats.stats.median
-    copied = copy_gigabytes_per_second(found) if found.role == "backend" else None
-    extra: dict[str, Any] = {
-        **found.facts,
-        "threads": found.threads,
-        "bytes_to_move": needed,
-        "gigabytes_per_second": needed / seconds / 1e9,
-        "copy_gigabytes_per_second": copied,
-        "share_of_copy": None if copied is None else needed / seconds / 1e9 / copied,
-        "digest": digest_of(planes),
-        "equals_reference": is_exact,
+    benchmark.extra_info |= {
+        **contender.facts,
+        "threads": contender.threads,
+        "bytes_to_move": moved,
+        "gigabytes_per_second": moved / benchmark.stats.stats.median / 1e9,
     }
-    if found.role == "peer":
-        extra["difference"] = differences(exact, planes)
-    benchmark.extra_info.update(extra)
-    assert is_exact or found.role == "peer"

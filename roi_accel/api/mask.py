@@ -13,9 +13,9 @@ from roi_accel.mask_export.outputs import (
     SUFFIXES,
     check_picture,
     check_suffix,
-    fill,
     is_picture,
-    taker_of,
+    make_sink,
+    write_all,
 )
 from roi_accel.mask_export.run import open_mask_run
 from roi_accel.options import Caller, Given, ScoreOptions, declared, documented, option
@@ -138,12 +138,12 @@ def mask(reference: AnyPath, output: AnyPath, **keywords: Unpack[MaskKeywords]) 
             StagedFiles([path], overwrite=options.overwrite, inputs=inputs)
         )
         run = resources.enter_context(open_mask_run(video, None, options))
-        taker = taker_of(path, staged, run, resources, frame=options.frame, sheet=options.sheet)
-        fill(run, [taker], options.progress)
+        sink = make_sink(path, staged, run, resources, frame=options.frame, sheet=options.sheet)
+        write_all(run, [sink], options.progress)
         height, width = run.size
         made = MaskFile(
             path=path,
-            frames=taker.frames,
+            frames=sink.frames,
             height=height,
             width=width,
             saliency_model=run.label,

@@ -78,7 +78,7 @@ class ClipCase:
             A file is damaged, or one ends before the other.
         """
         masks = [
-            SeededCase(f"{kind} for a clip", self.plan, "noise", kind).mask
+            next(SeededCase(f"{kind} for a clip", self.plan, "noise", kind).samples()).mask
             for kind in ("ramp", "noise")
         ]
         with ExitStack() as resources:

@@ -11,8 +11,7 @@ from roi_accel._util.files import check_output, write_atomically
 from roi_accel._util.suggest import did_you_mean, no_such
 from roi_accel.backends.frame import PixelFormat
 from roi_accel.backends.host import available_cores
-from roi_accel.bench.inputs import KERNELS
-from roi_accel.bench.sizes import SIZES
+from roi_accel.bench.inputs import KERNELS, SIZES
 from roi_accel.cli import _options as shared
 from roi_accel.cli._options import OUTPUT, option, split_names
 from roi_accel.cli.bench_output import report_text
@@ -84,17 +83,11 @@ def bench(
         roi-accel bench --sizes 1080p --formats yuv420p --compare last-week.json
     """
     # Only this command needs them.
-    from roi_accel.bench.regression import (  # noqa: PLC0415
-        check_settings,
-        compare_reports,
-        other_machine,
-        parse_share,
-        read_report,
-    )
+    from roi_accel.bench import regression as old_and_new  # noqa: PLC0415
     from roi_accel.bench.run import BenchOptions, run_bench  # noqa: PLC0415
 
-    allowed = parse_share(regression)
-    old = None if compare is None else read_report(compare)
+    allowed = old_and_new.parse_share(regression)
+    old = None if compare is None else old_and_new.read_report(compare)
     to_stdout = json_file == Path("-")
     if json_file is not None and not to_stdout:
         check_output(json_file, overwrite=overwrite, inputs=[compare] if compare else [])
@@ -109,7 +102,7 @@ def bench(
         msg = f"none of {', '.join(options.backends)} works on frames in a device's memory"
         raise InputError(msg, remedy="add --backends cuda, or name another kernel")
     if old is not None:
-        check_settings(old, {"threads": options.threads, "quick": options.quick})
+        old_and_new.check_settings(old, {"threads": options.threads, "quick": options.quick})
     with frame_progress(show=progress, what="measuring", unit="cases/s") as advance:
         report = run_bench(options, progress=advance)
     text = json.dumps(report, indent=1) + "\n"
@@ -117,13 +110,14 @@ def bench(
         write_atomically(json_file, text.encode(), overwrite=overwrite)
     write_stdout(text if to_stdout else report_text(report))
     if old is not None:
-        difference = other_machine(old, report)
+        new = old_and_new.Report.of(report)
+        difference = old_and_new.other_machine(old, new)
         if difference:
             print_note(difference)
-        _tell_changes(compare_reports(old, report), allowed)
+        _report_changes(old_and_new.compare_reports(old, new), allowed)
 
 
-def _tell_changes(changes: Sequence[Change], allowed: float) -> None:
+def _report_changes(changes: Sequence[Change], allowed: float) -> None:
     """Print what got slower beside its peers; raise SlowerError where something did too much."""
     slower = sorted(
         (each for each in changes if each.change > allowed), key=lambda each: -each.change
@@ -150,10 +144,10 @@ def _cases(
     sizes: str | None, formats: str | None, *, quick: bool
 ) -> list[tuple[int, int, PixelFormat]]:
     """Return the curated cases, or every size in every format that is asked for."""
-    from roi_accel.bench.run import default_cases  # noqa: PLC0415 - heavy, as above
+    from roi_accel.bench.run import DEFAULT_CASES  # noqa: PLC0415 - heavy, as above
 
     if sizes is None and formats is None and not quick:
-        return default_cases()
+        return DEFAULT_CASES
     wanted = (
         [_DEFAULT_SIZE[quick]]
         if sizes is None

@@ -19,9 +19,9 @@ from roi_accel.mask_export.outputs import (
     MaskedVideo,
     check_picture,
     check_suffix,
-    fill,
     is_picture,
-    taker_of,
+    make_sink,
+    write_all,
 )
 from roi_accel.mask_export.run import open_mask_run
 from roi_accel.masks.archive import SUFFIX as ARCHIVE_SUFFIX
@@ -35,7 +35,7 @@ from roi_accel.video import writing as videos
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from roi_accel.mask_export.outputs import Taker
+    from roi_accel.mask_export.outputs import FrameSink
 
 _PICTURE = "The picture"
 
@@ -112,15 +112,15 @@ def mask(
     with ExitStack() as resources:
         staged = resources.enter_context(StagedFiles(paths, overwrite=overwrite, inputs=inputs))
         run = resources.enter_context(open_mask_run(video, distorted, chosen))
-        takers: list[Taker] = []
+        sinks: list[FrameSink] = []
         if output is not None:
-            takers.append(taker_of(output, staged, run, resources, frame=frame, sheet=wanted))
+            sinks.append(make_sink(output, staged, run, resources, frame=frame, sheet=wanted))
         if masked_yuv is not None:
-            takers.append(MaskedVideo(masked_yuv, staged, run))
+            sinks.append(MaskedVideo(masked_yuv, staged, run))
         advance = resources.enter_context(
             frame_progress(show=False if quiet else progress, what="looking")
         )
-        said, alphas = fill(run, takers, advance)
+        said, alphas = write_all(run, sinks, advance)
         for warning in dict.fromkeys(run.warnings):
             print_warning(warning)
         with writing():  # guard: signal-while-masks-move

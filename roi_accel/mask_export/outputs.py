@@ -68,7 +68,7 @@ def check_picture(output: Path | None, frame: int | None, sheet: object, *, said
         raise InputError(msg, remedy="leave it out for the middle one")
 
 
-class Taker(ABC):
+class FrameSink(ABC):
     """Makes one file of the frames that it is given.
 
     Parameters
@@ -97,7 +97,7 @@ class Taker(ABC):
         """Write what is left, and return what the file holds, for people."""
 
 
-class MasksFile(Taker):
+class MasksFile(FrameSink):
     """The masks as video or archive; `resources` closes it."""
 
     def __init__(self, path: Path, staged: StagedFiles, run: MaskRun, resources: ExitStack) -> None:
@@ -124,7 +124,7 @@ class MasksFile(Taker):
         return f"{self.frames} masks of {width}x{height}, {self._run.label}"
 
 
-class MaskedVideo(Taker):
+class MaskedVideo(FrameSink):
     """The masked distorted video."""
 
     def __init__(self, path: Path, staged: StagedFiles, run: MaskRun) -> None:
@@ -145,7 +145,7 @@ class MaskedVideo(Taker):
         return f"{self.frames} masked frames of {size}"
 
 
-class Picture(Taker):
+class Picture(FrameSink):
     """A picture of one frame, or of several on a sheet."""
 
     def __init__(
@@ -177,7 +177,7 @@ class Picture(Taker):
         return f"frame{'s' * (len(self.wanted) > 1)} {frames}"
 
 
-def taker_of(
+def make_sink(
     path: Path,
     staged: StagedFiles,
     run: MaskRun,
@@ -185,7 +185,7 @@ def taker_of(
     *,
     frame: int | None,
     sheet: Sheet | None,
-) -> Taker:
+) -> FrameSink:
     """Return what makes the file of masks, or the picture, that `path` names.
 
     Parameters
@@ -205,10 +205,10 @@ def taker_of(
     return MasksFile(path, staged, run, resources)
 
 
-def fill(
-    run: MaskRun, takers: Sequence[Taker], progress: Progress | None
+def write_all(
+    run: MaskRun, sinks: Sequence[FrameSink], progress: Progress | None
 ) -> tuple[list[str], list[float]]:
-    """Give every taker the run's frames.
+    """Give every sink the run's frames.
 
     Returns
     -------
@@ -222,8 +222,8 @@ def fill(
     RoiAccelError
         As `score` would; or a file cannot be written.
     """
-    pictures = [taker.wanted for taker in takers if isinstance(taker, Picture)]
-    is_all = len(takers) > len(pictures)
+    pictures = [sink.wanted for sink in sinks if isinstance(sink, Picture)]
+    is_all = len(sinks) > len(pictures)
     measure, alphas = MaskMeter(run.session.plan), []
     if is_all:
         found = masked_frames(run, progress=progress)
@@ -233,6 +233,6 @@ def fill(
     with closing(found) as frames:
         for each in frames:
             alphas.append(measure(each.masks[0]).alpha)
-            for taker in takers:
-                taker.take(each)
-    return [taker.finish() for taker in takers], alphas
+            for sink in sinks:
+                sink.take(each)
+    return [sink.finish() for sink in sinks], alphas

@@ -18,21 +18,18 @@ from roi_accel.backends.frame import PixelFormat
 from roi_accel.bench.contender import Contender
 from roi_accel.bench.goals import GOALS
 from roi_accel.bench.gpu import DEVICE_PEERS, zoom_and_blend
-from roi_accel.bench.inputs import (
-    KERNELS,
-    BenchCase,
-    bytes_to_move,
-    last_level_cache_bytes,
-    make_inputs,
-)
+from roi_accel.bench.inputs import KERNELS, BenchCase, bytes_to_move, make_inputs
+from roi_accel.bench.machine import last_level_cache_bytes
 from roi_accel.bench.ours import our_contender
 from roi_accel.bench.peers import FLOAT_NUMPY, OPENCV, PEERS, enlarged
-from roi_accel.bench.regression import compare_reports, parse_share
-from roi_accel.bench.run import BenchOptions, differences, digest_of, measure_case
-from roi_accel.bench.timing import Effort, alternate
+from roi_accel.bench.regression import Change, Report, parse_share
+from roi_accel.bench.regression import compare_reports as compare
+from roi_accel.bench.run import BenchOptions, differences, measure_case
+from roi_accel.bench.timing import Effort, time_contenders
 from roi_accel.cli import main
 from roi_accel.devices.dispatch import BACKENDS
 from roi_accel.errors import InputError
+from roi_accel.parity.cases import digest
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -59,6 +56,10 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def report(made: Path) -> dict[str, Any]:
     found: dict[str, Any] = json.loads(made.read_text())
     return found
+
+
+def compare_reports(old: dict[str, Any], new: dict[str, Any]) -> list[Change]:
+    return compare(Report.of(old), Report.of(new))
 
 
 def test_opencv_is_timed_on_as_many_threads_as_are_told() -> None:
@@ -289,7 +290,7 @@ def test_every_contender_takes_its_turn_in_every_round() -> None:
     def noting(name: str) -> Contender:
         return Contender(name, "peer", lambda _: turns.append(name), frames=1)
 
-    seconds = alternate([noting("a"), noting("b")], Effort(rounds=4, turn_seconds=0))
+    seconds = time_contenders([noting("a"), noting("b")], Effort(rounds=4, turn_seconds=0))
     assert "".join(turns[12:]) == "abbaabba"
     assert {name: len(values) for name, values in seconds.items()} == {"a": 4, "b": 4}
 
@@ -333,9 +334,8 @@ def test_float_numpy_is_one_code_off_at_most_at_8_bits() -> None:
     inputs = make_inputs(CASE, frames=1)
     with ExitStack() as stack:
         exact = our_contender("numpy", "substitute", inputs, 1, stack)
-        peer = PEERS[FLOAT_NUMPY](inputs, 1, stack)
+        peer = PEERS[FLOAT_NUMPY](inputs, 1)
         assert isinstance(exact, Contender)
-        assert isinstance(peer, Contender)
         found = differences(exact.planes(0), peer.planes(0))
     assert found["largest"] <= 1
     assert found["share_off"] < 0.01
@@ -352,17 +352,15 @@ def test_the_formula_for_cupy_is_the_float_formula() -> None:
     mask = (inputs.masks[0] / 65535).astype(np.float32)
     frames = inputs.references[0], inputs.distorted[0], mask
     planes = zoom_and_blend(np, zoom, frames, inputs.plan.threshold, inputs.plan.fade)
-    with ExitStack() as stack:
-        peer = PEERS[FLOAT_NUMPY](inputs, 1, stack)
-        assert isinstance(peer, Contender)
-        assert differences(peer.planes(0), planes)["largest"] <= 1
+    peer = PEERS[FLOAT_NUMPY](inputs, 1)
+    assert differences(peer.planes(0), planes)["largest"] <= 1
 
 
 def test_a_digest_depends_on_every_value_and_on_the_shape() -> None:
     plane = np.zeros((2, 3), np.uint8)
     other = plane.copy()
     other[1, 2] = 1
-    assert len({digest_of([plane]), digest_of([other]), digest_of([plane.T])}) == 3
+    assert len({digest(plane), digest(other), digest(plane.T)}) == 3
 
 
 def test_committed_results_are_of_whole_runs() -> None:

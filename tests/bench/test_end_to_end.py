@@ -10,11 +10,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from roi_accel.bench import commands
-from roi_accel.bench.alternate import alternate, ratios
-from roi_accel.bench.clips import as_raw, find_ffmpeg, make_pair
-from roi_accel.bench.commands import Setting
-from roi_accel.bench.memory import peak_mib
-from roi_accel.bench.run_goals import judge_runs
+from roi_accel.bench.commands import Setting, as_raw, find_ffmpeg, make_pair, peak_mib
+from roi_accel.bench.goals import judge_runs
+from roi_accel.bench.timing import ratios, time_commands
 from roi_accel.errors import InputError
 
 if TYPE_CHECKING:
@@ -101,6 +99,19 @@ def test_memory_is_told_for_each_length(tmp_path: Path) -> None:
     assert all(row["median"] > 50 for row in rows)
 
 
+def test_the_cost_of_the_gate_is_a_ratio_of_whole_runs(tmp_path: Path) -> None:
+    path = tmp_path / "figures.json"
+    done = bench(
+        *("--what", "gate", "--sizes", "720p", "--frames", "3", "--repeats", "1"),
+        *("--backend", "numba", "--json", str(path)),
+    )
+    assert done.returncode == 0, done.stderr
+    (row,) = json.loads(path.read_text())["gate"]
+    assert set(row["seconds"]) == {"with the gate", "without"}
+    assert row["frames_checked"] == 3
+    assert 0 < row["gate_seconds"] < row["seconds"]["with the gate"][0]
+
+
 def test_goals_are_judged_by_the_worst_row() -> None:
     row = {"size": "1080p", "bit_depth": 8, "network": "student_v2", "input": "H.264"}
     report = {"shared": [row | {"median": 0.7}], "memory": [row | {"median": m} for m in (9, 900)]}
@@ -124,8 +135,8 @@ def test_sides_take_turns_and_the_first_turn_does_not_count(tmp_path: Path) -> N
     sides = {
         name: [[sys.executable, "-c", f"open({str(log)!r}, 'a').write({name!r})"]] for name in "ab"
     }
-    seconds = alternate(sides, tmp_path, repeats=2)
-    assert log.read_text() == "ba" + "ab" + "ba"
+    seconds = time_commands(sides, tmp_path, rounds=2)
+    assert log.read_text() == "ab" + "ba" + "ab"
     assert {name: len(each) for name, each in seconds.items()} == {"a": 2, "b": 2}
 
 
@@ -137,4 +148,4 @@ def test_a_ratio_is_taken_turn_by_turn() -> None:
 def test_a_command_that_fails_is_an_error_with_its_last_words(tmp_path: Path) -> None:
     command = [sys.executable, "-c", "raise SystemExit('no such thing')"]
     with pytest.raises(InputError, match="no such thing"):
-        alternate({"a": [command]}, tmp_path, repeats=1)
+        time_commands({"a": [command]}, tmp_path, rounds=1)

@@ -435,7 +435,7 @@ def test_what_looks_like_an_emoji_is_shown_as_it_is(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     assert ":zzz:: numpy" in run("parity", "compare", path).stdout
     path.write_text("{}")
-    assert ":zzz:.json is no parity record" in run("parity", "compare", path).stderr
+    assert ":zzz:.json is not a parity record" in run("parity", "compare", path).stderr
 
 
 def test_a_record_whose_name_is_not_utf_8_is_compared_and_reported(tmp_path: Path) -> None:
@@ -451,7 +451,7 @@ def test_a_record_whose_name_is_not_utf_8_is_compared_and_reported(tmp_path: Pat
 @pytest.mark.parametrize(
     ("content", "match"),
     [
-        (b"{}", "is no parity record"),
+        (b"{}", "is not a parity record"),
         (b'{"kind": "roi-accel parity record", "schema_version": 9}', "schema version 9"),
         (b"\x00\x01", "is not the JSON of a parity record"),
     ],

@@ -16,8 +16,8 @@ import av
 import networks
 import numpy as np
 
+from roi_accel.parity.cases import golden_digests
 from roi_accel.parity.cells import Participant
-from roi_accel.parity.golden import golden_digests
 from roi_accel.parity.record import Entry, Record, map_shapes, write_record
 
 WIDTH, HEIGHT = 32, 24

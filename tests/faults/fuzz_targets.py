@@ -20,7 +20,13 @@ import numpy as np
 from fuzz_mutation import HOSTILE_TEXTS, json_mutants, mutants
 from hypothesis import strategies as st
 
-from roi_accel.bench.regression import check_settings, compare_reports, parse_share, read_report
+from roi_accel.bench.regression import (
+    Report,
+    check_settings,
+    compare_reports,
+    parse_share,
+    read_report,
+)
 from roi_accel.checks.record_run import compare_files
 from roi_accel.errors import InputError, ModelError, RoiAccelError, ScorerError
 from roi_accel.inference.models import resolve
@@ -351,7 +357,7 @@ def _report_inputs() -> st.SearchStrategy[bytes]:
 def _read_report(path: Path) -> None:
     report = read_report(path)
     check_settings(report, {"threads": 2, "quick": False})
-    for change in compare_reports(seeds.report_documents()[0], report):
+    for change in compare_reports(Report.of(seeds.report_documents()[0]), report):
         assert math.isfinite(change.change)
 
 

@@ -116,6 +116,9 @@ class FaultySession(NumpySession):
             return self._in_one_of(1, masked)
         if self._fault == "three buffers":
             return self._in_one_of(3, masked)
+        if self._fault == "earlier answer":
+            earlier = self._kept.setdefault(0, masked)
+            earlier.planes[0][1, 1] ^= self._calls == 2
         return masked
 
     def _in_one_of(self, count: int, masked: Frame) -> Frame:

@@ -172,6 +172,8 @@ def test_reference_that_fails_is_named_itself(monkeypatch: pytest.MonkeyPatch) -
         ("one buffer", {"roi": [LEFT, RIGHT], "synthetic_mask": None}, "is still in: frame 0", 0),
         ("one buffer", {}, "is still in: frame 1; ", 1),
         ("three buffers", {"gate": "first"}, "is still in: frame 3; ", 3),
+        ("earlier answer", {}, "once it masks later frames: frame 0, Y, y 1, x 1: ", 1),
+        ("earlier answer", {"gate": "first"}, "once it masks later frames: frame 0, Y, y 1, ", 8),
     ],
 )
 def test_fault_on_real_frames_alone_ends_the_run_before_vmaf_sees_the_frame(

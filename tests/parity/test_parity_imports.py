@@ -1,4 +1,4 @@
-"""Parity knows nothing of VMAF and the command line, and runs with NumPy alone."""
+"""Parity knows nothing of VMAF and the command line, and runs with NumPy and pydantic alone."""
 
 from __future__ import annotations
 
@@ -12,11 +12,14 @@ from support import ROOT
 
 MODULES = sorted(path.stem for path in (ROOT / "parity").glob("*.py") if path.stem != "__init__")
 
-# Run in a fresh interpreter in which nothing but NumPy and the standard library can be imported.
+# Run in a fresh interpreter in which nothing but NumPy, pydantic and what that needs, and the
+# standard library can be imported.
 ALONE = """
 import sys, importlib
-import numpy
+import numpy, pydantic
+pydantic.BaseModel
 standard = set(sys.stdlib_module_names) | {"numpy", "roi_accel"}
+standard |= {"pydantic", "pydantic_core", "annotated_types", "typing_extensions"}
 class Refuse:
     def find_spec(self, name, path=None, target=None):
         if name.partition(".")[0] not in standard:
@@ -42,7 +45,7 @@ print(sorted(heavy & set(sys.modules)))
 """
 
 
-def test_parity_runs_with_numpy_alone() -> None:
+def test_parity_runs_with_numpy_and_pydantic_alone() -> None:
     done = subprocess.run(
         [sys.executable, "-c", ALONE, *MODULES], capture_output=True, text=True, check=False
     )

@@ -11,12 +11,12 @@ import jsonschema
 import pytest
 import xmlschema
 from markdown_it import MarkdownIt
+from support import ROOT
 
 from roi_accel.parity.cells import Cell, Participant, Report
 from roi_accel.parity.compare import Comparison, Difference
 from roi_accel.parity.render import (
     explanations,
-    report_schema,
     rows,
     shown_rows,
     summary_lines,
@@ -36,7 +36,8 @@ if TYPE_CHECKING:
 XSD = Path(__file__).parent / "junit-10.xsd"
 PROVENANCE = dict.fromkeys(("roi_accel", "python", "numpy", "system", "host", "date"), "x")
 NASTY = 'a|b <script> & @team "c" *d* `e` \x00\x1b[31m [f](http://g)\nh'
-VALIDATOR = jsonschema.Draft202012Validator(report_schema())
+SCHEMA = json.loads((ROOT / "roi_accel" / "data" / "parity.schema.json").read_text())
+VALIDATOR = jsonschema.Draft202012Validator(SCHEMA)
 
 
 def cell(
@@ -120,7 +121,7 @@ def test_an_error_that_belongs_to_no_cell_counts_too() -> None:
 
 
 def test_the_schema_is_itself_valid() -> None:
-    jsonschema.Draft202012Validator.check_schema(report_schema())
+    jsonschema.Draft202012Validator.check_schema(SCHEMA)
 
 
 @REPORTS
