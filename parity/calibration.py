@@ -142,7 +142,7 @@ def read_calibration(path: Path) -> Calibration:
         The file cannot be read, is not TOML, has an unknown or missing key, a value of the wrong
         type or out of range, loosens a float stage without a reason, or an integer stage at all.
     """
-    content = read_bounded(path, MAX_BYTES, remedy=_REMEDY)
+    content = read_bounded(path, MAX_BYTES)
     where = printable(str(path))
     for number, line in enumerate(content.split(b"\n"), 1):
         if line.count(b".") > MAX_DOTS:
