@@ -68,9 +68,7 @@ def test_what_is_no_report_is_refused_on_one_printable_line(
     ],
     ids=["cases", "peers"],
 )
-def test_a_report_with_very_many_faults_takes_little_memory(
-    tmp_path: Path, content: bytes
-) -> None:
+def test_a_report_with_very_many_faults_takes_little_memory(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "old.json"
     path.write_bytes(b'{"schema_version": 1, "settings": {}, ' + content + b"}")
     assert path.stat().st_size < MAX_BYTES
