@@ -246,7 +246,9 @@ def outcome_of(
 
 def run(tests: tuple[str, ...], copy: Path, python: Path) -> int:
     """Return pytest's exit code for tests in the copy; if all are skipped, that of no tests."""
-    command = [str(python), "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", *tests]
+    # With the examples of the full profile, so that no guard is missed by luck.
+    options = ["-x", "-q", "-p", "no:cacheprovider", "--hypothesis-profile", "full"]
+    command = [str(python), "-m", "pytest", *options, *tests]
     try:
         done = subprocess.run(  # noqa: S603 - our own tests
             command,

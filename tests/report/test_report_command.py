@@ -8,7 +8,7 @@ import json
 import re
 import subprocess
 from fractions import Fraction
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
@@ -206,10 +206,9 @@ def test_a_file_that_changes_before_it_is_seen_again_is_an_error_and_leaves_noth
             return super().choose(result)
 
     from roi_accel.errors import InputError  # noqa: PLC0415
-    from roi_accel.options.raw import raw_geometry  # noqa: PLC0415
 
-    raw = raw_geometry(width=96, height=64, pix_fmt="yuv420p")
     other = write_raw(tmp_path / "d.yuv", smooth_frames(P8, 96, 64, 4, seed=1))
-    options = ScoreOptions(raw=raw, backend="numpy", synthetic_mask=1.0)
+    size: dict[str, Any] = {"width": 96, "height": 64, "pix_fmt": "yuv420p"}
+    options = ScoreOptions(**size, backend="numpy", synthetic_mask=1.0)
     with pytest.raises(InputError, match="changed while it was being read"):
         score_all(reference, [other], options, revisit=Changing(1))
