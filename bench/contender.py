@@ -111,7 +111,17 @@ class Contender:
 def contend(
     name: str, role: Role, make: Callable[[], Contender], stack: ExitStack
 ) -> Contender | Absent:
-    """Return what `make` makes, which `stack` closes, or why it raises BackendUnavailable."""
+    """Return a contender, or why it is absent.
+
+    Parameters
+    ----------
+    name : str
+    role : Role
+    make : callable
+        Returns the contender; BackendUnavailable has the reason why it cannot.
+    stack : ExitStack
+        Closes the contender.
+    """
     try:
         contender = make()
     except BackendUnavailable as error:

@@ -119,6 +119,16 @@ def device_copy(name: str, threads: int, size: int, stack: ExitStack) -> Contend
     """Return a copy within the memory of backend `name`'s device.
 
     None if that is the host's memory, or nothing here can copy there.
+
+    Parameters
+    ----------
+    name : str
+    threads : int
+        Of the host's processor, for opening the backend.
+    size : int
+        In bytes.
+    stack : ExitStack
+        Releases the device's buffers.
     """
     choice = choose_backend(name, threads=threads)
     if choice.status.kind == "cpu" or name not in gpu.COPIES:

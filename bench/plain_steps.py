@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 _MEAN = np.array([0.485, 0.456, 0.406], np.float32)[:, None, None]
 _STD = np.array([0.229, 0.224, 0.225], np.float32)[:, None, None]
 _STRIDE = 8
+_THRESHOLD, _FADE, _WEIGHT = 0.3, 0.1, 0.5
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -47,7 +48,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         _write_masked(options, pixel_format, session, masked)
         full = _vmaf(options, options.distorted, Path(folder))
         salient = _vmaf(options, masked, Path(folder))
-    blended = (1 - options.weight) * full + options.weight * salient
+    blended = (1 - _WEIGHT) * full + _WEIGHT * salient
     print(json.dumps({"vmaf_full": full, "vmaf_masked": salient, "vmaf_roi": blended}))
     return 0
 
@@ -63,9 +64,6 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--pixel-format", default="yuv420p")
     parser.add_argument("--frames", type=int, required=True)
     parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--threshold", type=float, default=0.3)
-    parser.add_argument("--fade", type=float, default=0.1)
-    parser.add_argument("--weight", type=float, default=0.5)
     return parser.parse_args(arguments)
 
 
@@ -83,7 +81,7 @@ def _write_masked(
             planes = _planes(reference.read(size), pixel_format, width, height)
             others = _planes(distorted.read(size), pixel_format, width, height)
             saliency = _infer(session, _rgb(planes, pixel_format.max_value))
-            alpha = np.clip((saliency - options.threshold) / options.fade, 0.0, 1.0)
+            alpha = np.clip((saliency - _THRESHOLD) / _FADE, 0.0, 1.0)
             luma = planes[0] * (1 - alpha) + others[0] * alpha
             masked.write(np.rint(luma).astype(pixel_format.dtype).tobytes())
             for plane in others[1:]:

@@ -7,12 +7,12 @@ from collections.abc import Mapping  # noqa: TC003 - pydantic reads the annotati
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from pydantic import BaseModel, Field, ValidationError
+from pydantic import BaseModel, FailFast, Field, ValidationError
 
 from roi_accel._util import strict_json
 from roi_accel._util.files import read_bounded
 from roi_accel._util.text import printable, short_repr
-from roi_accel._util.validation import first_fault
+from roi_accel._util.validation import at_most, first_fault
 from roi_accel.errors import InputError
 
 if TYPE_CHECKING:
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 MAX_BYTES = 16 << 20
 """Far larger than any report."""
 
+_MOST_PEERS = 64
 _REMEDY = "write one with roi-accel bench --json FILE"
 
 _Ratio = Annotated[float, Field(strict=True, gt=0, allow_inf_nan=False)]
@@ -32,7 +33,7 @@ class _Spread(BaseModel):
 
 class _Row(BaseModel):
     name: str
-    ratios: Mapping[str, _Spread] = {}
+    ratios: Annotated[Mapping[str, _Spread], at_most(_MOST_PEERS)] = {}
     copied: str = Field("copy", alias="copy")
     share_of_copy: _Ratio | None = None
 
@@ -45,7 +46,7 @@ class _Row(BaseModel):
 
 class _Case(BaseModel):
     name: str
-    rows: list[_Row]
+    rows: Annotated[list[_Row], FailFast()]
 
 
 class Report(BaseModel):
@@ -53,7 +54,7 @@ class Report(BaseModel):
 
     schema_version: Literal[1]
     settings: Mapping[str, Any]
-    cases: list[_Case]
+    cases: Annotated[list[_Case], FailFast()]
     machine: Mapping[str, Any] = {}
 
     @classmethod

@@ -84,7 +84,16 @@ class Tally:
         self._found.setdefault((stage, pixel_format, wanted, got), []).append((case, found))
 
     def fail_to_answer(self, stage: Stage, case: Case, name: str, error: Exception) -> None:
-        """Record that participant `name` could not compute; the first error is kept."""
+        """Record that a participant could not compute; the first error per format is kept.
+
+        Parameters
+        ----------
+        stage : str
+        case : Case
+        name : str
+            The participant's.
+        error : Exception
+        """
         key = stage, case.plan.pixel_format.name, name
         self._errors.setdefault(key, f"{case.name}: {_one_line(error)}")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import tracemalloc
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -55,6 +56,30 @@ def test_what_is_no_report_is_refused_on_one_printable_line(
         read_report(path)
     assert "\n" not in str(caught.value)
     str(caught.value).encode()
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b'"cases": [' + b"3," * 300_000 + b"3]",
+        b'"cases": [{"name": "a", "rows": [{"name": "b", "ratios": {'
+        + b",".join(b'"%d": 3' % number for number in range(100_000))
+        + b"}}]}]",
+    ],
+    ids=["cases", "peers"],
+)
+def test_a_report_with_very_many_faults_takes_little_memory(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "old.json"
+    path.write_bytes(b'{"schema_version": 1, "settings": {}, ' + content + b"}")
+    assert path.stat().st_size < MAX_BYTES
+    tracemalloc.start()
+    try:
+        with pytest.raises(InputError, match="damaged"):
+            read_report(path)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert peak < 30 << 20
 
 
 def test_a_report_of_more_than_16_mib_is_refused(tmp_path: Path) -> None:
