@@ -200,7 +200,7 @@ def test_a_required_provider_that_is_absent_is_told_before_anything_runs() -> No
 
 
 def test_providers_without_float16_say_so() -> None:
-    report = run(half=True)
+    report = run(fp16=True)
     absent = {each.name: each.absent for each in report.participants}
     assert "CPUExecutionProvider has no option for float16" in absent["cpu float16"]
 
@@ -231,7 +231,7 @@ def test_a_device_that_ignores_float16_is_not_taken_for_one_that_passed(
 ) -> None:
     # The CPU provider ignores what it does not know, as an OpenVINO device without float16 does.
     monkeypatch.setattr(participants, "_half_options", lambda plan: dict(plan.options))
-    report = run(half=True)
+    report = run(fp16=True)
     absent = {each.name: each.absent for each in report.participants}
     assert "it gave its float32 bits" in absent["cpu float16"]
     assert report.exit_code == 2
