@@ -131,7 +131,7 @@ def test_folder_is_refused(folder: Path) -> None:
 
 def test_pipe_is_refused(folder: Path) -> None:
     os.mkfifo(folder / "pipe")
-    with pytest.raises(OutputError, match="is no regular file"):
+    with pytest.raises(OutputError, match="is not a regular file"):
         write_atomically(folder / "pipe", b"", overwrite=True)
     assert stat.S_ISFIFO((folder / "pipe").stat().st_mode)
 
@@ -143,7 +143,7 @@ def test_missing_folder_is_named(folder: Path) -> None:
 
 def test_folder_that_is_a_file_is_named(folder: Path) -> None:
     (folder / "file").touch()
-    with pytest.raises(OutputError, match="file is no folder"):
+    with pytest.raises(OutputError, match="file is not a folder"):
         write_atomically(folder / "file" / "result.json", b"", overwrite=False)
 
 

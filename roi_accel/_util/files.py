@@ -197,7 +197,7 @@ def check_output(path: Path, *, overwrite: bool, inputs: Iterable[Path] = ()) ->
         msg = f"output {path} is a folder"
         raise OutputError(msg, remedy="name a file inside it")
     if not stat.S_ISREG(mode):
-        msg = f"output {path} is no regular file"
+        msg = f"output {path} is not a regular file"
         raise OutputError(msg, remedy="name a file, or leave the option out for stdout")
     if not overwrite:  # guard: output-exists
         raise _exists(path)
@@ -215,7 +215,7 @@ def _check_folder(path: Path) -> None:
     if folder.is_dir():
         return
     if folder.exists():
-        msg = f"cannot write {path}: {folder} is no folder"
+        msg = f"cannot write {path}: {folder} is not a folder"
         raise OutputError(msg, remedy="name a file in an existing folder")
     msg = f"cannot write {path}: there is no folder {folder}"
     raise OutputError(msg, remedy="create the folder first, or name a file in an existing one")

@@ -56,7 +56,7 @@ def print_error(message: str) -> None:
 
 
 def print_warning(message: str) -> None:
-    """Print one line for something that is no failure but should be known."""
+    """Print one line for something that should be known and is not a failure."""
     _print(f"[yellow]warning:[/] {one_line(message)}")
 
 

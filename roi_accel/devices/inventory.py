@@ -29,7 +29,7 @@ class ScorerStatus:
     path : str
         The executable; empty for a scorer that another package brings.
     version : str
-        What it says of itself, or why it cannot be used.
+        What it reports, or why it cannot be used.
     found : str
         Where.
     libvmaf : str
@@ -109,7 +109,7 @@ class Inventory:
 
 
 def take_inventory() -> Inventory:
-    """Look at everything; what is missing or broken is part of the answer, never an error."""
+    """Examine everything; what is missing or broken is part of the answer, never an error."""
     runtime, providers = _onnxruntime()
     backends = probe_all()
     return Inventory(

@@ -88,7 +88,7 @@ Executable = Annotated[str, Given("AnyPath", fspath)]
 
 
 class RawOptions(Options):
-    """What raw video does not say of itself."""
+    """What raw video does not declare."""
 
     width: int | None = option(
         None, "Width of raw input, in pixels.", _RAW, flags=("-w", "--width")

@@ -93,7 +93,7 @@ class Result:
     provenance : mapping
         Versions, files, geometry and every parameter that changes the score.
     warnings : tuple of str
-        What the reader should know of this run that is no failure, one line each.
+        What the reader should know of this run that is not a failure, one line each.
     parity : mapping
         What the gate compared before VMAF saw it, and with what.
     timing : mapping

@@ -59,14 +59,14 @@ def masks(result: Result) -> str:
     found = result.saliency_model
     stride = parameters.get("saliency_stride", 1)
     if stride > 1:
-        found += f", one frame in {stride} looked at"
+        found += f", inference on one frame in {stride}"
     if parameters.get("mask_smooth"):
         found += f", smoothed over {parameters['mask_smooth']:g} s"
     return found
 
 
 def counted(alphas: Sequence[float]) -> str:
-    """Return how much of the frame counts, where `alphas` are the frames' ``alpha_mean``."""
+    """Return the coverage of the mask, where `alphas` are the frames' ``alpha_mean``."""
     low, high = percent(min(alphas)), percent(max(alphas))
     return f"{percent(fmean(alphas))} of the frame" + (f", {low} to {high}" if low != high else "")
 

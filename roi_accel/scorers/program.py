@@ -42,7 +42,7 @@ class ProgramScorer(ABC):
     path : Path
         Absolute, since it is run in another folder.
     version : str
-        What it says of itself.
+        What the program reports.
     source : str
         Where it was found: ``--vmaf``, ``ROI_ACCEL_VMAF``, ``PATH`` or ``imageio-ffmpeg``.
     """
