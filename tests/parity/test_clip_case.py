@@ -11,6 +11,7 @@ from clips import P8, damaged, smooth_frames, write_y4m
 from roi_accel.checks.clip_case import ClipCase
 from roi_accel.checks.matrix_run import run_parity
 from roi_accel.errors import InputError
+from roi_accel.options import ParityOptions
 from roi_accel.options.parity import ParityOptions
 
 if TYPE_CHECKING:
@@ -47,9 +48,9 @@ def test_frames_meet_a_ramp_and_noise_in_turn(tiny_pair: Pair) -> None:
     assert np.array_equal(masks[3], noise)
 
 
-def test_no_frame_is_no_case(tiny_pair: Pair) -> None:
-    with pytest.raises(InputError, match="--frames must be at least 1, not 0"):
-        case_of(tiny_pair, 0)
+def test_a_clip_of_no_frames_is_refused() -> None:
+    with pytest.raises(InputError, match="frames must be at least 1, not 0"):
+        ParityOptions(frames=0)
 
 
 def small(folder: Path, side: int) -> tuple[Path, Path]:
