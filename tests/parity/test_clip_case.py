@@ -11,7 +11,6 @@ from clips import P8, damaged, smooth_frames, write_y4m
 from roi_accel.checks.clip_case import ClipCase
 from roi_accel.checks.matrix_run import run_parity
 from roi_accel.errors import InputError
-from roi_accel.options import ParityOptions
 from roi_accel.options.parity import ParityOptions
 
 if TYPE_CHECKING:
