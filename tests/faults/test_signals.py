@@ -86,13 +86,13 @@ def test_a_second_ctrl_c_is_at_once(attempt: Prepare, endless: list[object]) -> 
 
 _SIGNAL_WHILE_WRITING = """
 import os, signal
-import roi_accel.cli.score as score
-write = score.write_together
+import roi_accel.cli._outputs as outputs
+write = outputs.write_together
 def interrupted(*arguments, **keywords):
     {before}
     write(*arguments, **keywords)
     {after}
-score.write_together = interrupted
+outputs.write_together = interrupted
 """
 _SEND = "os.kill(os.getpid(), signal.SIGTERM)"
 
