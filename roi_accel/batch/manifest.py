@@ -10,11 +10,11 @@ import csv
 import glob
 import json
 import re
-from collections import Counter
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from roi_accel._util import strict_json
 from roi_accel._util.suggest import excerpt, no_such
 from roi_accel.batch.rows import (
     OWN_KEYS,
@@ -103,14 +103,14 @@ def read_defaults(path: Path) -> dict[str, Any]:
     Raises
     ------
     InputError
-        It cannot be read, is no JSON object, or has a key that is no option of a row.
+        It cannot be read, is not a JSON object, or has a key that is no option of a row.
     """
     with _reading(path):
         text = path.read_text(encoding="utf-8-sig")
     try:
-        content = _object(text)
-    except (ValueError, RecursionError) as error:
-        msg = f"{path}: is no JSON object of options: {error}"
+        content = strict_json.loads_object(text)
+    except ValueError as error:
+        msg = f"{path}: is not a JSON object of options: {error}"
         raise InputError(msg, remedy='for example {"weight": 0.5, "saliency_size": 256}') from error
     _check_keys(content, f"{path}: ")
     found = anchored(content, path.parent)
@@ -178,33 +178,11 @@ def _from_json_lines(path: Path) -> Iterator[tuple[int, dict[str, Any] | RoiAcce
             if not text.strip():
                 continue
             try:
-                yield line, _object(text)
-            except (ValueError, RecursionError) as error:
-                msg = f"is no JSON object: {error}"
+                yield line, strict_json.loads_object(text)
+            except ValueError as error:
+                msg = f"is not a JSON object: {error}"
                 remedy = '{"reference": "ref.mp4", "distorted": "dist.mp4"} is one'
                 yield line, InputError(msg, remedy=remedy)
-
-
-def _object(text: str) -> dict[str, Any]:
-    """Return the JSON object that `text` is; ValueError for anything else."""
-
-    def refuse(constant: str) -> float:
-        msg = f"{constant} is no number"
-        raise ValueError(msg)
-
-    def unique(items: list[tuple[str, Any]]) -> dict[str, Any]:
-        found = dict(items)
-        if len(found) < len(items):
-            (twice, _), *_ = Counter(name for name, _ in items).most_common(1)
-            msg = f"key {excerpt(twice)!r} stands twice"
-            raise ValueError(msg)
-        return found
-
-    content = json.loads(text, parse_constant=refuse, object_pairs_hook=unique)
-    if not isinstance(content, dict):
-        msg = f"it is {type(content).__name__}"
-        raise ValueError(msg)  # noqa: TRY004 - callers translate one kind of error
-    return content
 
 
 def _row(

@@ -140,17 +140,17 @@ def test_a_bad_row_fails_alone_with_its_line(tmp_path: Path, row: str, message: 
 @pytest.mark.parametrize(
     ("line", "message"),
     [
-        ("{", "is no JSON object"),
-        ("[]", "is no JSON object: it is list"),
-        ('{"reference": "r", "distorted": "d", "weight": NaN}', "NaN is no number"),
-        ('{"reference": "r", "reference": "s", "distorted": "d"}', "'reference' stands twice"),
+        ("{", "is not a JSON object"),
+        ("[]", "is not a JSON object: expected an object, found []"),
+        ('{"reference": "r", "distorted": "d", "weight": NaN}', "NaN is not a JSON number"),
+        ('{"reference": "r", "reference": "s", "distorted": "d"}', "duplicate key 'reference'"),
         ('{"reference": "r", "distorted": "d", "wieght": 1}', "did you mean weight?"),
         ('{"reference": 7, "distorted": "d"}', "names no reference video: 7"),
         ('{"reference": "r", "distorted": []}', "names no distorted video"),
         ('{"reference": "r", "distorted": "d", "ladder": 7}', "ladder must be a name, not 7"),
         ('{"reference": "r", "distorted": "d", "output": "o"}', "there is no key 'output'"),
         ('{"reference": "r", "distorted": "d", "progress": 1}', "there is no key 'progress'"),
-        ("[" * 100_000, "is no JSON object"),
+        ("[" * 100_000, "is not a JSON object"),
     ],
 )
 def test_a_bad_line_of_json_fails_alone(tmp_path: Path, line: str, message: str) -> None:
@@ -274,8 +274,8 @@ def test_defaults_come_from_a_file_with_its_paths(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("[]", "is no JSON object of options"),
-        ("[" * 100_000, "is no JSON object of options"),
+        ("[]", "is not a JSON object of options"),
+        ("[" * 100_000, "is not a JSON object of options"),
         ('{"wieght": 1}', "did you mean weight?"),
         ('{"reference": 7}', "names no reference video: 7"),
     ],
