@@ -220,6 +220,7 @@ def test_a_second_start_compiles_nothing_and_says_nothing(
     assert not caplog.records
 
 
+@pytest.mark.slow
 def test_a_new_process_computes_with_what_the_cache_holds(tmp_path: Path) -> None:
     # In this process numba has been made ready for compiling, which no kernel may need.
     program = (

@@ -50,6 +50,7 @@ def test_without_an_output_lines_go_to_stdout(bench: Bench) -> None:
     assert all("frames" not in each and each["batch"]["frames"] == 6 for each in found)
 
 
+@pytest.mark.slow
 def test_who_scored_is_told_without_breaking_a_word(bench: Bench, tmp_path: Path) -> None:
     arguments = ("-o", tmp_path / "o", *MASK, "--records", tmp_path / "long" / ".." / "records")
     (tmp_path / "long").mkdir()
@@ -243,6 +244,7 @@ def test_shards_make_a_whole(bench: Bench, tmp_path: Path) -> None:
     assert [(each["reference"], each["distorted"]) for each in records(whole)] == bench.pairs
 
 
+@pytest.mark.slow
 def test_each_device_files_its_record(bench: Bench, tmp_path: Path) -> None:
     output, folder = tmp_path / "out.ndjson", tmp_path / "proofs"
     arguments = ("--records", folder, "--worker", "numpy", "--workers", 2)

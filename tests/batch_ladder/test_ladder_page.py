@@ -120,6 +120,7 @@ def test_a_name_that_is_not_utf_8_is_shown_as_the_json_has_it(tmp_path: Path) ->
     assert r"d\udcff.mp4" in page_of(tmp_path, [record(1, 1e5, 40, distorted="d\udcff.mp4")])
 
 
+@pytest.mark.slow
 def test_many_references_take_less_than_5_mb_and_the_page_says_what_is_not_drawn(
     tmp_path: Path,
 ) -> None:

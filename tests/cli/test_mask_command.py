@@ -429,6 +429,7 @@ def heed_ctrl_c() -> Iterator[None]:
     signal.signal(signal.SIGINT, before)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("heed_ctrl_c")
 @pytest.mark.parametrize("name", ["m.mkv", "m.npz", "m.y4m"])
 def test_ctrl_c_leaves_nothing(tmp_path: Path, name: str) -> None:

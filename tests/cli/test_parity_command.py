@@ -408,6 +408,7 @@ def test_a_fault_in_the_users_clip_names_the_clip(tmp_path: Path, tiny_pair: Pai
     assert cell["values_differing"] == 2
 
 
+@pytest.mark.slow
 def test_records_of_two_backends_agree_and_a_flipped_digit_is_named(tmp_path: Path) -> None:
     for backend in ("numpy", "numba"):
         done = run("parity", "record", "--backend", backend, "-o", tmp_path / f"{backend}.json")
@@ -429,6 +430,7 @@ def test_records_of_two_backends_agree_and_a_flipped_digit_is_named(tmp_path: Pa
     assert 'failures="2"' in (tmp_path / "junit.xml").read_text()
 
 
+@pytest.mark.slow
 def test_what_looks_like_an_emoji_is_shown_as_it_is(tmp_path: Path) -> None:
     path = tmp_path / ":zzz:.json"
     done = run("parity", "record", "--backend", "numpy", "--eps", "cpu", "-o", path)
@@ -438,6 +440,7 @@ def test_what_looks_like_an_emoji_is_shown_as_it_is(tmp_path: Path) -> None:
     assert ":zzz:.json is not a parity record" in run("parity", "compare", path).stderr
 
 
+@pytest.mark.slow
 def test_a_record_whose_name_is_not_utf_8_is_compared_and_reported(tmp_path: Path) -> None:
     path = tmp_path / os.fsdecode(b"b\xff.json")
     done = run("parity", "record", "--backend", "numpy", "--eps", "cpu", "-o", path)

@@ -168,6 +168,7 @@ def scored(one: Attempt, *arguments: object) -> str:
     return done.stderr
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("numba_backend")
 def test_a_damaged_cache_of_numba_is_made_anew_with_a_warning(
     attempt: Prepare, tmp_path: Path, pair_arguments: list[object]
@@ -184,6 +185,7 @@ def test_a_damaged_cache_of_numba_is_made_anew_with_a_warning(
     assert scored(one, *arguments) == ""
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("numba_backend")
 def test_a_cache_that_has_no_place_is_done_without(
     attempt: Prepare, tmp_path: Path, pair_arguments: list[object]

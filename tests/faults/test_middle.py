@@ -91,6 +91,7 @@ def test_allocation_that_fails_at_any_stage_ends_the_run_with_4(
     attempt(patch).fail(4, "memory ran out (Unable to allocate 9 TiB)", *seen)
 
 
+@pytest.mark.slow
 def test_memory_that_really_runs_out_ends_the_run(attempt: Prepare, tmp_path: Path) -> None:
     path = tmp_path / "huge.yuv"
     with path.open("wb") as file:
@@ -188,6 +189,7 @@ def test_input_that_changes_during_the_run_ends_it(
     attempt(patch).fail(2, match, *arguments)
 
 
+@pytest.mark.slow
 def test_mask_that_changes_during_the_run_ends_it(
     attempt: Prepare, endless: list[object], tmp_path: Path
 ) -> None:

@@ -61,6 +61,7 @@ def test_full_disk_leaves_the_old_file(
     assert json.loads(path.read_text())["vmaf_full"] == 90.0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["m.mkv", "m.npz", "m.png", "m.yuv", "m.y4m"])
 def test_full_disk_leaves_no_new_file_and_the_old_one_of_the_mask_command(
     attempt: Prepare, tiny_pair: Pair, tmp_path: Path, name: str

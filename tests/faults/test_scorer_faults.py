@@ -48,6 +48,7 @@ def test_failure_at_a_frame_is_told_in_the_scorers_words_and_not_as_a_broken_pip
     assert "pipe" not in said.lower()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "body",
     [
@@ -64,6 +65,7 @@ def test_hanging_scorer_is_ended(
     attempt(SHORT_STALL).fail(5, "took no input for", *pair, "--vmaf", scorer)
 
 
+@pytest.mark.slow
 def test_hanging_scorers_own_children_are_ended_too(
     attempt: Prepare, misbehave: Misbehave, pair: list[object]
 ) -> None:
@@ -182,6 +184,7 @@ def test_real_ffmpeg_killed_midway_is_named(
     assert not one.output.exists()
 
 
+@pytest.mark.slow
 def test_real_ffmpeg_that_is_stopped_is_taken_for_hung(
     attempt: Prepare, endless: list[object]
 ) -> None:

@@ -236,6 +236,7 @@ def test_a_list_of_members_that_is_too_long_is_not_read(path: Path, open_source:
         open_source(mask=path)
 
 
+@pytest.mark.slow
 def test_a_bomb_takes_no_more_memory_than_a_mask(path: Path) -> None:
     frames, height, width = 64, 2304, 4096
     with (

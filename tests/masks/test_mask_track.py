@@ -293,6 +293,7 @@ def test_provenance_is_strict_json(track_of: Any, ask: Any) -> None:
     }
 
 
+@pytest.mark.slow
 def test_a_million_rows_take_seconds(track_of: Any, ask: Any) -> None:
     count = 1_000_000
     rows = [f"{number >> 2},{number % 50}.5,{number % 30},4,4" for number in range(count)]

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from conftest import Opened
 
 pytest.importorskip("bokeh", reason="a step of the path makes a report")
+pytestmark = pytest.mark.slow
 
 PAGE = (ROOT / "docs" / "getting-started.md").read_text("utf-8")
 SIZE, FRAMES = "640x360", 8

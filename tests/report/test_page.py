@@ -114,6 +114,7 @@ def test_a_thousand_frames_take_less_than_5_mb() -> None:
     assert len(make_page(results, thumbnails(results, width=1920, height=1080))) < 5_000_000
 
 
+@pytest.mark.slow
 def test_a_very_long_clip_takes_less_than_5_mb_and_says_what_is_left_out() -> None:
     results = [wavy_result(200_000)]
     page = make_page(results, thumbnails(results))
@@ -121,6 +122,7 @@ def test_a_very_long_clip_takes_less_than_5_mb_and_says_what_is_left_out() -> No
     assert re.search(r"\d,\d{3} of 200,000 frames are drawn", visible(page.decode()))
 
 
+@pytest.mark.slow
 def test_ten_videos_take_less_than_5_mb() -> None:
     results = [
         wavy_result(5_000, seed=seed, distorted=f"{seed}.mp4", regions=("face", "hand"))

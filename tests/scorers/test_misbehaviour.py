@@ -243,6 +243,7 @@ def test_program_that_cannot_be_started_is_an_error(fake_scorer: WriteFake) -> N
         run(scorer, variants=2)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("how", ["sys.exit(5)", "os.kill(os.getpid(), signal.SIGKILL)"])
 @pytest.mark.parametrize("stderr", ["None", "subprocess.DEVNULL"])
 def test_program_left_behind_by_a_dead_wrapper_is_ended_too(
