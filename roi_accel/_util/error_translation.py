@@ -1,10 +1,18 @@
-"""Errors that no part of the program raises on purpose, in words that people can act on."""
+"""What Python, the system and missing libraries raise, as errors that people can act on."""
 
 from __future__ import annotations
 
 import errno
+from importlib import import_module
+from typing import Any
 
-from roi_accel.errors import BackendUnavailable, InternalError, OutputError, RoiAccelError
+from roi_accel.errors import (
+    BackendUnavailable,
+    InputError,
+    InternalError,
+    OutputError,
+    RoiAccelError,
+)
 
 _OUTPUT_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 """What writing to a full disk raises, wherever it is written from."""
@@ -25,3 +33,32 @@ def foreseen(error: Exception) -> RoiAccelError:
         return OutputError(msg, remedy="write it elsewhere")
     msg = f"internal error: {type(error).__name__}: {error}"
     return InternalError(msg, remedy="run again with --debug")
+
+
+def require(
+    module: str, extra: str, for_what: str, *, error: type[RoiAccelError] = InputError
+) -> Any:  # noqa: ANN401 - a module
+    """Return `module`, which only an extra of roi-accel installs.
+
+    Parameters
+    ----------
+    module : str
+        Its name in an import, such as ``ray`` or ``pyarrow.parquet``.
+    extra : str
+        The extra that installs it.
+    for_what : str
+        What needs it, the subject of the message.
+    error : type of RoiAccelError
+        What is raised, and so the exit code.
+
+    Raises
+    ------
+    RoiAccelError
+        `error`, where the module is missing or broken.
+    """
+    try:
+        return import_module(module)
+    except ImportError as reason:
+        package = module.partition(".")[0]
+        msg = f"{for_what} needs {package}, which cannot be imported: {reason}"
+        raise error(msg, remedy=f'pip install "roi-accel[{extra}]"') from reason

@@ -7,13 +7,12 @@ import io
 from dataclasses import asdict
 from typing import TYPE_CHECKING, get_args
 
+from roi_accel._util.error_translation import require
 from roi_accel._util.text import in_table
 from roi_accel.batch.records import SUMMARY_TYPES
-from roi_accel.errors import InputError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from types import ModuleType
 
     from roi_accel.batch.records import Summary
 
@@ -32,22 +31,9 @@ def to_csv(summaries: Sequence[Summary]) -> str:
         return in_table(text.getvalue())
 
 
-def require_parquet() -> ModuleType:
-    """Return pyarrow.
-
-    Raises
-    ------
-    InputError
-        It is missing or broken.
-    """
-    try:
-        import pyarrow as pa  # noqa: PLC0415 - an extra, and a large one
-        import pyarrow.parquet  # noqa: PLC0415 - as above
-    except ImportError as error:
-        msg = f"--parquet needs pyarrow, which cannot be imported: {error}"
-        raise InputError(msg, remedy='pip install "roi-accel[parquet]"') from error
-    found: ModuleType = pa
-    return found
+def require_parquet() -> None:
+    """Raise InputError where pyarrow, which writes Parquet, is missing or broken."""
+    require("pyarrow.parquet", "parquet", "--parquet")
 
 
 def to_parquet(summaries: Sequence[Summary]) -> bytes:
@@ -58,10 +44,13 @@ def to_parquet(summaries: Sequence[Summary]) -> bytes:
     InputError
         pyarrow is missing.
     """
-    arrow = require_parquet()
-    kinds = {str: arrow.string(), int: arrow.int64(), float: arrow.float64()}
+    require_parquet()
+    import pyarrow as pa  # noqa: PLC0415 - an extra, and a large one
+    from pyarrow import parquet  # noqa: PLC0415 - as above
+
+    kinds = {str: pa.string(), int: pa.int64(), float: pa.float64()}
     # Each is of one type, or None.
-    schema = arrow.schema(
+    schema = pa.schema(
         [(name, kinds[(get_args(kind) or (kind,))[0]]) for name, kind in SUMMARY_TYPES.items()]
     )
     rows = [
@@ -72,5 +61,5 @@ def to_parquet(summaries: Sequence[Summary]) -> bytes:
         for each in in_order(summaries)
     ]
     buffer = io.BytesIO()
-    arrow.parquet.write_table(arrow.Table.from_pylist(rows, schema=schema), buffer)
+    parquet.write_table(pa.Table.from_pylist(rows, schema=schema), buffer)
     return buffer.getvalue()

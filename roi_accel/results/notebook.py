@@ -5,7 +5,7 @@ from __future__ import annotations
 from html import escape
 from typing import TYPE_CHECKING
 
-from roi_accel.errors import InputError
+from roi_accel._util.error_translation import require
 from roi_accel.results.summary import HEADINGS, facts, score_rows
 
 if TYPE_CHECKING:
@@ -16,11 +16,9 @@ if TYPE_CHECKING:
 
 def to_frame(result: Result) -> pd.DataFrame:
     """Return the frames of `result` as a table; see `roi_accel.results.result.Result.to_frame`."""
-    try:
-        import pandas as pd  # noqa: PLC0415 - only for who asks
-    except ImportError as error:
-        msg = "a table of the frames needs pandas, which is not installed"
-        raise InputError(msg, remedy='pip install "roi-accel[pandas]"') from error
+    require("pandas", "pandas", "a table of the frames")
+    import pandas as pd  # noqa: PLC0415 - an extra
+
     numbers = [frame.frame_number for frame in result.frames]
     rows = [frame.to_row() for frame in result.frames]
     table = pd.DataFrame(rows, index=pd.Index(numbers, name="frame"))

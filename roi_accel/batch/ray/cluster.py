@@ -12,6 +12,7 @@ from collections.abc import Mapping  # noqa: TC003 - dataclasses read their anno
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from roi_accel._util.error_translation import require
 from roi_accel.backends.host import available_cores
 from roi_accel.batch.outcome import Failure
 from roi_accel.batch.ray.resources import SLOTS, offered
@@ -57,23 +58,6 @@ class Death:
         return self.reason
 
 
-def require_ray() -> Any:  # noqa: ANN401 - a module, which need not be there
-    """Return Ray.
-
-    Raises
-    ------
-    InputError
-        It is missing or broken.
-    """
-    try:
-        import ray  # noqa: PLC0415 - an extra, and a large one
-        import ray.exceptions  # noqa: PLC0415 - as above
-    except ImportError as error:
-        msg = f"--engine ray needs Ray, which cannot be imported: {error}"
-        raise InputError(msg, remedy='pip install "roi-accel[ray]"') from error
-    return ray
-
-
 class Cluster:
     """A connection to a Ray cluster, or to a Ray of this machine that lives as long as it.
 
@@ -97,7 +81,7 @@ class Cluster:
     """
 
     def __init__(self, address: str | None = None, *, workers: int | None = None) -> None:
-        self._ray = require_ray()
+        self._ray = require("ray", "ray", "--engine ray")
         self._address = address or os.environ.get(_ADDRESS_VARIABLE)
         if self._address and self._address.startswith("ray://"):
             msg = f"--address {self._address}: Ray Client is not supported"
