@@ -18,9 +18,8 @@ from roi_accel.backends.arithmetic import (
     to_8_bits,
 )
 from roi_accel.backends.geometry import model_boxes
-from roi_accel.backends.host import HOST_DEVICE, HostBackend, processor_name
+from roi_accel.backends.host import HOST_DEVICE, HostBackend, RowThreadPool, processor_name
 from roi_accel.backends.protocol import DeviceStatus
-from roi_accel.backends.row_pool import RowThreadPool
 from roi_accel.backends.session import BaseSession
 from roi_accel.backends.tables import (
     FIXED_BITS,
@@ -39,9 +38,9 @@ if TYPE_CHECKING:
     from roi_accel.backends.arithmetic import LineTerms
     from roi_accel.backends.frame import Frame
     from roi_accel.backends.geometry import PlaneBoxes, PlaneGrid
+    from roi_accel.backends.host import RowTask
     from roi_accel.backends.plan import Plan
     from roi_accel.backends.protocol import Mask
-    from roi_accel.backends.row_pool import RowTask
 
     Scratch = tuple[NDArray[np.uint32], NDArray[np.uint32], NDArray[np.uint32]]
 

@@ -34,10 +34,10 @@ from roi_accel._version import __version__
 from roi_accel.backends.host import available_cores
 from roi_accel.bench import commands
 from roi_accel.bench.commands import Pair, Setting, as_raw, find_ffmpeg, make_pair, ours
+from roi_accel.bench.contender import ratios, spread, time_commands
 from roi_accel.bench.goals import judge_runs
 from roi_accel.bench.inputs import SIZES
 from roi_accel.bench.machine import machine_facts
-from roi_accel.bench.timing import ratios, spread, time_commands
 from roi_accel.devices.dispatch import backend_names, probe
 from roi_accel.errors import RoiAccelError
 from roi_accel.inference.models import resolve

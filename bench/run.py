@@ -15,7 +15,17 @@ from roi_accel._version import __version__
 from roi_accel.backends.frame import PixelFormat
 from roi_accel.backends.numpy_backend import NumpyBackend
 from roi_accel.bench import gpu
-from roi_accel.bench.contender import Absent, Contender, contend
+from roi_accel.bench.contender import (
+    FULL,
+    QUICK,
+    Absent,
+    Contender,
+    Effort,
+    contend,
+    ratios,
+    spread,
+    time_contenders,
+)
 from roi_accel.bench.goals import judge
 from roi_accel.bench.inputs import (
     KERNELS,
@@ -39,7 +49,6 @@ from roi_accel.bench.ours import (
     planes_of,
 )
 from roi_accel.bench.peers import PEERS
-from roi_accel.bench.timing import FULL, QUICK, Effort, ratios, spread, time_contenders
 from roi_accel.devices.dispatch import probe
 from roi_accel.parity.cases import digest
 

@@ -10,11 +10,10 @@ from roi_accel.parity.compare import Comparison, combine, compare
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from roi_accel.parity.calibration import Calibration
+    from roi_accel.parity.calibration import Calibration, Stage, Tolerance
     from roi_accel.parity.cases import Case
     from roi_accel.parity.cells import Participant, Status
     from roi_accel.parity.compare import Named
-    from roi_accel.parity.tolerance import Stage, Tolerance
 
 _LONGEST_REASON = 300
 

@@ -1,4 +1,4 @@
-"""Tolerances measured for one device, read from a TOML file: ADR-0234's calibration.
+"""Tolerances: the built-in table, and those measured for one device, read from a TOML file.
 
 A file can tighten any float stage, and loosen one if it gives a reason. It cannot loosen a stage
 that computes in integers: scores rely on equal bits, so a device that differs is refused.
@@ -18,13 +18,87 @@ from roi_accel._util.files import read_bounded
 from roi_accel._util.text import printable
 from roi_accel._util.validation import first_fault
 from roi_accel.errors import InputError
-from roi_accel.parity.tolerance import INTEGER_STAGES, Stage, table_tolerance
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
     from pathlib import Path
 
-    from roi_accel.parity.tolerance import Tolerance
+Stage = Literal["preprocess", "saliency", "upsample", "substitute", "score"]
+
+STAGES: tuple[Stage, ...] = ("preprocess", "saliency", "upsample", "substitute", "score")
+"""In the order in which a frame passes through them."""
+
+INTEGER_STAGES: tuple[Stage, ...] = ("preprocess", "upsample", "substitute")
+"""What a backend computes, from integer tables alone; exact, and nothing loosens that."""
+
+TABLE_SOURCE = "built-in table"
+
+
+@dataclass(frozen=True)
+class Tolerance:
+    """How far two answers of one stage may differ.
+
+    Attributes
+    ----------
+    stage : {"preprocess", "saliency", "upsample", "substitute", "score"}
+    dtype : {"integer", "float32", "float16"}
+        The arithmetic behind the answer.
+    value : float
+        Largest absolute difference that still agrees, in `unit`; 0 requires equal bits.
+    unit : str
+    reason : str
+        Why it is this value.
+    limit : float
+        What no calibration may exceed: beyond it, agreement would mean nothing.
+    source : str
+        The origin of the value: this table, or a rule of a calibration file.
+    """
+
+    stage: Stage
+    dtype: str
+    value: float
+    unit: str
+    reason: str
+    limit: float = 0.0
+    source: str = TABLE_SOURCE
+
+    @property
+    def exact(self) -> bool:
+        """Whether the bits must be equal."""
+        return self.value == 0.0
+
+
+_INTEGERS = "integer arithmetic (docs/arithmetic.md)"
+
+TABLE = (
+    Tolerance("preprocess", "integer", 0.0, "float32 bits",
+              "integers that look up a float32 table made on the host"),
+    Tolerance("saliency", "float32", 5e-5, "saliency in [0, 1]",
+              "ADR-0214, FP32: devices order their sums differently", limit=0.1),
+    Tolerance("saliency", "float16", 1e-2, "saliency in [0, 1]",
+              "ADR-0214, FP16: a half has 11 significant bits", limit=0.1),
+    Tolerance("upsample", "integer", 0.0, "alpha in 1/65536", _INTEGERS),
+    Tolerance("substitute", "integer", 0.0, "sample codes", _INTEGERS),
+    Tolerance("score", "float32", 5e-5, "VMAF points per frame",
+              "ADR-0214; equal pixels give equal scores, so the slack is the log's rounding",
+              limit=0.1),
+)  # fmt: skip
+
+
+def table_tolerance(stage: Stage, *, half: bool = False) -> Tolerance:
+    """Return the table's row of `stage`; with `half` the one for float16, where there is one.
+
+    Raises
+    ------
+    ValueError
+        There is no such stage.
+    """
+    rows = [row for row in TABLE if row.stage == stage]
+    if not rows:
+        msg = f"there is no stage {stage!r}; there are {', '.join(STAGES)}"
+        raise ValueError(msg)
+    return next((row for row in rows if half and row.dtype == "float16"), rows[0])
+
 
 MAX_BYTES = 256 << 10
 """Two thousand rules, far more than any calibration has."""

@@ -19,7 +19,7 @@ from roi_accel.backends.frame import (
     Subsampling,
 )
 from roi_accel.backends.plan import MASK_MAX, ModelSize, Plan
-from roi_accel.parity.tolerance import INTEGER_STAGES, Stage
+from roi_accel.parity.calibration import INTEGER_STAGES, Stage
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Literal
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from roi_accel.parity.calibration import Stage, Tolerance
     from roi_accel.parity.compare import Comparison
-    from roi_accel.parity.tolerance import Stage, Tolerance
 
 Status = Literal["OK", "FAIL", "SKIP", "ERROR"]
 

@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
+    from roi_accel.parity.calibration import Tolerance
     from roi_accel.parity.compare import Comparison, Named
-    from roi_accel.parity.tolerance import Tolerance
 
     Save = Callable[[str, bytes], Path]
 

@@ -1,7 +1,9 @@
-"""The comparer: whole arrays first, then, only to explain a failure, where and by how much."""
+"""The comparer: whole arrays first, then, to explain a failure, where; and who reuses memory."""
 
 from __future__ import annotations
 
+import threading
+import weakref
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
@@ -12,9 +14,13 @@ from numpy.typing import NDArray
 from roi_accel.backends.arithmetic import NotSaliencyError, quantise
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from roi_accel.backends.frame import Frame
     from roi_accel.backends.protocol import ModelInput
-    from roi_accel.parity.tolerance import Stage
+    from roi_accel.parity.calibration import Stage
+
+    Extent = tuple[int, int]
 
 Named = Mapping[str, NDArray[np.generic]]
 """One answer: its planes or channels by name, in the order in which they are compared."""
@@ -222,3 +228,45 @@ def _type_of(array: NDArray[np.generic]) -> str:
 
 def _list(names: Iterable[str]) -> str:
     return ", ".join(names) or "none"
+
+
+class Answers:
+    """The planes of masked frames that somebody still holds, such as a queue to VMAF.
+
+    A session that hands out a buffer again would change frames that are on their way, after they
+    were checked.
+    """
+
+    def __init__(self) -> None:
+        self._alive: list[tuple[weakref.ref[NDArray[np.generic]], Extent]] = []
+        self._lock = threading.Lock()
+
+    def reuses(
+        self, planes: Iterable[NDArray[np.generic]], inputs: Iterable[NDArray[np.generic]]
+    ) -> bool:
+        """Remember `planes`; return whether they lie in memory of an earlier answer in use.
+
+        An answer may be one of its own `inputs`, which nobody writes to.
+        """
+        given = [_extent(plane) for plane in inputs]
+        new = [
+            (weakref.ref(plane), _extent(plane))
+            for plane in planes
+            if not any(_overlap(_extent(plane), extent) for extent in given)
+        ]
+        with self._lock:
+            self._alive = [each for each in self._alive if each[0]() is not None]
+            found = any(
+                _overlap(extent, earlier) for _, extent in new for _, earlier in self._alive
+            )
+            self._alive += new
+        return found
+
+
+def _extent(plane: NDArray[np.generic]) -> Extent:
+    low, high = np.lib.array_utils.byte_bounds(plane)
+    return int(low), int(high)
+
+
+def _overlap(one: Extent, other: Extent) -> bool:
+    return one[0] < other[1] and other[0] < one[1]

@@ -20,11 +20,10 @@ from roi_accel.backends.geometry import check_frame
 from roi_accel.backends.numpy_backend import NumpyBackend
 from roi_accel.backends.plan import MASK_MAX
 from roi_accel.errors import ParityError
-from roi_accel.parity.buffer_reuse import Answers
+from roi_accel.parity.calibration import table_tolerance
 from roi_accel.parity.check_log import REMEDY, Check, CheckLog
-from roi_accel.parity.compare import frame_planes, input_channels
+from roi_accel.parity.compare import Answers, frame_planes, input_channels
 from roi_accel.parity.selftest import frames_and_mask, run_self_test
-from roi_accel.parity.tolerance import table_tolerance
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -36,10 +35,10 @@ if TYPE_CHECKING:
     from roi_accel.backends.numpy_backend import NumpySession
     from roi_accel.backends.plan import Plan
     from roi_accel.backends.protocol import Backend, Mask, ModelInput
+    from roi_accel.parity.calibration import Tolerance
     from roi_accel.parity.check_log import Save
     from roi_accel.parity.compare import Named
     from roi_accel.parity.selftest import SelfTest
-    from roi_accel.parity.tolerance import Tolerance
 
     SaliencyMap = NDArray[np.float32]
     Infer = Callable[[ModelInput], SaliencyMap]

@@ -7,20 +7,19 @@ from typing import TYPE_CHECKING
 
 from roi_accel.backends.frame import PIXEL_FORMATS
 from roi_accel.parity.accumulator import Tally
+from roi_accel.parity.calibration import INTEGER_STAGES, STAGES
 from roi_accel.parity.cases import cases, frame_key, golden_digests
 from roi_accel.parity.cells import Participant, Report
 from roi_accel.parity.compare import Comparison, compare, map_problem
 from roi_accel.parity.record import Entry, golden_maps
-from roi_accel.parity.tolerance import INTEGER_STAGES, STAGES
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from collections.abc import Set as AbstractSet
 
-    from roi_accel.parity.calibration import Calibration
+    from roi_accel.parity.calibration import Calibration, Stage
     from roi_accel.parity.cells import Cell
     from roi_accel.parity.record import Record
-    from roi_accel.parity.tolerance import Stage
 
 GOLDEN = "golden"
 GOLDEN_MAPS = "golden maps"

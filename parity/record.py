@@ -24,9 +24,9 @@ from roi_accel._util.files import read_bounded
 from roi_accel._util.text import printable, short_repr
 from roi_accel._util.validation import at_most, first_fault
 from roi_accel.errors import InputError
+from roi_accel.parity.calibration import INTEGER_STAGES, Stage
 from roi_accel.parity.cases import cases, frame_key, golden_digests
 from roi_accel.parity.cells import Participant
-from roi_accel.parity.tolerance import INTEGER_STAGES, Stage
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -16,9 +16,9 @@ from roi_accel.parity.cells import STATUSES
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from roi_accel.parity.calibration import Tolerance
     from roi_accel.parity.cells import Cell, Report, Status
     from roi_accel.parity.compare import Difference
-    from roi_accel.parity.tolerance import Tolerance
 
 SCHEMA_VERSION = 1
 _MANY_ROWS = 40

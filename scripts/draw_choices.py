@@ -15,7 +15,7 @@ from demo_frame import look_at, read_frame
 
 import roi_accel
 from roi_accel.backends.tables import ONE
-from roi_accel.demo import make_pair
+from roi_accel.cli.demo import make_pair
 from roi_accel.options import DEFAULT_THRESHOLD, ScoreOptions
 from roi_accel.results.summary import percent
 

@@ -16,7 +16,7 @@ from make_screenshots import IMAGES, write_picture
 from playwright.sync_api import sync_playwright
 
 import roi_accel
-from roi_accel.demo import make_pair
+from roi_accel.cli.demo import make_pair
 from roi_accel.ladder.bd_rate import compare
 from roi_accel.ladder.ladder import METRICS, Encode, Ladder, ReferenceLadders, Results
 from roi_accel.ladder.plot import make_page

@@ -11,7 +11,7 @@ from pathlib import Path
 from PIL import Image
 
 from roi_accel.cli import main as command
-from roi_accel.demo import make_pair
+from roi_accel.cli.demo import make_pair
 
 WIDTH = 960
 IMAGES = Path(__file__).resolve().parent.parent / "docs" / "images"

@@ -14,7 +14,7 @@ import numpy as np
 from demo_frame import look_at, read_frame
 
 import roi_accel
-from roi_accel.demo import make_pair
+from roi_accel.cli.demo import make_pair
 
 if TYPE_CHECKING:
     from roi_accel.backends.frame import Frame

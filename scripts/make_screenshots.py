@@ -23,7 +23,7 @@ from rich._export_format import CONSOLE_SVG_FORMAT
 from rich.console import Console
 from rich.text import Text
 
-from roi_accel.demo import make_pair
+from roi_accel.cli.demo import make_pair
 
 if TYPE_CHECKING:
     from playwright.sync_api import ViewportSize

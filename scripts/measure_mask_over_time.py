@@ -17,8 +17,8 @@ from typing import Any
 import numpy as np
 
 import roi_accel
-from roi_accel.bench.timing import ratios, time_commands
-from roi_accel.demo import make_pair
+from roi_accel.bench.contender import ratios, time_commands
+from roi_accel.cli.demo import make_pair
 
 STRIDES = (1, 2, 4, 8)
 SECONDS = (0.0, 0.1, 0.5)

@@ -16,8 +16,8 @@ from pathlib import Path
 
 from roi_accel.backends.host import available_cores
 from roi_accel.bench.commands import find_ffmpeg, make_pair
+from roi_accel.bench.contender import ratios, time_commands
 from roi_accel.bench.inputs import SIZES
-from roi_accel.bench.timing import ratios, time_commands
 
 
 def main() -> None:

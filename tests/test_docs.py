@@ -19,7 +19,7 @@ from clips import run_ffmpeg
 from support import DATA_VARIABLE, ROOT, console_script, data_folder
 
 from roi_accel.checks.record_run import make_record
-from roi_accel.demo import make_pair
+from roi_accel.cli.demo import make_pair
 from roi_accel.options.parity import ParityOptions
 from roi_accel.parity.record import write_record
 

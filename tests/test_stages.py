@@ -11,8 +11,7 @@ import pytest
 from support import console_script
 
 import roi_accel
-from roi_accel._util.timing import Stopwatch
-from roi_accel._util.trace import trace_json
+from roi_accel._util.timing import Stopwatch, trace_json
 from roi_accel.errors import RoiAccelError
 from roi_accel.options import ScoreOptions
 from roi_accel.run.score import score_all

@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from roi_accel.backends.cuda.memory import StagedArray
-from roi_accel.backends.kernel_calls import MAX_INDEX, GridCalls, GridLayout
-from roi_accel.backends.kernel_source import VECTOR_SAMPLES
+from roi_accel.backends.kernel_calls import MAX_INDEX, VECTOR_SAMPLES, GridCalls, GridLayout
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

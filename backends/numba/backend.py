@@ -13,9 +13,8 @@ from typing import TYPE_CHECKING, ClassVar
 from numpy.lib.stride_tricks import as_strided
 
 from roi_accel.backends.geometry import model_boxes
-from roi_accel.backends.host import HOST_DEVICE, HostBackend, processor_name
+from roi_accel.backends.host import HOST_DEVICE, HostBackend, RowThreadPool, processor_name
 from roi_accel.backends.protocol import DeviceStatus
-from roi_accel.backends.row_pool import RowThreadPool
 from roi_accel.backends.session import BaseSession
 from roi_accel.backends.tables import colour_table, fade_table, normalisation_table
 from roi_accel.errors import BackendUnavailable
@@ -29,9 +28,9 @@ if TYPE_CHECKING:
 
     from roi_accel.backends.frame import Frame
     from roi_accel.backends.geometry import PlaneGrid
+    from roi_accel.backends.host import RowTask
     from roi_accel.backends.plan import Plan
     from roi_accel.backends.protocol import Mask
-    from roi_accel.backends.row_pool import RowTask
     from roi_accel.backends.tables import AxisTable
 
     Kernel = Callable[..., None]

@@ -18,7 +18,7 @@ from pyopencl.characterize import has_src_build_cache
 
 from roi_accel._util.files import write_atomically
 from roi_accel.backends.kernel_cache import build_failure, cache_folder
-from roi_accel.backends.kernel_source import KERNELS, kernel_source
+from roi_accel.backends.kernel_calls import KERNELS, kernel_source
 from roi_accel.errors import OutputError
 
 if TYPE_CHECKING:

@@ -1,4 +1,4 @@
-"""The parity matrix of this machine, from options to report."""
+"""The parity matrix of this machine, from options and a user's clip to the report."""
 
 from __future__ import annotations
 
@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from roi_accel._util.files import sha256_of
+from roi_accel._util.timing import Stopwatch
 from roi_accel._version import __version__
 from roi_accel.backends.host import available_cores
-from roi_accel.checks.clip_case import ClipCase
+from roi_accel.backends.plan import Plan
 from roi_accel.checks.participants import (
     Backends,
     Providers,
@@ -23,22 +24,102 @@ from roi_accel.checks.participants import (
 )
 from roi_accel.errors import InputError, ScorerError
 from roi_accel.inference.models import resolve
+from roi_accel.inference.network import DEFAULT_SIZE, SaliencySize
 from roi_accel.options.parity import SALIENCY, ParityOptions
 from roi_accel.parity.accumulator import Tally
-from roi_accel.parity.calibration import Calibration, read_calibration
-from roi_accel.parity.cases import cases
+from roi_accel.parity.calibration import STAGES, Calibration, Stage, read_calibration
+from roi_accel.parity.cases import Sample, SeededCase, cases
 from roi_accel.parity.cells import Report
 from roi_accel.parity.matrix import run_backends, run_networks
-from roi_accel.parity.tolerance import STAGES, Stage
+from roi_accel.run.frame_sync import synced_frames
 from roi_accel.scorers import DEFAULT_MODEL, ScoringRequest, find_scorer, parse_models
+from roi_accel.video import check_same_geometry, open_video
+from roi_accel.video.info import MIN_SCORABLE_SIDE
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
+    from pathlib import Path
 
-    from roi_accel.backends.plan import Plan
     from roi_accel.parity.cases import Case
     from roi_accel.parity.cells import Participant
     from roi_accel.scorers import Scorer, Scoring
+    from roi_accel.video import RawGeometry
+
+
+class ClipCase:
+    """A reference and a distorted video, with masks from the corpus.
+
+    What the pixels are masked with does not depend on where a mask is from, so the masks are noise
+    and ramps in turn, at the size that the default network would give.
+
+    Parameters
+    ----------
+    reference, distorted : Path
+    raw : RawGeometry or None
+        Of raw video.
+    frames : int
+        How many to take, from the beginning.
+
+    Raises
+    ------
+    InputError
+        A file cannot be read, or the two do not have the same geometry.
+    """
+
+    def __init__(
+        self, reference: Path, distorted: Path, *, raw: RawGeometry | None, frames: int
+    ) -> None:
+        self._paths = (reference, distorted)
+        self._raw = raw
+        self._frames = frames
+        with ExitStack() as resources:
+            one, other = (
+                resources.enter_context(open_video(path, raw=raw)).info for path in self._paths
+            )
+            check_same_geometry(one, other)
+        model = SaliencySize(DEFAULT_SIZE).for_frame(one.width, one.height)
+        self.name = f"{reference.name} and {distorted.name}"
+        try:
+            self.plan = Plan(
+                pixel_format=one.pixel_format,
+                width=one.width,
+                height=one.height,
+                mask_width=model.width,
+                mask_height=model.height,
+                colour_matrix=one.colour_matrix,
+                colour_range=one.colour_range,
+                model=model,
+            )
+        except ValueError as error:
+            raise InputError(str(error), remedy="use a smaller video") from error
+        self.has_pictures = min(one.width, one.height) >= MIN_SCORABLE_SIDE
+
+    def samples(self) -> Iterator[Sample]:
+        """Yield the first frames.
+
+        Raises
+        ------
+        InputError
+            A file is damaged, or one ends before the other.
+        """
+        masks = [
+            next(SeededCase(f"{kind} for a clip", self.plan, "noise", kind).samples()).mask
+            for kind in ("ramp", "noise")
+        ]
+        with ExitStack() as resources:
+            readers = [
+                resources.enter_context(open_video(path, raw=self._raw)) for path in self._paths
+            ]
+            pairs = synced_frames(
+                readers, frame_count=self._frames, shortest=False, stopwatch=Stopwatch()
+            )
+            number = -1
+            for number, (reference, distorted) in enumerate(pairs):
+                yield Sample(reference, distorted, masks[number % len(masks)])
+            if number < 0:
+                msg = f"there is no frame in {self._paths[0]}"
+                raise InputError(msg, remedy="check the file")
+
 
 SCORE: Stage = "score"
 

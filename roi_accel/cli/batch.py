@@ -17,13 +17,11 @@ from roi_accel.batch.rows import BadRow, Pair, filled_in, is_url, options_of
 from roi_accel.batch.run import Batch
 from roi_accel.batch.summary import require_parquet, to_csv, to_parquet
 from roi_accel.cli import _options as shared
-from roi_accel.cli._options import OUTPUT, option
-from roi_accel.cli._outputs import Outputs, check_distinct
+from roi_accel.cli._options import OUTPUT, Outputs, check_distinct, option
 from roi_accel.cli.batch_engine import ENGINES, LOCAL, check_engine, make_engine, quiet_stdout
 from roi_accel.cli.batch_ladder import ladder
 from roi_accel.cli.batch_merge import merge
-from roi_accel.cli.batch_output import print_batch
-from roi_accel.cli.batch_progress import batch_view
+from roi_accel.cli.batch_output import batch_view, print_batch
 from roi_accel.cli.console import is_terminal, print_warning, write_stdout
 from roi_accel.cli.interrupt import Interrupted
 from roi_accel.errors import InputError, OutputError

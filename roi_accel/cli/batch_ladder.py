@@ -9,8 +9,7 @@ import typer
 from rich.table import Table
 
 from roi_accel.cli import _options as shared
-from roi_accel.cli._options import OUTPUT, option
-from roi_accel.cli._outputs import Outputs
+from roi_accel.cli._options import OUTPUT, Outputs, option
 from roi_accel.cli.console import is_terminal, make_table, one_line, print_tables, print_warning
 from roi_accel.ladder.bd_rate import DEFAULT_MIN_OVERLAP, compare, mean_over_references
 from roi_accel.ladder.ladder import METRICS, read_results

@@ -11,8 +11,7 @@ from roi_accel.batch.manifest import read_defaults, read_manifest
 from roi_accel.batch.merge import merge_pieces
 from roi_accel.batch.summary import require_parquet, to_csv, to_parquet
 from roi_accel.cli import _options as shared
-from roi_accel.cli._options import OUTPUT, option
-from roi_accel.cli._outputs import Outputs
+from roi_accel.cli._options import OUTPUT, Outputs, option
 from roi_accel.cli.console import print_error, print_note, print_warning
 from roi_accel.errors import InputError
 

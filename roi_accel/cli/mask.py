@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from roi_accel._util.files import StagedFiles
 from roi_accel.cli import _options as shared
-from roi_accel.cli._options import INPUT, OUTPUT, option
-from roi_accel.cli._outputs import Outputs
+from roi_accel.cli._options import INPUT, OUTPUT, Outputs, option
 from roi_accel.cli.console import frame_progress, print_note, print_warning
 from roi_accel.cli.interrupt import writing
 from roi_accel.errors import InputError

@@ -5,11 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Any
 
-from roi_accel._util.timing import Stopwatch
-from roi_accel._util.trace import trace_json
+from roi_accel._util.timing import Stopwatch, trace_json
 from roi_accel.cli import _options as shared
-from roi_accel.cli._options import INPUT, OUTPUT, option
-from roi_accel.cli._outputs import Outputs
+from roi_accel.cli._options import INPUT, OUTPUT, Outputs, option
 from roi_accel.cli.console import frame_progress, is_terminal, print_summary, print_warning
 from roi_accel.options import ScoreOptions
 from roi_accel.report.run import Report

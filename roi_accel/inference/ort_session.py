@@ -16,8 +16,7 @@ from importlib.metadata import distributions
 from typing import TYPE_CHECKING, Any
 
 from roi_accel.errors import BackendUnavailable, ModelError
-from roi_accel.inference.ep_plugins import Plugin
-from roi_accel.inference.ort import first_line
+from roi_accel.inference.ort import Plugin, first_line
 from roi_accel.inference.providers import (
     COREML_PROVIDER,
     CPU_PROVIDER,

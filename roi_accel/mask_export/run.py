@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from roi_accel._util.timing import Stopwatch
 from roi_accel._version import __version__
 from roi_accel.masks.origin import reference_identity
-from roi_accel.masks.place import MaskPlace
+from roi_accel.masks.source import MaskPlace
 from roi_accel.report.contact_sheet import Legend
 from roi_accel.results.provenance import video_facts
 from roi_accel.results.warnings import other_reference

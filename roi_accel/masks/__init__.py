@@ -1,7 +1,6 @@
 """Where masks come from: constants, boxes, tracks, pictures, clips, and the saliency network."""
 
-from roi_accel.masks.cropped import CroppedSource
 from roi_accel.masks.factory import open_mask_source
-from roi_accel.masks.source import Mask, MaskSource
+from roi_accel.masks.source import CroppedSource, Mask, MaskSource
 
 __all__ = ["CroppedSource", "Mask", "MaskSource", "open_mask_source"]

@@ -18,7 +18,7 @@ from numpy.lib import format as npy
 from roi_accel.errors import InputError
 from roi_accel.masks.files import OPTION, MaskFile, check_size
 from roi_accel.masks.origin import ABOUT, MaskOrigin, read_about
-from roi_accel.masks.place import CROP, FIRST_FRAME, MaskPlace
+from roi_accel.masks.source import CROP, FIRST_FRAME, MaskPlace
 from roi_accel.video.source import SourceFile
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from roi_accel._util.closing import Closing
 from roi_accel.errors import InputError
-from roi_accel.masks.place import MaskPlace
+from roi_accel.masks.source import MaskPlace
 from roi_accel.video.source import SourceFile
 
 if TYPE_CHECKING:

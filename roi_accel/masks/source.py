@@ -1,16 +1,82 @@
-"""What a mask source promises, so that the pipeline never asks where a mask comes from."""
+"""What a mask source promises, the place that its masks cover, and a source cropped to another."""
 
 from __future__ import annotations
 
+import re
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
+from roi_accel.backends.arithmetic import on_grid
 from roi_accel.backends.protocol import Mask
+from roi_accel.backends.tables import AxisTable, axis_table
+from roi_accel.errors import InputError
+from roi_accel.video.rectangle import Rectangle
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
     from roi_accel.backends.frame import Frame
     from roi_accel.backends.protocol import Session
     from roi_accel.masks.origin import MaskOrigin
-    from roi_accel.video import Rectangle
+
+FIRST_FRAME = "roi_accel_first_frame"
+CROP = "roi_accel_crop"
+"""Keys under which `roi-accel mask` notes both; Matroska has them as tags, in capitals."""
+
+_NUMBER = re.compile(r"[0-9]{1,9}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class MaskPlace:
+    """Where masks belong; a file that says nothing of it is about whole frames, from the first on.
+
+    Attributes
+    ----------
+    first_frame : int
+        The number in the reference's file of the frame whose mask comes first.
+    crop : Rectangle or None
+        The part of the frame, after scaling, that the masks cover; None for the whole frame.
+    """
+
+    first_frame: int = 0
+    crop: Rectangle | None = None
+
+    @classmethod
+    def from_tags(cls, tags: Mapping[str, str], where: str) -> MaskPlace:
+        """Return the place that a file's tags name.
+
+        Parameters
+        ----------
+        tags : mapping of str to str
+            By keys in any case; others are passed over.
+        where : str
+            The file, for messages.
+
+        Raises
+        ------
+        InputError
+            A tag is malformed.
+        """
+        found = {key.lower(): value for key, value in tags.items()}
+        first, crop = found.get(FIRST_FRAME, "0"), found.get(CROP, "")
+        if not _NUMBER.fullmatch(first):
+            msg = f"{where}: says {FIRST_FRAME} {first[:40]!r}, which is not a frame number"
+            raise InputError(msg, remedy="write it again with roi-accel mask")
+        try:
+            return cls(first_frame=int(first), crop=Rectangle.parse(crop) if crop else None)
+        except InputError as error:
+            msg = f"{where}: says {CROP} {crop[:40]!r}, which is not a rectangle W:H:X:Y"
+            raise InputError(msg, remedy="write it again with roi-accel mask") from error
+
+    def tags(self) -> dict[str, str]:
+        """Return the tags by which `from_tags` finds this place; none for the default."""
+        tags = {FIRST_FRAME: str(self.first_frame)} if self.first_frame else {}
+        return tags | ({CROP: str(self.crop)} if self.crop else {})
+
+    def shape(self, height: int, width: int) -> tuple[int, int]:
+        """Return (height, width) of what the masks cover of a frame of that size."""
+        return (self.crop.height, self.crop.width) if self.crop else (height, width)
+
 
 __all__ = ["Mask", "MaskSource"]
 
@@ -112,3 +178,72 @@ class MaskSource(Protocol):
     def close(self) -> None:
         """Release files and decoders; harmless when repeated."""
         return
+
+
+class CroppedSource(MaskSource):
+    """Another source's masks, cropped like the frames.
+
+    A mask is brought to the size of the uncropped frame first, by the arithmetic that would have
+    done so without cropping, so that an edge of the rectangle may lie within a mask sample. Only
+    the part that is kept is computed.
+
+    Parameters
+    ----------
+    inner : MaskSource
+        Made for the whole frame; closed by this one.
+    width, height : int
+        Luma size of the uncropped frame, in pixels.
+    rectangle : Rectangle
+        The part of it that is scored.
+    """
+
+    def __init__(self, inner: MaskSource, *, width: int, height: int, rectangle: Rectangle) -> None:
+        self.label = inner.label
+        self.region_names = inner.region_names
+        self.origin = inner.origin
+        self.size = (rectangle.height, rectangle.width)
+        self._inner = inner
+        mask_height, mask_width = inner.size
+        right, bottom = rectangle.x + rectangle.width, rectangle.y + rectangle.height
+        self._columns = _part(axis_table(mask_width, width), slice(rectangle.x, right))
+        self._rows = _part(axis_table(mask_height, height), slice(rectangle.y, bottom))
+        self._last: dict[int, tuple[Mask, Mask]] = {}
+
+    @property
+    def warnings(self) -> tuple[str, ...]:  # type: ignore[override]
+        """What the inner source has to say."""
+        return self._inner.warnings
+
+    def masks(self, index: int, reference: Frame, session: Session) -> tuple[Mask, ...]:
+        """Return the inner source's masks of frame `index`, cropped; the same objects for equal."""
+        return self._cropped(self._inner.masks(index, reference, session))
+
+    def _cropped(self, masks: Sequence[Mask]) -> tuple[Mask, ...]:
+        known = self._last
+        self._last = {}
+        for mask in masks:
+            # The mask is kept beside its crop, so that its id is not given to another meanwhile.
+            found = known.get(id(mask)) or self._last.get(id(mask)) or (mask, self._crop(mask))
+            self._last[id(mask)] = found
+        return tuple(self._last[id(mask)][1] for mask in masks)
+
+    def _crop(self, mask: Mask) -> Mask:
+        cropped = on_grid(mask, self._rows, self._columns)
+        cropped.setflags(write=False)
+        return cropped
+
+    def provenance(self) -> dict[str, object]:
+        """Return the inner source's facts, which are about the whole frame."""
+        return self._inner.provenance()
+
+    def finish(self, frame_count: int, *, whole: bool) -> None:
+        """Let the inner source check itself against the clip."""
+        self._inner.finish(frame_count, whole=whole)
+
+    def close(self) -> None:
+        """Close the inner source."""
+        self._inner.close()
+
+
+def _part(table: AxisTable, kept: slice) -> AxisTable:
+    return AxisTable(table.left[kept], table.right[kept], table.weight[kept])

@@ -23,8 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from pathlib import Path
 
-    from roi_accel.masks.place import MaskPlace
-    from roi_accel.masks.source import Mask
+    from roi_accel.masks.source import Mask, MaskPlace
 
 CLIP_SUFFIX = ".mkv"
 DEFAULT_RATE = Fraction(25)

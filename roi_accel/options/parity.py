@@ -11,12 +11,12 @@ from roi_accel.backends.frame import PIXEL_FORMATS
 from roi_accel.errors import InputError
 from roi_accel.options.declaration import Given, option
 from roi_accel.options.score import DEFAULT_NETWORK, Count, File, Network, RawOptions, Texts
-from roi_accel.parity.tolerance import STAGES
+from roi_accel.parity.calibration import STAGES
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from roi_accel.parity.tolerance import Stage
+    from roi_accel.parity.calibration import Stage
 
 FORMAT_NAMES = tuple(each.name for each in PIXEL_FORMATS)
 DEFAULT_FRAMES = 10

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from roi_accel.report.thumbnails import Thumbnails
+    from roi_accel.report.page import Thumbnails
     from roi_accel.results.result import Result
 
 
@@ -42,7 +42,7 @@ class Report:
 
     def __init__(self, path: Path, *, videos: int) -> None:
         require_report()
-        from roi_accel.report.thumbnails import Thumbnails  # noqa: PLC0415 (an extra)
+        from roi_accel.report.page import Thumbnails  # noqa: PLC0415 (an extra)
 
         self.path = path
         self.thumbnails: Thumbnails = Thumbnails(videos)

@@ -11,24 +11,29 @@ import sys
 from contextlib import closing
 from dataclasses import replace
 from functools import partial
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from roi_accel._util.prefetch import mark_last, ordered_map, prefetch
 from roi_accel._util.text import printable
+from roi_accel._util.timing import Stopwatch
 from roi_accel.backends.frame_set import FrameSet
 from roi_accel.backends.protocol import slots_of
 from roi_accel.backends.session import in_turn, kernel_errors_as_unavailable
 from roi_accel.errors import InputError
 from roi_accel.masks.over_time import masks_over_time
+from roi_accel.parity.gate import Gate
 from roi_accel.run.frame_sync import synced_frames
+from roi_accel.run.setup import open_given_source
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Generator, Iterator
+    from collections.abc import Callable, Collection, Generator, Iterator, Sequence
 
     from roi_accel.backends.frame import Frame
     from roi_accel.backends.protocol import Mask
+    from roi_accel.results.result import Result
     from roi_accel.run.inputs import Inputs
     from roi_accel.run.setup import Run
+    from roi_accel.video import VideoInfo
 
     Progress = Callable[[int, int | None], None]
     """Called with the frames done and, where it is known, how many there are."""
@@ -228,3 +233,63 @@ def _expected_count(inputs: Inputs) -> int | None:
     ]
     known = [count for count in (*counts, inputs.frame_count) if count is not None]
     return min(known) if known else None
+
+
+class FrameObserver(Protocol):
+    """Is shown some frames of a run after it."""
+
+    def choose(self, result: Result) -> Collection[int]:
+        """Return the numbers of the frames of a distorted video to show."""
+        ...
+
+    def take(self, video: int, frames: FrameSet, info: VideoInfo) -> None:
+        """Take in a chosen frame.
+
+        Parameters
+        ----------
+        video : int
+            The distorted video, counted from 0, that the frame was chosen for.
+        frames : FrameSet
+            With the union's mask and that video's masked frame; good until the next one is taken.
+        info : VideoInfo
+            The reference's, with the colours that the mask was found in.
+        """
+        ...
+
+
+def replay_frames(run: Run, observer: FrameObserver, results: Sequence[Result]) -> None:
+    """Decode the videos up to the last frame that `observer` chooses, and show it those it chose.
+
+    The videos are read from their first frame on: only counting finds the same frame again in every
+    kind of file. Masks come from the network, or from the given source opened anew.
+
+    Parameters
+    ----------
+    run : Run
+        The run that scored, still open.
+    observer : FrameObserver
+    results : sequence of Result
+        One per distorted video.
+
+    Raises
+    ------
+    RoiAccelError
+        A file changed since it was scored, or the device fails now.
+    """
+    chosen = [frozenset(observer.choose(result)) for result in results]
+    wanted = frozenset[int]().union(*chosen)
+    if not wanted:
+        return
+    with open_given_source(run.inputs, run.options) as given:
+        again = replace(
+            run,
+            source=given or run.source,
+            gate=Gate("off", run.choice.backend),
+            stopwatch=Stopwatch(),
+        )
+        with closing(frames_with_masks(again, wanted)) as frames:
+            for each in frames:
+                videos = [video for video, numbers in enumerate(chosen) if each.index in numbers]
+                masked = mask_frames(again, replace(each, masks=each.masks[:1]), videos)
+                for video in videos:
+                    observer.take(video, masked, run.info)

@@ -13,8 +13,7 @@ from roi_accel.errors import InputError
 from roi_accel.results.build import MaskMeans, MaskMeter, build_result
 from roi_accel.results.provenance import provenance, video_facts
 from roi_accel.results.warnings import other_reference, pair_warnings
-from roi_accel.run.frame_pipeline import masked_frames
-from roi_accel.run.replay import replay_frames
+from roi_accel.run.frame_pipeline import masked_frames, replay_frames
 from roi_accel.run.setup import open_inputs, open_run
 from roi_accel.scorers import (
     ScoringRequest,
@@ -32,8 +31,7 @@ if TYPE_CHECKING:
     from roi_accel.backends.frame_set import FrameSet
     from roi_accel.options import ScoreOptions
     from roi_accel.results.result import Result
-    from roi_accel.run.frame_pipeline import Progress
-    from roi_accel.run.replay import FrameObserver
+    from roi_accel.run.frame_pipeline import FrameObserver, Progress
     from roi_accel.run.setup import OpenInputs, Run
     from roi_accel.scorers import Scorer, Scoring, VideoScores, VmafFeature, VmafModel
 

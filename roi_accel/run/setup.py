@@ -1,4 +1,4 @@
-"""What comes before the first frame: inputs opened, the masks' source found, the device verified.
+"""What comes before the first frame: threads shared out, inputs opened, the device verified.
 
 `score` and `mask` share it, so that their options mean the same.
 """
@@ -11,11 +11,11 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
-from roi_accel._util.threads import ThreadShares, share_threads
+from roi_accel._util.files import write_atomically
 from roi_accel.backends.plan import Plan
 from roi_accel.backends.protocol import TellsEvents
 from roi_accel.devices.dispatch import choose_backend
-from roi_accel.errors import InputError
+from roi_accel.errors import InputError, OutputError
 from roi_accel.inference.models import resolve
 from roi_accel.inference.network import SaliencyNetwork
 from roi_accel.inference.providers import CPU_PROVIDER, SHORT_NAMES, ProviderPlan, plan_provider
@@ -24,7 +24,6 @@ from roi_accel.masks.network import NetworkSource
 from roi_accel.masks.over_time import OverTime, Smoothing
 from roi_accel.parity.calibration import Calibration, read_calibration
 from roi_accel.parity.gate import Gate
-from roi_accel.run.dump import DumpFolder
 from roi_accel.run.frame_sync import check_known_counts
 from roi_accel.run.inputs import frame_rate, prepare_inputs
 from roi_accel.video import check_scorable, open_video
@@ -39,6 +38,83 @@ if TYPE_CHECKING:
     from roi_accel.options import ScoreOptions
     from roi_accel.run.inputs import Inputs
     from roi_accel.video import VideoInfo
+
+_VMAF_PER_HELPER = 4
+"""VMAF takes most of a run's time on the processor; one thread in so many helps beside it."""
+
+
+@dataclass(frozen=True)
+class ThreadShares:
+    """Threads that each part of a run may keep busy.
+
+    Attributes
+    ----------
+    decode : int
+        Of each video's decoder.
+    network : int
+        ONNX Runtime's, within one operator.
+    kernels : int
+        A backend's on the processor.
+    vmaf : int
+        libvmaf's, all variants together.
+    """
+
+    decode: int
+    network: int
+    kernels: int
+    vmaf: int
+
+
+def share_threads(total: int) -> ThreadShares:
+    """Return the shares of `total` threads.
+
+    VMAF gets them all: it is what a run waits for. The others work only until its queues are full
+    and then wait, so they get few, and none of them takes all cores at once.
+    """
+    helpers = max(1, total // _VMAF_PER_HELPER)
+    return ThreadShares(decode=helpers, network=helpers, kernels=helpers, vmaf=total)
+
+
+class DumpFolder:
+    """A folder that is created once something is saved.
+
+    Parameters
+    ----------
+    path : Path
+        It need not exist, its parent must.
+
+    Raises
+    ------
+    OutputError
+        `path` cannot be a folder.
+    """
+
+    def __init__(self, path: Path) -> None:
+        if not path.is_dir():
+            if path.exists() or path.is_symlink():
+                msg = f"{path} is not a folder"
+                raise OutputError(msg, remedy="name another folder with --dump")
+            if not path.parent.is_dir():
+                msg = f"the folder {path} cannot be created: there is no folder {path.parent}"
+                raise OutputError(msg, remedy="create it first, or name another with --dump")
+        self._path = path
+
+    def save(self, name: str, content: bytes) -> Path:
+        """Write `content` to a new file `name`, all or nothing, and return its path.
+
+        Raises
+        ------
+        OutputError
+            The file exists, or cannot be written.
+        """
+        path = self._path / name
+        try:
+            self._path.mkdir(exist_ok=True)
+        except OSError as error:
+            msg = f"the folder {self._path} cannot be created: {error.strerror or error}"
+            raise OutputError(msg, remedy="name another with --dump") from error
+        write_atomically(path, content, overwrite=False)
+        return path
 
 
 @dataclass(frozen=True, kw_only=True)

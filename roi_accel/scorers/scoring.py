@@ -19,8 +19,7 @@ from roi_accel._util.closing import Closing
 from roi_accel.errors import OutputError, ScorerError
 from roi_accel.scorers.log import read_log
 from roi_accel.scorers.protocol import Scoring, VideoScores
-from roi_accel.scorers.starting import kill, start
-from roi_accel.scorers.streams import StreamWriter
+from roi_accel.scorers.streams import StreamWriter, kill, start
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

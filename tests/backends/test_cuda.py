@@ -21,9 +21,8 @@ from emulated_cuda import EmulatedCuda
 from support import ALL_FORMATS, random_frame
 
 import roi_accel
-from roi_accel.backends import kernel_source
-from roi_accel.backends.cuda.backend import CudaBackend
-from roi_accel.backends.cuda.session import SLOTS
+from roi_accel.backends import kernel_calls
+from roi_accel.backends.cuda.backend import SLOTS, CudaBackend
 from roi_accel.backends.frame import Frame, PixelFormat
 from roi_accel.backends.plan import ModelSize, Plan
 from roi_accel.devices.dispatch import choose_backend, probe
@@ -712,9 +711,9 @@ class TestFaults:
         self, emulated: EmulatedCuda, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         assert emulated
-        whole = kernel_source.read_kernel_file
+        whole = kernel_calls.read_kernel_file
         monkeypatch.setattr(
-            kernel_source,
+            kernel_calls,
             "read_kernel_file",
             lambda name: whole(name) + ("nonsense;" if name == "upsample_rows.ker" else ""),
         )

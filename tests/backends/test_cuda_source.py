@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from roi_accel.backends.cuda.backend import OPTIONS
-from roi_accel.backends.kernel_source import KERNELS, kernel_source
+from roi_accel.backends.kernel_calls import KERNELS, kernel_source
 
 if TYPE_CHECKING:
     from collections.abc import Callable

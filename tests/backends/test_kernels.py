@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from support import ALL_FORMATS, random_frame
 
-from roi_accel.backends import kernel_source
+from roi_accel.backends import kernel_calls
 from roi_accel.backends.frame import Frame, PixelFormat
 from roi_accel.backends.numpy_backend import NumpyBackend
 from roi_accel.backends.opencl.backend import OpenclBackend
@@ -197,7 +197,7 @@ def test_a_changed_kernel_changes_the_digest(
     )
     wanted = digests(backend, plan, 7)
     assert wanted == digests(NumpyBackend(), plan, 7)
-    read = kernel_source.read_kernel_file
+    read = kernel_calls.read_kernel_file
 
     def read_mutant(name: str) -> str:
         text = read(name)
@@ -206,5 +206,5 @@ def test_a_changed_kernel_changes_the_digest(
         assert before in text
         return text.replace(before, after)
 
-    monkeypatch.setattr(kernel_source, "read_kernel_file", read_mutant)
+    monkeypatch.setattr(kernel_calls, "read_kernel_file", read_mutant)
     assert digests(OpenclBackend(device=backend.device), plan, 7) != wanted

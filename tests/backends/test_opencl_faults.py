@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from support import random_frame
 
-from roi_accel.backends import kernel_source
+from roi_accel.backends import kernel_calls
 from roi_accel.backends.frame import PixelFormat
 from roi_accel.backends.kernel_cache import cache_folder
 from roi_accel.backends.opencl.backend import OpenclBackend
@@ -47,10 +47,10 @@ def an_error(code: int) -> Exception:
 def test_kernels_that_do_not_compile_leave_their_log(
     backend: Backend, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    broken = kernel_source.read_kernel_file("upsample_rows.ker").replace("u32 left", "u33 left")
-    read = kernel_source.read_kernel_file
+    broken = kernel_calls.read_kernel_file("upsample_rows.ker").replace("u32 left", "u33 left")
+    read = kernel_calls.read_kernel_file
     monkeypatch.setattr(
-        kernel_source, "read_kernel_file", lambda n: broken if n == "upsample_rows.ker" else read(n)
+        kernel_calls, "read_kernel_file", lambda n: broken if n == "upsample_rows.ker" else read(n)
     )
     with pytest.raises(BackendUnavailable, match="do not compile") as caught:
         OpenclBackend(device=backend.device).open(PLAN)

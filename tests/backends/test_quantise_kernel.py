@@ -12,7 +12,7 @@ from emulated_cuda import EmulatedCuda
 from roi_accel.backends import kernel_calls
 from roi_accel.backends.arithmetic import quantise
 from roi_accel.backends.frame import PixelFormat
-from roi_accel.backends.kernel_source import kernel_source
+from roi_accel.backends.kernel_calls import kernel_source
 from roi_accel.backends.plan import ModelSize, Plan
 
 if TYPE_CHECKING:

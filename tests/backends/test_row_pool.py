@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from roi_accel.backends.row_pool import RowTask, RowThreadPool
+from roi_accel.backends.host import RowTask, RowThreadPool
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

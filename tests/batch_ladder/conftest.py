@@ -9,7 +9,7 @@ from clips import run_ffmpeg
 from ladders import write_results
 
 import roi_accel
-from roi_accel.demo import make_pair
+from roi_accel.cli.demo import make_pair
 from roi_accel.video.bitrate import bitrate_of
 
 if TYPE_CHECKING:

@@ -15,7 +15,7 @@ import pytest
 from support import ROOT
 
 from roi_accel.backends.frame import PixelFormat
-from roi_accel.bench.contender import Contender
+from roi_accel.bench.contender import Contender, Effort, time_contenders
 from roi_accel.bench.goals import GOALS
 from roi_accel.bench.gpu import DEVICE_PEERS, zoom_and_blend
 from roi_accel.bench.inputs import KERNELS, BenchCase, bytes_to_move, make_inputs
@@ -25,7 +25,6 @@ from roi_accel.bench.peers import FLOAT_NUMPY, OPENCV, PEERS, enlarged
 from roi_accel.bench.regression import Change, Report, parse_share
 from roi_accel.bench.regression import compare_reports as compare
 from roi_accel.bench.run import BenchOptions, differences, measure_case
-from roi_accel.bench.timing import Effort, time_contenders
 from roi_accel.cli import main
 from roi_accel.devices.dispatch import BACKENDS
 from roi_accel.errors import InputError

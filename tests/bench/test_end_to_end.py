@@ -11,8 +11,8 @@ import pytest
 
 from roi_accel.bench import commands
 from roi_accel.bench.commands import Setting, as_raw, find_ffmpeg, make_pair, peak_mib
+from roi_accel.bench.contender import ratios, time_commands
 from roi_accel.bench.goals import judge_runs
-from roi_accel.bench.timing import ratios, time_commands
 from roi_accel.errors import InputError
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 from commands import assert_one_line, run, run_json
 
-from roi_accel.demo import FRAMES, HEIGHT, WIDTH
+from roi_accel.cli.demo import FRAMES, HEIGHT, WIDTH
 
 if TYPE_CHECKING:
     from pathlib import Path

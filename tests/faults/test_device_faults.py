@@ -137,13 +137,13 @@ def test_a_device_that_fails_its_self_test_is_refused(
 def test_kernels_that_do_not_compile_leave_their_log(
     refused: Refusals, monkeypatch: pytest.MonkeyPatch, pair_arguments: list[object], opencl: Any
 ) -> None:
-    from roi_accel.backends import kernel_source  # noqa: PLC0415 - where there is OpenCL
+    from roi_accel.backends import kernel_calls  # noqa: PLC0415 - where there is OpenCL
 
     assert opencl
-    read = kernel_source.read_kernel_file
+    read = kernel_calls.read_kernel_file
     broken = read("upsample_rows.ker").replace("u32 left", "u33 left")
     monkeypatch.setattr(
-        kernel_source, "read_kernel_file", lambda n: broken if n == "upsample_rows.ker" else read(n)
+        kernel_calls, "read_kernel_file", lambda n: broken if n == "upsample_rows.ker" else read(n)
     )
     said = refused(4, "the kernels do not compile for", *pair_arguments, *OPENCL)
     (log,) = re.findall(r"log is (\S+\.log)", said)

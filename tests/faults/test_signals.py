@@ -86,7 +86,7 @@ def test_a_second_ctrl_c_is_at_once(attempt: Prepare, endless: list[object]) -> 
 
 _SIGNAL_WHILE_WRITING = """
 import os, signal
-import roi_accel.cli._outputs as outputs
+import roi_accel.cli._options as outputs
 write = outputs.write_together
 def interrupted(*arguments, **keywords):
     {before}

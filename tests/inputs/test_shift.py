@@ -10,7 +10,7 @@ from clips import damaged, run_ffmpeg, write_y4m
 from scored import metrics, score
 
 from roi_accel.backends.frame import Frame, PixelFormat
-from roi_accel.diagnostics.temporal_offset import Shift, ShiftFinder
+from roi_accel.diagnostics.inspector import Shift, ShiftFinder
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -173,7 +173,7 @@ def test_too_few_frames_have_none() -> None:
 def test_few_frames_are_looked_at(monkeypatch: pytest.MonkeyPatch) -> None:
     looked: list[Frame] = []
     monkeypatch.setattr(
-        "roi_accel.diagnostics.temporal_offset._samples",
+        "roi_accel.diagnostics.inspector._samples",
         lambda frame: looked.append(frame) or np.zeros((2, 2)),
     )
     finder = ShiftFinder()

@@ -13,9 +13,9 @@ from numpy.lib import format as npy
 
 from roi_accel.errors import InputError
 from roi_accel.masks.archive import MaskArchive
-from roi_accel.masks.clip import ClipSource
+from roi_accel.masks.media import ClipSource
 from roi_accel.masks.origin import MOST_TEXT, MaskOrigin, origin_text
-from roi_accel.masks.place import CROP, FIRST_FRAME, MaskPlace
+from roi_accel.masks.source import CROP, FIRST_FRAME, MaskPlace
 from roi_accel.masks.writing import open_mask_writer
 
 if TYPE_CHECKING:

@@ -14,7 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from roi_accel.errors import InputError
-from roi_accel.masks.clip import ClipSource
+from roi_accel.masks.media import ClipSource
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from roi_accel.masks.origin import MaskOrigin
-from roi_accel.masks.place import CROP, FIRST_FRAME, MaskPlace
+from roi_accel.masks.source import CROP, FIRST_FRAME, MaskPlace
 from roi_accel.masks.writing import open_mask_writer
 from roi_accel.video.rectangle import Rectangle
 

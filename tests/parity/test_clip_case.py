@@ -8,8 +8,7 @@ import numpy as np
 import pytest
 from clips import P8, damaged, smooth_frames, write_y4m
 
-from roi_accel.checks.clip_case import ClipCase
-from roi_accel.checks.matrix_run import run_parity
+from roi_accel.checks.matrix_run import ClipCase, run_parity
 from roi_accel.errors import InputError
 from roi_accel.options.parity import ParityOptions
 

@@ -24,9 +24,9 @@ from roi_accel.backends.numpy_backend import NumpyBackend, NumpySession
 from roi_accel.backends.plan import ModelSize, Plan
 from roi_accel.errors import BackendUnavailable, InputError, OutputError, ParityError
 from roi_accel.parity import selftest
+from roi_accel.parity.calibration import table_tolerance
 from roi_accel.parity.gate import GATE_MODES, Gate, is_checked
 from roi_accel.parity.selftest import run_self_test
-from roi_accel.parity.tolerance import table_tolerance
 from roi_accel.results.result import result_schema
 from roi_accel.scorers.scoring import ProgramScoring
 

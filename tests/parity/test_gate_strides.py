@@ -22,8 +22,8 @@ from roi_accel.inference.network import SaliencyNetwork, SaliencySize
 from roi_accel.inference.providers import plan_provider
 from roi_accel.masks.network import NetworkSource
 from roi_accel.masks.over_time import OverTime, Smoothing, masks_over_time
+from roi_accel.parity.calibration import table_tolerance
 from roi_accel.parity.gate import Gate
-from roi_accel.parity.tolerance import table_tolerance
 
 if TYPE_CHECKING:
     import numpy as np

@@ -11,6 +11,7 @@ import pytest
 from roi_accel.backends.frame import PIXEL_FORMATS
 from roi_accel.backends.plan import MASK_MAX
 from roi_accel.parity import cases as corpus
+from roi_accel.parity.calibration import INTEGER_STAGES
 from roi_accel.parity.cases import (
     FRAME_KINDS,
     MASK_KINDS,
@@ -21,7 +22,6 @@ from roi_accel.parity.cases import (
     frame_key,
     golden_digests,
 )
-from roi_accel.parity.tolerance import INTEGER_STAGES
 
 if TYPE_CHECKING:
     from roi_accel.backends.protocol import Backend

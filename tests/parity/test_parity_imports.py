@@ -68,5 +68,5 @@ def test_parity_imports_nothing_of_the_package_but_backends_utilities_and_itself
 
 
 def test_every_module_of_parity_is_looked_at() -> None:
-    assert {"matrix", "compare", "tolerance", "record"} <= set(MODULES)
+    assert {"matrix", "compare", "calibration", "record"} <= set(MODULES)
     assert Path(ROOT / "parity" / "golden.json").is_file()

@@ -13,6 +13,7 @@ import xmlschema
 from markdown_it import MarkdownIt
 from support import ROOT
 
+from roi_accel.parity.calibration import table_tolerance
 from roi_accel.parity.cells import Cell, Participant, Report
 from roi_accel.parity.compare import Comparison, Difference
 from roi_accel.parity.render import (
@@ -25,13 +26,12 @@ from roi_accel.parity.render import (
     to_markdown,
     verdict,
 )
-from roi_accel.parity.tolerance import table_tolerance
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from roi_accel.parity.calibration import Stage
     from roi_accel.parity.cells import Status
-    from roi_accel.parity.tolerance import Stage
 
 XSD = Path(__file__).parent / "junit-10.xsd"
 PROVENANCE = dict.fromkeys(("roi_accel", "python", "numpy", "system", "host", "date"), "x")

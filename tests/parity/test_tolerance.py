@@ -7,8 +7,15 @@ from typing import TYPE_CHECKING
 import pytest
 
 from roi_accel.errors import InputError
-from roi_accel.parity.calibration import MAX_BYTES, Calibration, read_calibration
-from roi_accel.parity.tolerance import INTEGER_STAGES, STAGES, TABLE, table_tolerance
+from roi_accel.parity.calibration import (
+    INTEGER_STAGES,
+    MAX_BYTES,
+    STAGES,
+    TABLE,
+    Calibration,
+    read_calibration,
+    table_tolerance,
+)
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -15,9 +15,9 @@ from support import console_script
 
 from roi_accel.backends.protocol import DeviceStatus
 from roi_accel.errors import BackendUnavailable
-from roi_accel.inference.ep_plugins import Plugin
 from roi_accel.inference.models import resolve
 from roi_accel.inference.network import SaliencyNetwork
+from roi_accel.inference.ort import Plugin
 from roi_accel.inference.providers import plan_provider
 
 if TYPE_CHECKING:
