@@ -21,7 +21,7 @@ from roi_accel.ladder.bd_rate import compare
 from roi_accel.ladder.ladder import METRICS, Encode, Ladder, ReferenceLadders, Results
 from roi_accel.ladder.plot import make_page
 from roi_accel.scorers.ffmpeg import bundled_ffmpeg
-from roi_accel.video.bitrate import bitrate_of
+from roi_accel.video.opening import bitrate_of
 
 PRESETS = ("ultrafast", "slow")
 QUALITIES = (40, 36, 32, 28, 24)

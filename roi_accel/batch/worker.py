@@ -25,7 +25,7 @@ from roi_accel.options.parity import ParityOptions
 from roi_accel.parity.record import write_record
 from roi_accel.parity.selftest import run_self_test
 from roi_accel.run.score import score_all
-from roi_accel.video.bitrate import bitrate_of
+from roi_accel.video.opening import bitrate_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence

@@ -9,7 +9,7 @@ from roi_accel.errors import InputError
 from roi_accel.options.messages import COMMAND_LINE, Caller
 from roi_accel.video import RawGeometry
 from roi_accel.video.opening import RAW_SUFFIXES
-from roi_accel.video.raw import geometry_incomplete
+from roi_accel.video.raw import geometry_missing
 from roi_accel.video.source import SourceFile
 
 if TYPE_CHECKING:
@@ -66,7 +66,7 @@ def raw_geometry(
         raw = next((path for path in videos if path.suffix.lower() in RAW_SUFFIXES), None)
         if raw is not None:
             source = SourceFile.examine(raw)
-            raise geometry_incomplete(source, missing, width=width, height=height)
+            raise geometry_missing(source, missing, width=width, height=height)
         hint = " (-w is not --weight)" if caller.calls_them == "option" else ""
         msg = f"geometry is for raw input only, and this one lacks {' and '.join(missing)}"
         raise InputError(msg, remedy=remedy + hint)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import platform
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -10,7 +11,7 @@ import numpy as np
 from roi_accel._util.files import sha256_of
 from roi_accel._version import __version__
 from roi_accel.scorers import parse_models
-from roi_accel.video.colour import HDR_TRANSFERS
+from roi_accel.video.info import HDR_TRANSFERS
 
 if TYPE_CHECKING:
     from roi_accel.devices.dispatch import Choice
@@ -76,7 +77,7 @@ def video_facts(info: VideoInfo) -> dict[str, Any]:
         "codec": info.codec,
         "skipped_frames": info.skipped,
         "scaled_from": _size(info.scaled_from) if info.scaled_from else None,
-        "crop": info.crop.to_dict() if info.crop else None,
+        "crop": asdict(info.crop) if info.crop else None,
     }
 
 

@@ -10,7 +10,7 @@ from roi_accel._util.text import printable
 from roi_accel.options import DEFAULT_THRESHOLD
 from roi_accel.results.summary import percent
 from roi_accel.scorers import parse_models
-from roi_accel.video.colour import HDR_TRANSFERS
+from roi_accel.video.info import HDR_TRANSFERS
 from roi_accel.video.time_range import rates_differ
 
 if TYPE_CHECKING:

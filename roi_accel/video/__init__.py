@@ -1,7 +1,5 @@
 """Reading video files into frames: raw planar YUV, Y4M, and every container FFmpeg decodes."""
 
-from roi_accel.video.bars import BarFinder
-from roi_accel.video.derived import CroppedReader, SkippingReader
 from roi_accel.video.info import (
     MAX_SIDE,
     RawGeometry,
@@ -10,8 +8,8 @@ from roi_accel.video.info import (
     check_scorable,
 )
 from roi_accel.video.opening import open_video
-from roi_accel.video.reader import VideoReader
-from roi_accel.video.rectangle import Rectangle
+from roi_accel.video.reader import CroppedReader, SkippingReader, VideoReader
+from roi_accel.video.rectangle import BarFinder, Rectangle
 from roi_accel.video.scaling import ScaledReader
 
 __all__ = [

@@ -8,19 +8,20 @@ from fractions import Fraction
 from typing import TYPE_CHECKING
 
 from roi_accel._util.text import printable
-from roi_accel.backends.frame import ColourMatrix, ColourRange, Frame, PixelFormat
+from roi_accel.backends.frame import BIT_DEPTHS, ColourMatrix, ColourRange, Frame, PixelFormat
 from roi_accel.errors import InputError
-from roi_accel.video.colour import (
+from roi_accel.video.decoding import decode, opened
+from roi_accel.video.info import (
     MATRICES,
-    OTHER_MATRICES,
+    MATRIX_NAMES,
     RANGES,
     TRANSFERS,
-    UNSPECIFIED_MATRICES,
+    RawGeometry,
+    VideoInfo,
     assumed_matrix,
+    check_dimensions,
 )
-from roi_accel.video.decoding import decode, opened
-from roi_accel.video.info import VideoInfo, check_dimensions
-from roi_accel.video.layouts import LAYOUTS, neutral_chroma, repack
+from roi_accel.video.layouts import LAYOUTS, repack
 from roi_accel.video.reader import CheckedReader
 
 if TYPE_CHECKING:
@@ -35,7 +36,6 @@ if TYPE_CHECKING:
     from roi_accel.video.source import SourceFile
 
 _SECOND = 1_000_000  # AV_TIME_BASE
-_DEPTHS = (8, 10, 12, 16)
 
 
 class ContainerReader(CheckedReader):
@@ -50,11 +50,8 @@ class ContainerReader(CheckedReader):
         self._threads = threads
 
     def _frames(self) -> Generator[Frame, None, None]:
-        info = self._info
+        info = self.info
         layout = LAYOUTS[self._format_name]
-        neutral = None
-        if len(layout.components) == 1:
-            neutral = neutral_chroma(layout, info.width, info.height)
         with (
             opened(self._source, self._suffix) as (container, stream),
             closing(decode(container, stream, info.path, self._threads)) as pictures,
@@ -62,17 +59,17 @@ class ContainerReader(CheckedReader):
             for index, picture in enumerate(pictures):
                 self._check_same_format(picture, index)  # guard: format-change
                 try:
-                    yield repack(picture.planes, layout, info.width, info.height, neutral)
+                    yield repack(picture.planes, layout, info.width, info.height)
                 except ValueError as error:
                     msg = f"{printable(info.path)}: frame {index} ({self._format_name}): {error}"
                     raise InputError(msg, remedy=_conversion(info.path)) from error
 
     def _check_same_format(self, picture: VideoFrame, index: int) -> None:
-        info = self._info
+        info = self.info
         expected = (info.width, info.height, self._format_name)
-        found = (picture.width, picture.height, picture.format.name)
-        if found != expected:  # guard: format-change-comparison
-            before, after = ("{}x{} {}".format(*geometry) for geometry in (expected, found))
+        actual = (picture.width, picture.height, picture.format.name)
+        if actual != expected:  # guard: format-change-comparison
+            before, after = ("{}x{} {}".format(*geometry) for geometry in (expected, actual))
             msg = f"{printable(info.path)}: changes from {before} to {after} at frame {index}"
             raise InputError(
                 msg, remedy="split the file there, or convert it to one size and pixel format"
@@ -85,13 +82,7 @@ def open_container(source: SourceFile, suffix: str, threads: int) -> ContainerRe
     The first frame is decoded here: what it says about itself is more certain than what the
     container says about it, and a file that cannot be decoded is refused before anything starts.
 
-    Parameters
-    ----------
-    source : SourceFile
-    suffix : str
-        ``.mp4`` or the like, "" where the name has none that is known.
-    threads : int
-        Of the decoder; 0 for as many as FFmpeg finds right.
+    The suffix is as for `opened`, the number of threads as for `decode`.
 
     Raises
     ------
@@ -117,8 +108,8 @@ def _describe(
     layout = LAYOUTS.get(picture.format.name)
     if layout is None:
         raise _not_repackable(path, picture)
-    width, height = picture.width, picture.height
-    check_dimensions(path, width, height, layout.pixel_format)  # guard: huge-container
+    geometry = RawGeometry(picture.width, picture.height, layout.pixel_format)
+    check_dimensions(path, geometry)  # guard: huge-container
     rotation = getattr(picture, "rotation", 0)
     if rotation:
         # ffmpeg turns such a video when it converts it, so one of a pair may be turned already.
@@ -130,9 +121,7 @@ def _describe(
     return VideoInfo(
         path=path,
         kind="container",
-        width=width,
-        height=height,
-        pixel_format=layout.pixel_format,
+        **vars(geometry),
         colour_matrix=matrix,
         colour_matrix_source=matrix_source,
         colour_range=declared or ColourRange.LIMITED,
@@ -141,19 +130,18 @@ def _describe(
         frame_rate=rate,
         # The decoder's name, where PyAV is too old to know the codec's: libdav1d for av1.
         codec=getattr(stream.codec_context.codec, "canonical_name", stream.codec_context.name),
-        transfer=TRANSFERS.get(stream.codec_context.color_trc),
+        transfer=dict(enumerate(TRANSFERS)).get(stream.codec_context.color_trc),
     )
 
 
 def _matrix(path: Path, picture: VideoFrame, *, gray: bool) -> tuple[ColourMatrix, Origin]:
     code = picture.colorspace
-    found = MATRICES.get(code)
-    if found is not None:
-        return found, "stream"
+    if code in MATRICES:
+        return MATRICES[code], "stream"
+    name = dict(enumerate(MATRIX_NAMES)).get(code, f"number {code}")
     # Gray has no use for a matrix, and PNG tags it with that of RGB.
-    if gray or code in UNSPECIFIED_MATRICES:
+    if gray or name in {"unspecified", "reserved"}:
         return assumed_matrix(picture.width, picture.height), "assumed"
-    name = OTHER_MATRICES.get(code, f"number {code}")
     msg = (
         f"{printable(path)}: declares the colour matrix {name}; "
         "known are BT.601, BT.709 and BT.2020 (bt470bg, smpte170m, fcc, bt709, bt2020nc, bt2020c)"
@@ -176,7 +164,7 @@ def _estimate(container: InputContainer, stream: VideoStream, rate: Fraction | N
 def _not_repackable(path: Path, picture: VideoFrame) -> InputError:
     stored = picture.format
     depth = max((component.bits for component in stored.components), default=8)
-    target = PixelFormat("444", next((bits for bits in _DEPTHS if bits >= depth), _DEPTHS[-1]))
+    target = PixelFormat("444", next((bits for bits in BIT_DEPTHS if bits >= depth), 16))
     options = ["-pix_fmt", target.name]
     mosaic = stored.name.startswith("bayer")
     if stored.has_palette or stored.is_rgb or mosaic:

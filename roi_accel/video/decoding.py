@@ -8,7 +8,6 @@ stream carries picture hashes, and an elementary stream does not know how long i
 from __future__ import annotations
 
 from contextlib import closing, contextmanager
-from dataclasses import dataclass
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any, BinaryIO
 
@@ -18,7 +17,7 @@ from roi_accel.video.info import MAX_SIDE
 from roi_accel.video.integrity import missing_bytes
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Iterator
+    from collections.abc import Callable, Generator, Iterator
     from pathlib import Path
 
     from av.container import InputContainer
@@ -56,25 +55,6 @@ _AGAIN = "the file is damaged; copy or encode it again"
 _RAW_HINT = "for raw video add --width, --height and --pix-fmt"
 
 
-@dataclass
-class _Tally:
-    """What one pass over a file has seen.
-
-    Parameters
-    ----------
-    packets : int
-        Read, without those that an edit list hides.
-    frames : int
-        Decoded.
-    end : fractions.Fraction
-        Where the last packet ends, in seconds.
-    """
-
-    packets: int = 0
-    frames: int = 0
-    end: Fraction = Fraction(0)
-
-
 class _NamelessFile:
     """A file as FFmpeg sees it: bytes without a name.
 
@@ -91,11 +71,7 @@ class _NamelessFile:
 def opened(source: SourceFile, suffix: str) -> Iterator[tuple[InputContainer, VideoStream]]:
     """Open a file as a container, and find its first video stream.
 
-    Parameters
-    ----------
-    source : SourceFile
-    suffix : str
-        ``.mp4`` or the like, "" where the name has none that is known.
+    The suffix is ``.mp4`` or the like, "" where the name has none that is known.
 
     Raises
     ------
@@ -150,26 +126,29 @@ def decode(
     InputError
         At the first damaged packet or frame, and at an end that comes too soon.
     """
-    tally = _Tally()
-    with _translated(path, tally):
+    packets = frames = 0  # packets without those that an edit list hides
+    end = Fraction(0)  # of the last packet, in seconds
+    with _translated(path, lambda: frames):
         one_to_one = _prepare(stream.codec_context, threads)
         for packet in container.demux(stream):
             if packet.is_corrupt:
-                raise _damaged(path, tally.frames, "a packet is incomplete")
-            if packet.size and not packet.is_discard:
-                tally.packets += 1
+                raise _damaged(path, frames, "a packet is incomplete")
+            packets += bool(packet.size and not packet.is_discard)
             if packet.pts is not None and stream.time_base is not None:
-                until = (packet.pts + (packet.duration or 0)) * stream.time_base
-                tally.end = max(tally.end, until)
+                end = max(end, (packet.pts + (packet.duration or 0)) * stream.time_base)
             for picture in packet.decode():
                 if picture.is_corrupt:
-                    raise _damaged(path, tally.frames, "the decoder had to conceal damage")
-                tally.frames += 1
+                    raise _damaged(path, frames, "the decoder had to conceal damage")
+                frames += 1
                 yield picture
-        if one_to_one and tally.frames < tally.packets:
-            msg = f"{printable(path)}: only {tally.frames} of {tally.packets} frames can be decoded"
-            raise InputError(msg, remedy=_AGAIN)
-        _check_reaches_end(container, stream, path, tally)
+    if one_to_one and frames < packets:
+        msg = f"{printable(path)}: only {frames} of {packets} frames can be decoded"
+        raise InputError(msg, remedy=_AGAIN)
+    declared, reached = _declared_seconds(container, stream), float(end)
+    # The last frame's own duration is often unknown.
+    if declared - reached > max(_SHORTFALL_SECONDS, _SHORTFALL_SHARE * declared):
+        msg = f"ends after {reached:.2f} s, but the file declares {declared:.2f} s"
+        raise _damaged(path, frames, msg)
 
 
 def demuxed(
@@ -177,19 +156,16 @@ def demuxed(
 ) -> Iterator[Packet[VideoStream]]:
     """Give the packets of a stream that `opened` gave, in the file's order; nothing is decoded.
 
-    Raises
-    ------
-    InputError
-        At a packet that is incomplete, or where the container is damaged.
+    InputError at a packet that is incomplete, or where the container is damaged.
     """
-    tally = _Tally()
-    with _translated(path, tally):
+    count = 0
+    with _translated(path, lambda: count):
         for packet in container.demux(stream):
             if packet.is_corrupt:
-                raise _damaged(path, tally.frames, "a packet is incomplete")
+                raise _damaged(path, count, "a packet is incomplete")
             if packet.size:  # FFmpeg ends with an empty one
                 yield packet
-                tally.frames += 1
+                count += 1
 
 
 def _prepare(context: VideoCodecContext, threads: int) -> bool:
@@ -208,14 +184,14 @@ def _prepare(context: VideoCodecContext, threads: int) -> bool:
 
 
 @contextmanager
-def _translated(path: Path, tally: _Tally) -> Iterator[None]:
-    """Turn what FFmpeg raises into an InputError that says how far decoding had come."""
+def _translated(path: Path, count: Callable[[], int]) -> Iterator[None]:
+    """Turn what FFmpeg raises into an InputError that names the frame."""
     import av  # noqa: PLC0415  (see opened)
 
     try:
         yield
     except (av.FFmpegError, OSError) as error:
-        raise _damaged(path, tally.frames, _reason(error)) from error
+        raise _damaged(path, count(), _reason(error)) from error
 
 
 def _first_video(container: InputContainer, path: Path) -> VideoStream:
@@ -253,25 +229,13 @@ def _reason(error: Exception) -> str:
     return str(getattr(error, "strerror", None) or error).split("\n", 1)[0].lower()
 
 
-def _check_reaches_end(
-    container: InputContainer, stream: VideoStream, path: Path, tally: _Tally
-) -> None:
-    """Refuse a file in which FFmpeg lost its way in the middle and took that for the end.
+def _declared_seconds(container: InputContainer, stream: VideoStream) -> float:
+    """Return the end of a stream that Matroska or FLV declares, 0 if there is none.
 
-    Matroska and FLV declare how long they are. The last frame's own duration is often unknown, so
-    half a second or a twentieth may lack.
+    FFmpeg may lose its way in the middle of such a file and take that for the end.
     """
     if not {"matroska", "flv"}.intersection(container.format.name.split(",")):
-        return
-    declared = _declared_seconds(container, stream)
-    reached = float(tally.end)
-    if declared - reached > max(_SHORTFALL_SECONDS, _SHORTFALL_SHARE * declared):
-        msg = f"ends after {reached:.2f} s, but the file declares {declared:.2f} s"
-        raise _damaged(path, tally.frames, msg)
-
-
-def _declared_seconds(container: InputContainer, stream: VideoStream) -> float:
-    """Return the declared end of a stream, 0 if there is none."""
+        return 0.0
     tag = stream.metadata.get("DURATION", "")  # of FFmpeg and mkvmerge, as 00:01:02.500000000
     try:
         hours, minutes, seconds = (float(part) for part in tag.split(":"))

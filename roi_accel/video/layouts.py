@@ -6,8 +6,7 @@ computed. A format that is absent here would need arithmetic, and is refused.
 
 from __future__ import annotations
 
-from types import MappingProxyType
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -15,6 +14,8 @@ from roi_accel.backends.frame import PIXEL_FORMATS, Frame, PixelFormat
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
+
+    from av.video.plane import VideoPlane
 
 
 class Component(NamedTuple):
@@ -48,23 +49,12 @@ class Layout(NamedTuple):
     full_range: bool = False
 
 
-class PlaneLike(Protocol):
-    """What is used of PyAV's `VideoPlane`."""
-
-    @property
-    def line_size(self) -> int:
-        """Bytes from one row to the next; negative if the picture is stored bottom-up."""
-
-    def __buffer__(self, flags: int, /) -> memoryview: ...
-
-
 def _packed(order: str) -> tuple[Component, ...]:
     """Return Y, U and V of a packed 4:4:4 format, from its sample order such as ``AYUV``."""
     return tuple(Component(0, order.index(c), len(order)) for c in "YUV")
 
 
 _BYTE = 8
-_ENDS = (("le", False), ("be", True))
 _PLANAR = (Component(0), Component(1), Component(2))
 _SEMI = (Component(0), Component(1, 0, 2), Component(1, 1, 2))
 _SEMI_SWAPPED = (_SEMI[0], _SEMI[2], _SEMI[1])
@@ -121,36 +111,15 @@ def _entries() -> Iterator[tuple[str, PixelFormat, tuple[Component, ...], int]]:
         yield name, PixelFormat.from_name(planar_name), components, shift
 
 
-def _build() -> dict[str, Layout]:
-    table: dict[str, Layout] = {}
-    for name, pixel_format, components, shift in _entries():
-        ends = _ENDS if pixel_format.bit_depth > _BYTE else (("", False),)
-        for end, big_endian in ends:
-            full_range = name.startswith("yuvj")
-            table[name + end] = Layout(pixel_format, components, shift, big_endian, full_range)
-    return table
-
-
-LAYOUTS: Mapping[str, Layout] = MappingProxyType(_build())
+LAYOUTS: Mapping[str, Layout] = {
+    name + end: Layout(pixel_format, components, shift, end == "be", name.startswith("yuvj"))
+    for name, pixel_format, components, shift in _entries()
+    for end in (("le", "be") if pixel_format.bit_depth > _BYTE else ("",))
+}
 """FFmpeg's name of a pixel format to its layout."""
 
 
-def neutral_chroma(layout: Layout, width: int, height: int) -> np.ndarray:
-    """Return a read-only chroma plane of half the range, which adds no colour to gray."""
-    pixel_format = layout.pixel_format
-    shape = pixel_format.plane_shapes(width, height)[1]
-    plane = np.full(shape, 1 << (pixel_format.bit_depth - 1), pixel_format.dtype)
-    plane.flags.writeable = False
-    return plane
-
-
-def repack(
-    planes: Sequence[PlaneLike],
-    layout: Layout,
-    width: int,
-    height: int,
-    neutral: np.ndarray | None = None,
-) -> Frame:
+def repack(planes: Sequence[VideoPlane], layout: Layout, width: int, height: int) -> Frame:
     """Return the planar frame that holds the samples of `planes`.
 
     Where the layout is planar already the result is a read-only view, with padded rows, that keeps
@@ -158,12 +127,10 @@ def repack(
 
     Parameters
     ----------
-    planes : sequence of PlaneLike
+    planes : sequence of av.video.plane.VideoPlane
     layout : Layout
     width, height : int
         Luma size.
-    neutral : array, optional
-        What `neutral_chroma` returns; needed for gray.
 
     Raises
     ------
@@ -177,14 +144,15 @@ def repack(
         _component(planes[component.plane], component, shape, layout)
         for component, shape in zip(layout.components, shapes, strict=False)
     ]
-    if len(out) == 1:
-        chroma = neutral_chroma(layout, width, height) if neutral is None else neutral
-        out += [chroma, chroma]
+    if len(out) == 1:  # half the range adds no colour to gray
+        neutral = np.full(shapes[1], 1 << (pixel_format.bit_depth - 1), pixel_format.dtype)
+        neutral.flags.writeable = False
+        out += [neutral, neutral]
     return Frame((out[0], out[1], out[2]), pixel_format)
 
 
 def _component(
-    plane: PlaneLike, component: Component, shape: tuple[int, int], layout: Layout
+    plane: VideoPlane, component: Component, shape: tuple[int, int], layout: Layout
 ) -> np.ndarray:
     rows, columns = shape
     dtype = layout.pixel_format.dtype

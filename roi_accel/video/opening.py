@@ -1,18 +1,19 @@
-"""Which kind of file a video is, decided by content and name and never by trial decoding."""
+"""Which kind of file a video is, by content and name and never by trial decoding; its bit rate."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from roi_accel._util.text import printable
 from roi_accel.errors import InputError
 from roi_accel.video.container import open_container
-from roi_accel.video.raw import geometry_contradiction, geometry_missing, open_raw
+from roi_accel.video.decoding import demuxed, opened
+from roi_accel.video.raw import geometry_missing, open_raw
 from roi_accel.video.source import SourceFile
 from roi_accel.video.y4m import MAGIC, open_y4m
 
 if TYPE_CHECKING:
     import os
+    from fractions import Fraction
 
     from roi_accel.video.info import RawGeometry
     from roi_accel.video.reader import VideoReader
@@ -24,7 +25,7 @@ _CONTAINER_NAMES = """
     cavs dnxhd mjpeg mjpg rm rmvb bik swf gif apng png jpg jpeg bmp tif tiff webp avif heic heif exr
     dpx jp2 j2k
 """
-CONTAINER_SUFFIXES = frozenset(f".{name}" for name in _CONTAINER_NAMES.split())
+_CONTAINER_SUFFIXES = frozenset(f".{name}" for name in _CONTAINER_NAMES.split())
 
 # (offset, bytes) that no planar video begins with by chance worth considering.
 _SIGNATURES = (
@@ -78,38 +79,83 @@ def open_video(
     if head.startswith(MAGIC):
         reader = open_y4m(source, head)
     elif suffix == ".y4m":
-        msg = f"{printable(source.path)}: is named Y4M but begins with {head[:10]!r}, not {MAGIC!r}"
+        msg = f"{source.name}: is named Y4M but begins with {head[:10]!r}, not {MAGIC!r}"
         raise InputError(msg, remedy="write it again, or name it after what it is")
-    elif is_container(head, suffix, may_be_other=raw is None):
-        known = suffix if suffix in CONTAINER_SUFFIXES else ""
-        reader = open_container(source, known, threads)
+    elif _is_container(head, suffix, may_be_other=raw is None):
+        reader = open_container(source, _known(suffix), threads)
     elif raw is None:
         raise geometry_missing(source)
     else:
         return open_raw(source, raw)
-    contradiction = None if raw is None else geometry_contradiction(reader.info, raw)
-    if contradiction is not None:
+    if raw not in (None, reader.info.geometry):
         reader.close()
-        raise contradiction
+        msg = f"{source.name}: declares {reader.info.geometry}, but the options say {raw}"
+        raise InputError(msg, remedy="correct --width, --height and --pix-fmt, or leave them out")
     return reader
 
 
-def is_container(head: bytes, suffix: str, *, may_be_other: bool = False) -> bool:
-    """Return whether a file is one for FFmpeg to open, and not planar video.
+def _is_container(head: bytes, suffix: str, *, may_be_other: bool = False) -> bool:
+    """Return whether a file, which is not Y4M, is one for FFmpeg to open; else it is planar video.
 
-    Parameters
-    ----------
-    head : bytes
-        Its first bytes, which are not those of Y4M.
-    suffix : str
-        Of its name, in lower case.
-    may_be_other : bool
-        The answer where neither tells: an unknown name with geometry is raw unless its content says
-        otherwise. The geometry may be meant for the other file of the pair, and an MP4 read as raw
-        would score as noise.
+    Where neither content nor name tells, the answer is `may_be_other`: an unknown name with
+    geometry is raw. The geometry may be meant for the other file of the pair, and an MP4 read as
+    raw would score as noise, so its content is asked first.
     """
     if suffix in RAW_SUFFIXES:
         return False
-    if suffix in CONTAINER_SUFFIXES:
+    if suffix in _CONTAINER_SUFFIXES:
         return True
     return may_be_other or any(head.startswith(mark, at) for at, mark in _SIGNATURES)
+
+
+def _known(suffix: str) -> str:
+    return suffix if suffix in _CONTAINER_SUFFIXES else ""
+
+
+def bitrate_of(
+    path: str | os.PathLike[str],
+    *,
+    frames: int | None = None,
+    frame_rate: Fraction | float | None = None,
+) -> float | None:
+    """Return the bits per second of a file's first video stream.
+
+    That is the size of all its packets over its duration, frames by frame rate; sound and the
+    container's overhead are left out. The whole file is read, and nothing is decoded.
+
+    Parameters
+    ----------
+    path : str or os.PathLike
+    frames : int, optional
+        How many frames the whole file has, of which perhaps not all were scored. Default: as many
+        as packets are shown, which is wrong only where a packet holds a field.
+    frame_rate : fractions.Fraction or float, optional
+        Frames per second. Default: the stream's own average, which an elementary stream may not
+        have, or not truly; the reference's is then the one to give.
+
+    Returns
+    -------
+    float or None
+        None for what is not compressed, raw video and Y4M, and for a stream without a frame rate.
+
+    Raises
+    ------
+    InputError
+        The file cannot be read, is cut off, or has no video stream.
+    """
+    source = SourceFile.examine(path)
+    suffix = source.path.suffix.lower()
+    head = source.head()
+    if head.startswith(MAGIC) or not _is_container(head, suffix):
+        return None
+    with opened(source, _known(suffix)) as (container, stream):
+        sizes, count = 0, 0
+        for packet in demuxed(container, stream, source.path):
+            sizes += packet.size
+            count += not packet.is_discard
+        rate = frame_rate or stream.average_rate or stream.guessed_rate
+    frames = count if frames is None else frames
+    if frames < 1 or sizes < 1:
+        msg = f"{source.name}: has a video stream without a single frame"
+        raise InputError(msg, remedy="copy or encode the file again")
+    return float(sizes * 8 * rate / frames) if rate else None

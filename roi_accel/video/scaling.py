@@ -6,16 +6,15 @@ import re
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from fractions import Fraction
-from types import MappingProxyType
 from typing import TYPE_CHECKING, Literal, cast, get_args
 
 import numpy as np
 
 from roi_accel._util.text import printable
 from roi_accel.errors import InputError
-from roi_accel.video.derived import DerivedReader
 from roi_accel.video.info import MAX_SIDE
 from roi_accel.video.layouts import LAYOUTS, repack
+from roi_accel.video.reader import DerivedReader
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -34,33 +33,24 @@ DEFAULT_KERNEL: Kernel = "bicubic"
 _FLAGS = "accurate_rnd+full_chroma_int+bitexact"
 """Exact rounding, chroma at full precision, and no shortcut that some processor alone takes."""
 
-_HEIGHTS: Mapping[str, tuple[int, int]] = MappingProxyType(
-    {
-        "480p": (854, 480),
-        "540p": (960, 540),
-        "720p": (1280, 720),
-        "1080p": (1920, 1080),
-        "1440p": (2560, 1440),
-        "2160p": (3840, 2160),
-        "4k": (3840, 2160),
-    }
-)
+_HEIGHTS: Mapping[str, tuple[int, int]] = {
+    "480p": (854, 480),
+    "540p": (960, 540),
+    "720p": (1280, 720),
+    "1080p": (1920, 1080),
+    "1440p": (2560, 1440),
+    "2160p": (3840, 2160),
+    "4k": (3840, 2160),
+}
 _SIZE = re.compile(r"([0-9]{1,6})x([0-9]{1,6})")
 
 
 @dataclass(frozen=True)
 class TargetSize:
-    """What ``--scale-to`` names: a size, or a box of 16:9 that the picture shall fit.
+    """What ``--scale-to`` names, in pixels: a size, or a box of 16:9 that the picture shall fit.
 
-    Parameters
-    ----------
-    width, height : int
-        In pixels.
-    keeps_shape : bool
-        Whether the size is only a box, turned with the picture: a picture that is wider than it
-        gets lower, one that is not as wide gets narrower.
-    text : str
-        As it was named.
+    The size is only a box where `keeps_shape`, turned with the picture: a picture that is wider
+    than it gets lower, one that is not as wide gets narrower. `text` is what it was called.
     """
 
     width: int
@@ -110,7 +100,7 @@ class ScaledReader(DerivedReader):
     """Every frame at another size, as FFmpeg's scale filter makes it.
 
     Matrix, range, depth and subsampling stay; chroma is taken to sit where FFmpeg takes it to sit
-    in video that does not say: at the left, in both sizes.
+    in video that does not say: at the left, in both sizes. InputError without PyAV.
 
     Parameters
     ----------
@@ -118,19 +108,12 @@ class ScaledReader(DerivedReader):
     width, height : int
         The new luma size in pixels.
     kernel : {"bicubic", "bilinear", "lanczos"}
-
-    Raises
-    ------
-    InputError
-        PyAV, whose FFmpeg scales, is missing.
     """
 
     def __init__(self, inner: VideoReader, *, width: int, height: int, kernel: Kernel) -> None:
         info = inner.info
-        super().__init__(
-            inner,
-            replace(info, width=width, height=height, scaled_from=(info.width, info.height)),
-        )
+        size = info.width, info.height
+        super().__init__(inner, replace(info, width=width, height=height, scaled_from=size))
         self._kernel = kernel
         self._source = inner.info
         try:
@@ -140,7 +123,7 @@ class ScaledReader(DerivedReader):
             raise InputError(msg, remedy='pip install "roi-accel[cpu]"') from error
 
     def _derive(self, frames: Iterator[Frame]) -> Iterator[Frame]:
-        info = self._info
+        info = self.info
         layout = LAYOUTS[info.pixel_format.name]
         with self._translated():
             graph = self._graph()
@@ -160,11 +143,9 @@ class ScaledReader(DerivedReader):
         try:
             yield
         except (av.FFmpegError, OSError) as error:
-            before = f"{self._source.width}x{self._source.height}"
-            after = f"{self._info.width}x{self._info.height}"
-            msg = (
-                f"{printable(self._info.path)}: cannot be scaled from {before} to {after}: {error}"
-            )
+            before, after = (f"{info.width}x{info.height}" for info in (self._source, self.info))
+            path = printable(self.info.path)
+            msg = f"{path}: cannot be scaled from {before} to {after}: {error}"
             raise InputError(msg, remedy="scale it in smaller steps first, with ffmpeg") from error
 
     def _graph(self) -> Graph:
@@ -179,7 +160,7 @@ class ScaledReader(DerivedReader):
             format=VideoFormat(self._source.pixel_format.name),
             time_base=Fraction(1, 25),
         )
-        size = f"{self._info.width}:{self._info.height}"
+        size = f"{self.info.width}:{self.info.height}"
         scale = graph.add("scale", f"{size}:flags={flags_of(self._kernel)}")  # guard: scaling-flags
         graph.link_nodes(entry, scale, graph.add("buffersink")).configure()
         return graph

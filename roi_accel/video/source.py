@@ -26,18 +26,8 @@ _AGAIN = "run again once nothing writes to the file any more"
 class SourceFile:
     """A regular file with the state it was found in.
 
-    Parameters
-    ----------
-    path : pathlib.Path
-        As the user gave it.
-    name : str
-        The option that named it, if any, and the path, for messages.
-    location : pathlib.Path
-        The same, absolute, so that a change of directory does not lose the file.
-    size : int
-        Bytes.
-    state : tuple of int
-        Device, inode, size and modification time in nanoseconds when the file was examined.
+    `name` is the option that named it, if any, and the path, for messages; `location` is the
+    absolute path, so that a change of directory does not lose the file; `size` is in bytes.
     """
 
     path: Path

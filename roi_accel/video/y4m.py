@@ -6,17 +6,15 @@ The format is that of mjpegtools' yuv4mpeg(5), with the high bit depths as FFmpe
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import replace
 from fractions import Fraction
 from io import SEEK_CUR
-from types import MappingProxyType
 from typing import TYPE_CHECKING, BinaryIO
 
 from roi_accel._util.text import printable
 from roi_accel.backends.frame import PIXEL_FORMATS, ColourRange, PixelFormat
 from roi_accel.errors import InputError, unreadable
-from roi_accel.video.colour import assumed_matrix
-from roi_accel.video.info import VideoInfo, check_dimensions
+from roi_accel.video.info import RawGeometry, VideoInfo, assumed_matrix, check_dimensions
 from roi_accel.video.reader import CheckedReader, read_planar, truncated
 from roi_accel.video.source import HEAD_BYTES, SourceFile
 
@@ -28,65 +26,35 @@ if TYPE_CHECKING:
 
 MAGIC = b"YUV4MPEG2"
 _MARKER = b"FRAME"
-_BYTE = 8
 _WRITE_AGAIN = "write it again, for example with ffmpeg -i INPUT OUTPUT.y4m"
+_DEINTERLACE = "deinterlace both videos first, for example with ffmpeg -vf bwdif"
+_CONVERT = "convert it, for example with ffmpeg -pix_fmt yuv420p"
 _EXCERPT = 20  # bytes of a bad line that a message shows
 
-
-def _colour_spaces() -> dict[str, PixelFormat]:
-    table = {
-        # The four 8-bit 4:2:0 names differ in where chroma is sited, which no sample depends on.
-        name: PixelFormat("420", 8)
-        for name in ("420", "420jpeg", "420mpeg2", "420paldv")
-    }
-    for pixel_format in PIXEL_FORMATS:
-        suffix = "" if pixel_format.bit_depth == _BYTE else f"p{pixel_format.bit_depth}"
-        table[pixel_format.subsampling + suffix] = pixel_format
-    return table
-
-
-COLOUR_SPACES: Mapping[str, PixelFormat] = MappingProxyType(_colour_spaces())
+COLOUR_SPACES: Mapping[str, PixelFormat] = {
+    # The four 8-bit 4:2:0 names differ in where chroma is sited, which no sample depends on.
+    **dict.fromkeys(("420", "420jpeg", "420mpeg2", "420paldv"), PixelFormat("420", 8)),
+    **{
+        f"{known.subsampling}p{known.bit_depth}".removesuffix("p8"): known
+        for known in PIXEL_FORMATS
+    },
+}
 """The values of the C parameter that are read."""
 
 
-@dataclass(frozen=True)
-class Y4mHeader:
-    """The parameters of a Y4M stream.
-
-    Parameters
-    ----------
-    length : int
-        Bytes of the header, its newline included; the first FRAME marker follows.
-    width, height : int
-    pixel_format : PixelFormat
-    frame_rate : fractions.Fraction or None
-        None if the stream says that it is unknown.
-    colour_range : ColourRange or None
-        From FFmpeg's ``XCOLORRANGE``; None if absent.
-    """
-
-    length: int
-    width: int
-    height: int
-    pixel_format: PixelFormat
-    frame_rate: Fraction | None
-    colour_range: ColourRange | None
-
-
 class Y4mReader(CheckedReader):
-    """Frames of a Y4M file."""
+    """Frames of a Y4M file, after a header of `header_length` bytes."""
 
     def __init__(self, info: VideoInfo, source: SourceFile, header_length: int) -> None:
         super().__init__(info, source)
         self._header_length = header_length
 
     def _frames(self) -> Generator[Frame, None, None]:
-        info = self._info
         with self._source.open() as stream:
             stream.seek(self._header_length)
             index = 0
-            while _read_marker(stream, info.path, index):
-                yield read_planar(stream, info, index)
+            while _read_marker(stream, self.info.path, index):
+                yield read_planar(stream, self.info, index)
                 index += 1
 
 
@@ -99,30 +67,16 @@ def open_y4m(source: SourceFile, head: bytes) -> Y4mReader:
         If the header is malformed or asks for what is not read, no frame follows it, or the last
         one is truncated.
     """
-    header = parse_header(head, source.path)
-    width, height, pixel_format = header.width, header.height, header.pixel_format
-    if source.size == header.length:  # guard: y4m-header-only
-        msg = f"{printable(source.path)}: holds a Y4M header but no frame"
+    info, length = parse_header(head, source.path)
+    if source.size == length:  # guard: y4m-header-only
+        msg = f"{source.name}: holds a Y4M header but no frame"
         raise InputError(msg, remedy="copy or encode it again")
-    frame_bytes = pixel_format.frame_bytes(width, height)
+    frame_bytes = info.pixel_format.frame_bytes(info.width, info.height)
     # Markers with parameters make such a size, too; or what is left is half of a frame.
-    count, rest = divmod(source.size - header.length, len(_MARKER) + 1 + frame_bytes)
-    exact = _count_frames(source, header.length, frame_bytes) if rest else None
-    info = VideoInfo(
-        path=source.path,
-        kind="y4m",
-        width=width,
-        height=height,
-        pixel_format=pixel_format,
-        colour_matrix=assumed_matrix(width, height),
-        colour_matrix_source="assumed",
-        colour_range=header.colour_range or ColourRange.LIMITED,
-        colour_range_source="stream" if header.colour_range else "assumed",
-        frame_count=exact,
-        estimated_frame_count=count,
-        frame_rate=header.frame_rate,
-    )
-    return Y4mReader(info, source, header.length)
+    count, rest = divmod(source.size - length, len(_MARKER) + 1 + frame_bytes)
+    exact = _count_frames(source, length, frame_bytes) if rest else None
+    info = replace(info, frame_count=exact, estimated_frame_count=count)
+    return Y4mReader(info, source, length)
 
 
 def _count_frames(source: SourceFile, start: int, frame_bytes: int) -> int:
@@ -137,11 +91,11 @@ def _count_frames(source: SourceFile, start: int, frame_bytes: int) -> int:
                     raise truncated(source.path, index, end - source.size, frame_bytes)
                 index += 1
     except OSError as error:
-        raise unreadable(printable(source.path), error) from error
+        raise unreadable(source.name, error) from error
     return index
 
 
-def parse_header(head: bytes, path: Path) -> Y4mHeader:
+def parse_header(head: bytes, path: Path) -> tuple[VideoInfo, int]:
     """Parse the header line at the start of `head`.
 
     Parameters
@@ -150,6 +104,12 @@ def parse_header(head: bytes, path: Path) -> Y4mHeader:
         The first `HEAD_BYTES` of the file, or all of a shorter one.
     path : pathlib.Path
         For messages.
+
+    Returns
+    -------
+    (VideoInfo, int)
+        What the header says, and its length in bytes, its newline included; the first FRAME marker
+        follows.
 
     Raises
     ------
@@ -163,11 +123,12 @@ def parse_header(head: bytes, path: Path) -> Y4mHeader:
     if magic.encode("latin-1") != MAGIC:
         raise _refusal(path, f"begins with {head[:_EXCERPT]!r}, not {MAGIC!r}")
     values: dict[str, str] = {}
-    extensions: list[str] = []
+    extensions: list[tuple[str, str]] = []
     for token in filter(None, tokens):
         key, value = token[0], token[1:]
         if key == "X":
-            extensions.append(value)
+            name, equals, value = value.partition("=")
+            extensions += [(name, value)] * bool(equals)
         elif key not in "WHFIAC":
             raise _refusal(path, f"has an unknown parameter {_quoted(token)}")
         elif key in values:  # guard: y4m-parameter-repeated
@@ -176,16 +137,26 @@ def parse_header(head: bytes, path: Path) -> Y4mHeader:
             values[key] = value
     _check_progressive(values.get("I"), path)  # guard: y4m-interlaced
     width, height = _side(values, "W", path), _side(values, "H", path)
-    pixel_format = _pixel_format(values.get("C"), extensions, path)
-    check_dimensions(path, width, height, pixel_format)  # guard: huge-y4m
-    return Y4mHeader(
-        length=end + 1,
+    # Without C, files of old mjpegtools name it in an extension, and 4:2:0 is the default.
+    named = (value.lower() for name, value in extensions if name == "YSCSS")
+    pixel_format = _pixel_format(values.get("C", next(named, "420")), path)
+    check_dimensions(path, RawGeometry(width, height, pixel_format))  # guard: huge-y4m
+    ranges = {value for name, value in extensions if name == "COLORRANGE"}
+    if not (len(ranges) <= 1 and ranges <= {"FULL", "LIMITED"}):
+        stated = _quoted(", ".join(sorted(ranges)))
+        raise _refusal(path, f"gives {stated} as colour range; FULL or LIMITED is valid")
+    info = VideoInfo(
+        path=path,
+        kind="y4m",
         width=width,
         height=height,
         pixel_format=pixel_format,
+        colour_matrix=assumed_matrix(width, height),
+        colour_range=ColourRange.FULL if "FULL" in ranges else ColourRange.LIMITED,
+        colour_range_source="stream" if ranges else "assumed",
         frame_rate=_rate(values.get("F"), path),
-        colour_range=_range(extensions, path),
     )
+    return info, end + 1
 
 
 def _refusal(path: Path, what: str, remedy: str = _WRITE_AGAIN) -> InputError:
@@ -218,48 +189,23 @@ def _rate(text: str | None, path: Path) -> Fraction | None:
 
 
 def _check_progressive(text: str | None, path: Path) -> None:
-    if text in {None, "p", "?"}:
-        return
     if text in {"t", "b", "m"}:
+        what = f"says interlaced (I{text}); only progressive video is scored"
+        raise _refusal(path, what, _DEINTERLACE)
+    if text not in {None, "p", "?"}:
         raise _refusal(
-            path,
-            f"says interlaced (I{text}); only progressive video is scored",
-            remedy="deinterlace both videos first, for example with ffmpeg -vf bwdif",
+            path, f"gives {_quoted(text or '')} as interlacing; p, t, b, m or ? is valid"
         )
-    raise _refusal(path, f"gives {_quoted(text or '')} as interlacing; p, t, b, m or ? is valid")
 
 
-def _pixel_format(text: str | None, extensions: list[str], path: Path) -> PixelFormat:
-    if text is None:
-        # Without C, files of old mjpegtools name it in an extension, and 4:2:0 is the default.
-        named = [e.removeprefix("YSCSS=").lower() for e in extensions if e.startswith("YSCSS=")]
-        text = named[0] if named else "420jpeg"
-    found = COLOUR_SPACES.get(text)  # guard: y4m-unknown-chroma
-    if found is not None:
-        return found
+def _pixel_format(text: str, path: Path) -> PixelFormat:
+    known = COLOUR_SPACES.get(text)  # guard: y4m-unknown-chroma
+    if known is not None:
+        return known
     if text.startswith("mono"):
-        raise _refusal(
-            path,
-            f"says luma only (C{text}), which holds no chroma planes",
-            remedy="convert it, for example with ffmpeg -pix_fmt yuv420p",
-        )
-    raise _refusal(
-        path,
-        f"names the colour space {_quoted(text)}; read are {', '.join(COLOUR_SPACES)}",
-        remedy="convert it, for example with ffmpeg -pix_fmt yuv420p",
-    )
-
-
-def _range(extensions: list[str], path: Path) -> ColourRange | None:
-    named = {e.removeprefix("COLORRANGE=") for e in extensions if e.startswith("COLORRANGE=")}
-    if not named:
-        return None
-    if named == {"FULL"}:
-        return ColourRange.FULL
-    if named == {"LIMITED"}:
-        return ColourRange.LIMITED
-    given = ", ".join(sorted(named))
-    raise _refusal(path, f"gives {_quoted(given)} as colour range; FULL or LIMITED is valid")
+        raise _refusal(path, f"says luma only (C{text}), which holds no chroma planes", _CONVERT)
+    spaces = ", ".join(COLOUR_SPACES)
+    raise _refusal(path, f"names the colour space {_quoted(text)}; read are {spaces}", _CONVERT)
 
 
 def _read_marker(stream: BinaryIO, path: Path, index: int) -> bool:
@@ -284,5 +230,5 @@ def _read_marker(stream: BinaryIO, path: Path, index: int) -> bool:
                 f"{printable(path)}: the FRAME marker at byte {offset} (frame {index}) has the "
                 f"parameter {parameter[:_EXCERPT]!r}, which is for interlaced video"
             )
-            raise InputError(msg, remedy="deinterlace both videos first")
+            raise InputError(msg, remedy=_DEINTERLACE)
     return True

@@ -10,7 +10,7 @@ from ladders import write_results
 
 import roi_accel
 from roi_accel.cli.demo import make_pair
-from roi_accel.video.bitrate import bitrate_of
+from roi_accel.video.opening import bitrate_of
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -10,7 +10,7 @@ import pytest
 from clips import P8, run_ffmpeg, smooth_frames, write_raw, write_y4m
 
 from roi_accel.errors import InputError
-from roi_accel.video.bitrate import bitrate_of
+from roi_accel.video.opening import bitrate_of
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -216,7 +216,7 @@ def test_pairs_that_differ_are_refused_with_both_geometries(
     refused: Refusals, tmp_path: Path, tiny_pair: Pair, parameters: str, words: str
 ) -> None:
     bad = tmp_path / "bad.y4m"
-    info = parse_header(f"YUV4MPEG2 {parameters}\n".encode(), bad)
+    info, _ = parse_header(f"YUV4MPEG2 {parameters}\n".encode(), bad)
     samples = bytes(info.pixel_format.frame_bytes(info.width, info.height))
     bad.write_bytes(f"YUV4MPEG2 {parameters}\n".encode() + b"FRAME\n" + samples)
     for arguments in both_ways(bad, tiny_pair.reference):

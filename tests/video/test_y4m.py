@@ -91,8 +91,8 @@ def test_the_colour_range_is_read(
 
 
 def test_absent_c_is_420_or_what_the_extension_says() -> None:
-    assert parse_header(header("W64 H48"), ANY_PATH).pixel_format == P8
-    deep = parse_header(header("W64 H48 XYSCSS=422P10"), ANY_PATH)
+    assert parse_header(header("W64 H48"), ANY_PATH)[0].pixel_format == P8
+    deep, _ = parse_header(header("W64 H48 XYSCSS=422P10"), ANY_PATH)
     assert deep.pixel_format == PixelFormat("422", 10)
 
 
@@ -138,7 +138,7 @@ def test_a_bad_header_is_refused(text: str, message: str) -> None:
 
 
 def test_unknown_rates_and_interlacing_are_accepted() -> None:
-    parsed = parse_header(header("W64 H48 F0:0 I? A0:0"), ANY_PATH)
+    parsed, _ = parse_header(header("W64 H48 F0:0 I? A0:0"), ANY_PATH)
     assert parsed.frame_rate is None
 
 
@@ -154,7 +154,7 @@ def test_a_header_without_newline_is_not_searched_to_the_end(tmp_path: Path) -> 
 def refusal_or_length(head: bytes) -> InputError | int:
     """Parse a header; any other exception is a failure of the test."""
     try:
-        return parse_header(head, ANY_PATH).length
+        return parse_header(head, ANY_PATH)[1]
     except InputError as error:
         return error
 
