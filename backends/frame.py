@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import Enum
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
 from roi_accel._util.suggest import did_you_mean
+
+if TYPE_CHECKING:
+    from roi_accel.backends.protocol import Mask
 
 Subsampling = Literal["420", "422", "444"]
 
@@ -127,3 +130,32 @@ class Frame:
     def height(self) -> int:
         """Luma height in pixels."""
         return int(self.planes[0].shape[0])
+
+
+@dataclass(frozen=True)
+class FrameSet:
+    """One frame of each video, with what is known of it so far.
+
+    Attributes
+    ----------
+    index : int
+        0-based, as in a result's ``frames``.
+    is_last : bool
+        Whether no frame follows.
+    reference : Frame
+    distorted : tuple of Frame
+        One per distorted video.
+    masks : tuple of uint16[mask_height, mask_width]
+        0..65535 for saliency 0..1: the union's first, then one per named region. Empty before the
+        masks are known.
+    masked : tuple of tuple of Frame
+        Per distorted video, its masked frames in the order of `masks`. Empty before substitution,
+        and where the scorer needs none.
+    """
+
+    index: int
+    is_last: bool
+    reference: Frame
+    distorted: tuple[Frame, ...]
+    masks: tuple[Mask, ...] = ()
+    masked: tuple[tuple[Frame, ...], ...] = ()

@@ -11,8 +11,7 @@ import numpy as np
 
 from roi_accel.backends import tables
 from roi_accel.backends.arithmetic import SLACK
-from roi_accel.backends.geometry import model_boxes
-from roi_accel.backends.tables import colour_table, fade_table
+from roi_accel.backends.tables import colour_table, fade_table, model_boxes
 from roi_accel.errors import BackendUnavailable
 
 if TYPE_CHECKING:
@@ -20,9 +19,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from roi_accel.backends.geometry import PlaneGrid
     from roi_accel.backends.plan import ModelSize, Plan
-    from roi_accel.backends.tables import AxisTable
+    from roi_accel.backends.tables import AxisTable, PlaneGrid
 
 KERNELS = ("upsample_rows", "upsample_mask", "substitute", "preprocess", "quantise")
 """The kernels' names, each in the file of its name."""

@@ -17,7 +17,6 @@ from roi_accel.backends.arithmetic import (
     rgb_levels,
     to_8_bits,
 )
-from roi_accel.backends.geometry import model_boxes
 from roi_accel.backends.host import HOST_DEVICE, HostBackend, RowThreadPool, processor_name
 from roi_accel.backends.protocol import DeviceStatus
 from roi_accel.backends.session import BaseSession
@@ -27,6 +26,7 @@ from roi_accel.backends.tables import (
     FadeTable,
     colour_table,
     fade_table,
+    model_boxes,
     normalisation_table,
 )
 
@@ -37,10 +37,10 @@ if TYPE_CHECKING:
 
     from roi_accel.backends.arithmetic import LineTerms
     from roi_accel.backends.frame import Frame
-    from roi_accel.backends.geometry import PlaneBoxes, PlaneGrid
     from roi_accel.backends.host import RowTask
     from roi_accel.backends.plan import Plan
     from roi_accel.backends.protocol import Mask
+    from roi_accel.backends.tables import PlaneBoxes, PlaneGrid
 
     Scratch = tuple[NDArray[np.uint32], NDArray[np.uint32], NDArray[np.uint32]]
 

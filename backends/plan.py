@@ -4,8 +4,15 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
 
 from roi_accel.backends.frame import ColourMatrix, ColourRange, PixelFormat
+
+if TYPE_CHECKING:
+    from roi_accel.backends.frame import Frame
+    from roi_accel.backends.protocol import Mask
 
 MASK_MAX = 65535
 """The code of saliency 1.0: masks, threshold and fade share this scale."""
@@ -109,3 +116,27 @@ class Plan:
     def plane_shapes(self) -> tuple[tuple[int, int], ...]:
         """(height, width) of Y, U and V."""
         return self.pixel_format.plane_shapes(self.width, self.height)
+
+    def check_frame(self, frame: Frame) -> None:
+        """Raise ValueError unless `frame` has the plan's format and size.
+
+        Compiled kernels trust what they are given; a wrong shape would be read outside its memory.
+        """
+        if frame.pixel_format != self.pixel_format:
+            msg = f"the frame is {frame.pixel_format.name}, but the plan {self.pixel_format.name}"
+            raise ValueError(msg)
+        dtype = self.pixel_format.dtype
+        for name, plane, shape in zip("YUV", frame.planes, self.plane_shapes, strict=True):
+            if plane.shape != shape or plane.dtype != dtype:
+                msg = (
+                    f"plane {name} is {plane.dtype}{list(plane.shape)}, "
+                    f"but the plan has {dtype}{list(shape)}"
+                )
+                raise ValueError(msg)
+
+    def check_mask(self, mask: Mask) -> None:
+        """Raise ValueError unless `mask` is uint16 and of the plan's size."""
+        shape = [self.mask_height, self.mask_width]
+        if list(mask.shape) != shape or mask.dtype != np.uint16:
+            msg = f"the mask is {mask.dtype}{list(mask.shape)}, but the plan has uint16{shape}"
+            raise ValueError(msg)

@@ -31,14 +31,8 @@ Alpha = tuple[NDArray[np.uint32], NDArray[np.uint32], NDArray[np.uint32]]
 class DeviceTensor:
     """Contiguous float32 in a device's memory, as ONNX Runtime can be bound to it.
 
-    Attributes
-    ----------
-    device_type : str
-        ONNX Runtime's name, such as ``cuda``.
-    device_number : int
-    pointer : int
-        Address of the first element.
-    shape : tuple of int
+    `device_type` is ONNX Runtime's name, such as ``cuda``; `pointer` is the first
+    element's address.
     """
 
     device_type: str
@@ -130,10 +124,7 @@ class Session(AbstractContextManager["Session", None], Protocol):
 
 
 def slots_of(session: Session) -> int:
-    """Return how many threads may call `session` at a time: its optional ``slots``, else 1.
-
-    Callers of a session with one slot take turns.
-    """
+    """Return how many threads may call `session` at a time: its optional ``slots``, else 1."""
     return int(getattr(session, "slots", 1))
 
 
@@ -190,7 +181,7 @@ class Backend(Protocol):
 
     @property
     def device(self) -> str:
-        """The device in use, as ``--device`` writes it."""
+        """As ``--device`` takes it."""
         ...
 
     @classmethod

@@ -11,8 +11,8 @@ import numpy as np
 from roi_accel._util.closing import Closing
 from roi_accel.backends.arithmetic import NotSaliencyError
 from roi_accel.backends.frame import Frame
-from roi_accel.backends.geometry import check_frame, check_mask, plane_grids
 from roi_accel.backends.protocol import slots_of
+from roi_accel.backends.tables import plane_grids
 from roi_accel.errors import BackendUnavailable, RoiAccelError
 
 if TYPE_CHECKING:
@@ -28,14 +28,7 @@ if TYPE_CHECKING:
 class BaseSession(Closing):
     """A session that checks what it is given and allocates what it returns; subclasses compute.
 
-    Parameters
-    ----------
-    plan : Plan
-
-    Attributes
-    ----------
-    grids : list of PlaneGrid
-        The distinct sample grids of the plan's planes, luma's first.
+    `grids` are the distinct sample grids of the plan's planes, luma's first.
     """
 
     def __init__(self, plan: Plan) -> None:
@@ -55,12 +48,8 @@ class BaseSession(Closing):
     def preprocess(self, reference: Frame) -> ModelInput:
         """Return float32[1, 3, padded_height, padded_width], the network's input for `reference`.
 
-        Raises
-        ------
-        ValueError
-            The plan has no model size, or the frame is not the plan's.
-        BackendUnavailable
-            The device fails; so in every other method.
+        ValueError where the plan has no model size or the frame is not the plan's, here and below
+        BackendUnavailable where the device fails.
         """
         model = self._model_size()
         reference = self._checked(reference)
@@ -69,8 +58,8 @@ class BaseSession(Closing):
         return network_input
 
     def upsample(self, mask: Mask) -> Alpha:
-        """Return uint32 alpha in 0..65536 on the grids of Y, U and V; ValueError as above."""
-        check_mask(self._plan, mask)
+        """Return uint32 alpha in 0..65536 on the grids of Y, U and V."""
+        self._plan.check_mask(mask)
         alphas = {grid.shape: np.empty(grid.shape, np.uint32) for grid in self.grids}
         self._upsample(mask, list(alphas.values()))
         luma, chroma_u, chroma_v = (alphas[shape] for shape in self._plan.plane_shapes)
@@ -79,12 +68,9 @@ class BaseSession(Closing):
     def substitute(self, reference: Frame, distorted: Frame, mask: Mask) -> Frame:
         """Return a new frame: `distorted` where the mask is high, `reference` where it is low.
 
-        Raises
-        ------
-        ValueError
-            A frame or the mask is not the plan's.
+        ValueError where a frame or the mask is not the plan's.
         """
-        check_mask(self._plan, mask)
+        self._plan.check_mask(mask)
         reference, distorted = self._checked(reference), self._checked(distorted)
         dtype = self._plan.pixel_format.dtype
         luma, chroma_u, chroma_v = (np.empty(shape, dtype) for shape in self._plan.plane_shapes)
@@ -108,7 +94,7 @@ class BaseSession(Closing):
         """Write the blend of two frames into the planes of `masked`."""
 
     def _checked(self, frame: Frame) -> Frame:
-        check_frame(self._plan, frame)
+        self._plan.check_frame(frame)
         return frame
 
     def _model_size(self) -> ModelSize:
@@ -127,17 +113,10 @@ def in_turn(
 
 @contextmanager
 def kernel_errors_as_unavailable(what: str) -> Iterator[None]:
-    """Turn an unforeseen failure of a session into the error of a backend (exit code 4).
+    """Raise BackendUnavailable in place of whatever a driver or a library raises.
 
-    Parameters
-    ----------
-    what : str
-        The beginning of the message, such as ``frame 7: backend numba on cpu failed``.
-
-    Raises
-    ------
-    BackendUnavailable
-        In place of whatever a driver or a library raised; out of memory stays what it is.
+    `what` begins the message, such as ``frame 7: backend numba on cpu failed``. Running out of
+    memory stays what it is.
     """
     try:
         yield

@@ -17,6 +17,8 @@ from roi_accel.backends.frame import ColourMatrix, ColourRange
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from roi_accel.backends.plan import Plan
+
 ONE = 65536
 """Weights and alpha are in units of 1/65536."""
 
@@ -67,6 +69,34 @@ def axis_table(source: int, target: int) -> AxisTable:
     weight = (rest * ONE + target) // (2 * target)
     right = np.minimum(left + 1, source - 1)
     return AxisTable(left.astype(np.uint32), right.astype(np.uint32), weight.astype(np.uint32))
+
+
+@dataclass(frozen=True)
+class PlaneGrid:
+    """One sample grid, (height, width), and the planes that have it and so share their alpha.
+
+    U and V always share a grid, in 4:4:4 all three planes do. A mask is upsampled to it by
+    `columns` and `rows`.
+    """
+
+    shape: tuple[int, int]
+    planes: range
+    columns: AxisTable
+    rows: AxisTable
+
+
+def plane_grids(plan: Plan) -> list[PlaneGrid]:
+    """Return the distinct grids of `plan`, luma's first."""
+    shapes = plan.plane_shapes
+    return [
+        PlaneGrid(
+            (height, width),
+            range(first := shapes.index((height, width)), first + shapes.count((height, width))),
+            axis_table(plan.mask_width, width),
+            axis_table(plan.mask_height, height),
+        )
+        for height, width in dict.fromkeys(shapes)
+    ]
 
 
 @dataclass(frozen=True)
@@ -126,6 +156,31 @@ def box_table(source: int, target: int, padded: int) -> BoxTable:
     start = index * source // target
     stop = -((-(index + 1) * source) // target)
     return BoxTable(start.astype(np.uint32), stop.astype(np.uint32))
+
+
+@dataclass(frozen=True)
+class PlaneBoxes:
+    """Which samples of a plane are averaged into each pixel of the network's input."""
+
+    rows: BoxTable
+    columns: BoxTable
+
+
+def model_boxes(plan: Plan) -> list[PlaneBoxes]:
+    """Return the boxes of Y, U and V, each averaged straight to the network's size.
+
+    Empty where the plan has no model size.
+    """
+    model = plan.model
+    if model is None:
+        return []
+    return [
+        PlaneBoxes(
+            box_table(height, model.height, model.padded_height),
+            box_table(width, model.width, model.padded_width),
+        )
+        for height, width in plan.plane_shapes
+    ]
 
 
 @dataclass(frozen=True)

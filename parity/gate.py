@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from roi_accel.backends.frame import Frame
-from roi_accel.backends.geometry import check_frame
 from roi_accel.backends.numpy_backend import NumpyBackend
 from roi_accel.backends.plan import MASK_MAX
 from roi_accel.errors import ParityError
@@ -31,7 +30,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from roi_accel.backends.frame_set import FrameSet
+    from roi_accel.backends.frame import FrameSet
     from roi_accel.backends.numpy_backend import NumpySession
     from roi_accel.backends.plan import Plan
     from roi_accel.backends.protocol import Backend, Mask, ModelInput
@@ -393,7 +392,7 @@ class Gate:
         """Raise ParityError unless the answer is a frame in memory that no other frame uses."""
         assert self._reference is not None  # noqa: S101 - the caller asked
         try:
-            check_frame(self._reference.plan, answer)
+            self._reference.plan.check_frame(answer)
         except (ValueError, AttributeError, TypeError) as error:
             fault = f"gives a malformed answer: {error}"
             raise self._fault(frames.index, what, fault) from error

@@ -13,9 +13,7 @@ from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
-from roi_accel.backends.frame import Frame
-from roi_accel.backends.frame_set import FrameSet
-from roi_accel.backends.geometry import check_frame
+from roi_accel.backends.frame import Frame, FrameSet
 from roi_accel.backends.numpy_backend import NumpyBackend
 from roi_accel.parity.accumulator import compare_all
 from roi_accel.parity.calibration import INTEGER_STAGES
@@ -137,7 +135,7 @@ class Scores:
         """Whether the frames are what the scorer expects; others would shift all that follows."""
         try:
             for frame in frames:
-                check_frame(self._case.plan, frame)
+                self._case.plan.check_frame(frame)
         except ValueError as error:
             self._tally.fail_to_answer(SCORE, self._case, name, error)
             return False

@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from roi_accel.backends.frame import Frame, PixelFormat
-from roi_accel.backends.frame_set import FrameSet
+from roi_accel.backends.frame import Frame, FrameSet, PixelFormat
 from roi_accel.scorers.ffmpeg import bundled_ffmpeg
 
 if TYPE_CHECKING:

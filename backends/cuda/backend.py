@@ -13,7 +13,6 @@ from roi_accel.backends.cuda.devices import CudaDevice, Untyped, choose_device, 
 from roi_accel.backends.cuda.memory import adopt, is_on_device
 from roi_accel.backends.cuda.slot import Slot, Tables
 from roi_accel.backends.frame import Frame
-from roi_accel.backends.geometry import check_mask
 from roi_accel.backends.gpu import GpuBackend, GpuSession
 from roi_accel.backends.kernel_cache import build_failure
 from roi_accel.backends.kernel_calls import KERNELS, kernel_source
@@ -120,7 +119,7 @@ class CudaSession(GpuSession[CudaDevice]):
         """Return a new frame as `BaseSession.substitute`, on the device if `distorted` is there."""
         if not is_on_device(distorted.planes[0]):
             return super().substitute(reference, distorted, mask)
-        check_mask(self._plan, mask)
+        self._plan.check_mask(mask)
         reference, distorted = self._checked(reference), self._checked(distorted)
         with self._slot("substitute", reference) as slot:
             y, u, v = slot.substitute_on_device(reference, distorted, mask)

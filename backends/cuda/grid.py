@@ -15,9 +15,9 @@ if TYPE_CHECKING:
 
     from roi_accel.backends.cuda.devices import CudaDevice, Untyped
     from roi_accel.backends.frame import Frame
-    from roi_accel.backends.geometry import PlaneGrid
     from roi_accel.backends.kernel_calls import KernelCall
     from roi_accel.backends.plan import Plan
+    from roi_accel.backends.tables import PlaneGrid
 
 
 @dataclass(frozen=True)

@@ -25,10 +25,10 @@ if TYPE_CHECKING:
 
     from roi_accel.backends.cuda.devices import CudaDevice, Untyped
     from roi_accel.backends.frame import Frame
-    from roi_accel.backends.geometry import PlaneGrid
     from roi_accel.backends.kernel_calls import KernelCall
     from roi_accel.backends.plan import ModelSize, Plan
     from roi_accel.backends.protocol import Mask, RunNetwork
+    from roi_accel.backends.tables import PlaneGrid
 
 DEVICE_TYPE = "cuda"
 """ONNX Runtime's name of where a slot's memory is."""

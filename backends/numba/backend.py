@@ -12,11 +12,10 @@ from typing import TYPE_CHECKING, ClassVar
 
 from numpy.lib.stride_tricks import as_strided
 
-from roi_accel.backends.geometry import model_boxes
 from roi_accel.backends.host import HOST_DEVICE, HostBackend, RowThreadPool, processor_name
 from roi_accel.backends.protocol import DeviceStatus
 from roi_accel.backends.session import BaseSession
-from roi_accel.backends.tables import colour_table, fade_table, normalisation_table
+from roi_accel.backends.tables import colour_table, fade_table, model_boxes, normalisation_table
 from roi_accel.errors import BackendUnavailable
 
 if TYPE_CHECKING:
@@ -27,11 +26,10 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from roi_accel.backends.frame import Frame
-    from roi_accel.backends.geometry import PlaneGrid
     from roi_accel.backends.host import RowTask
     from roi_accel.backends.plan import Plan
     from roi_accel.backends.protocol import Mask
-    from roi_accel.backends.tables import AxisTable
+    from roi_accel.backends.tables import AxisTable, PlaneGrid
 
     Kernel = Callable[..., None]
 

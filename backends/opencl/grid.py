@@ -15,11 +15,11 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from roi_accel.backends.frame import Frame
-    from roi_accel.backends.geometry import PlaneGrid
     from roi_accel.backends.kernel_calls import KernelCall
     from roi_accel.backends.opencl.devices import OpenclDevice
     from roi_accel.backends.opencl.memory import DeviceArray, Download, Memory
     from roi_accel.backends.plan import Plan
+    from roi_accel.backends.tables import PlaneGrid
 
 _GROUP = {"gpu": (32, 4), "accelerator": (32, 4), "cpu": (256, 8)}
 """Work-items per group, x and y: a GPU's wavefront wide; a processor, where

@@ -16,8 +16,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from roi_accel.backends.frame import Frame
-    from roi_accel.backends.frame_set import FrameSet
+    from roi_accel.backends.frame import Frame, FrameSet
     from roi_accel.video import VideoInfo
 
     Samples = NDArray[np.float32]

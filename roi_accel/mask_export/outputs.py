@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from roi_accel._util.files import StagedFiles
-    from roi_accel.backends.frame_set import FrameSet
+    from roi_accel.backends.frame import FrameSet
     from roi_accel.mask_export.run import MaskRun
     from roi_accel.report.contact_sheet import Sheet
     from roi_accel.run.frame_pipeline import Progress

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from roi_accel._util.prefetch import batched
-from roi_accel.backends.temporal import (
+from roi_accel.backends.arithmetic import (
     MAX_FRAMES_APART,
     WEIGHT_BITS,
     between,
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from roi_accel._util.timing import Stopwatch
-    from roi_accel.backends.frame_set import FrameSet
+    from roi_accel.backends.frame import FrameSet
     from roi_accel.backends.protocol import Mask, Session
     from roi_accel.masks.source import MaskSource
     from roi_accel.parity.gate import Gate
@@ -203,7 +203,7 @@ class Smoother:
     Parameters
     ----------
     weight : int
-        Of `roi_accel.backends.temporal.smoothing_weight`.
+        Of `roi_accel.backends.arithmetic.smoothing_weight`.
     """
 
     def __init__(self, weight: int) -> None:

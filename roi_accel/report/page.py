@@ -26,7 +26,7 @@ from roi_accel.video.rgb import VIRIDIS, enlarge, mask_over, to_rgb
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping, Sequence
 
-    from roi_accel.backends.frame_set import FrameSet
+    from roi_accel.backends.frame import FrameSet
     from roi_accel.report.curves import Curves
     from roi_accel.results.result import Result
     from roi_accel.video import VideoInfo

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Protocol, TypeVar
 from roi_accel._util.prefetch import mark_last, ordered_map, prefetch
 from roi_accel._util.text import printable
 from roi_accel._util.timing import Stopwatch
-from roi_accel.backends.frame_set import FrameSet
+from roi_accel.backends.frame import FrameSet
 from roi_accel.backends.protocol import slots_of
 from roi_accel.backends.session import in_turn, kernel_errors_as_unavailable
 from roi_accel.errors import InputError

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
 
-    from roi_accel.backends.frame_set import FrameSet
+    from roi_accel.backends.frame import FrameSet
     from roi_accel.options import ScoreOptions
     from roi_accel.results.result import Result
     from roi_accel.run.frame_pipeline import FrameObserver, Progress

@@ -12,8 +12,7 @@ from typing import TYPE_CHECKING, ClassVar, Self
 
 import numpy as np
 
-from roi_accel.backends.frame import Frame, PixelFormat
-from roi_accel.backends.frame_set import FrameSet
+from roi_accel.backends.frame import Frame, FrameSet, PixelFormat
 from roi_accel.errors import InputError, RoiAccelError, ScorerError
 from roi_accel.scorers.options import DEFAULT_MODEL, guess_names, parse_models
 from roi_accel.scorers.protocol import Needs, ScoringRequest

@@ -13,8 +13,7 @@ from roi_accel.errors import RoiAccelError, ScorerError
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from roi_accel.backends.frame import PixelFormat
-    from roi_accel.backends.frame_set import FrameSet
+    from roi_accel.backends.frame import FrameSet, PixelFormat
     from roi_accel.backends.plan import Plan
     from roi_accel.backends.protocol import Backend
     from roi_accel.scorers.options import VmafFeature, VmafModel

@@ -25,8 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from typing import IO
 
-    from roi_accel.backends.frame import Frame
-    from roi_accel.backends.frame_set import FrameSet
+    from roi_accel.backends.frame import Frame, FrameSet
     from roi_accel.scorers.program import ProgramScorer
     from roi_accel.scorers.protocol import ScoreLog, ScoringRequest
 

@@ -9,8 +9,8 @@ import pytest
 from support import random_frame
 
 from roi_accel.backends.frame import Frame, PixelFormat
-from roi_accel.backends.geometry import plane_grids
 from roi_accel.backends.plan import ModelSize, Plan
+from roi_accel.backends.tables import plane_grids
 
 if TYPE_CHECKING:
     from roi_accel.backends.protocol import Backend

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from roi_accel.backends.temporal import (
+from roi_accel.backends.arithmetic import (
     MAX_FRAMES_APART,
     STATE_BITS,
     WEIGHT_BITS,

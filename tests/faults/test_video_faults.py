@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from conftest import Pair
     from refusals import Refusals
 
-    from roi_accel.backends.frame_set import FrameSet
+    from roi_accel.backends.frame import FrameSet
 
 
 PLAIN = ("--synthetic-mask", "1", "--backend", "numpy")

@@ -15,10 +15,9 @@ from clips import P8, damaged, smooth_frames, write_raw, write_y4m
 
 import roi_accel
 from roi_accel._util.timing import Stopwatch
-from roi_accel.backends.frame import Frame
-from roi_accel.backends.frame_set import FrameSet
+from roi_accel.backends.arithmetic import smoothing_weight
+from roi_accel.backends.frame import Frame, FrameSet
 from roi_accel.backends.numpy_backend import NumpyBackend, NumpySession
-from roi_accel.backends.temporal import smoothing_weight
 from roi_accel.errors import InputError, ModelError
 from roi_accel.inference.network import SaliencyNetwork
 from roi_accel.masks.over_time import OverTime, Smoother, Smoothing, masks_over_time

@@ -12,7 +12,7 @@ from faulty_backend import CudaLookalike, InferringBackend
 
 import roi_accel
 from roi_accel._util.timing import Stopwatch
-from roi_accel.backends.frame_set import FrameSet
+from roi_accel.backends.frame import FrameSet
 from roi_accel.backends.numba.backend import NumbaSession
 from roi_accel.backends.numpy_backend import NumpyBackend
 from roi_accel.backends.plan import ModelSize, Plan

@@ -10,8 +10,7 @@ import numpy as np
 from clips import P8, damaged, smooth_frames
 from results import make_result
 
-from roi_accel.backends.frame import ColourMatrix, ColourRange
-from roi_accel.backends.frame_set import FrameSet
+from roi_accel.backends.frame import ColourMatrix, ColourRange, FrameSet
 from roi_accel.report.page import Thumbnails, make_page
 from roi_accel.results.pooling import blend, pool
 from roi_accel.results.result import FrameScore

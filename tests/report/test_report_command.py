@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from conftest import Pair
 
-    from roi_accel.backends.frame_set import FrameSet
+    from roi_accel.backends.frame import FrameSet
     from roi_accel.results.result import Result
     from roi_accel.video import VideoInfo
 
