@@ -1,7 +1,8 @@
-"""Which saliency networks there are by name, where each lies, and that it is the one it claims."""
+"""Finds saliency networks by name or path, fetches them, and verifies each by its SHA-256."""
 
 from __future__ import annotations
 
+import contextlib
 import importlib.resources
 import os
 import stat
@@ -32,22 +33,10 @@ _LIST_REMEDY = "`roi-accel models list` shows the names; a path must end in .onn
 
 @dataclass(frozen=True)
 class KnownModel:
-    """A saliency network that has a name.
+    """A saliency network that has a name, which is also the stem of its file in the cache.
 
-    Attributes
-    ----------
-    name : str
-        What users type, and the stem of its file in the cache.
-    summary : str
-        What it is, in one sentence.
-    licence : str
-        SPDX expression.
-    sha256 : str or None
-        64 hexadecimal digits. None only for an embedded network, which comes with our own code.
-    url : str or None
-        Its public home. None for an embedded network.
-    aliases : tuple of str
-        Other names it answers to.
+    `url` is its public home. It and `sha256` are None for an embedded network; `licence` is an
+    SPDX expression.
     """
 
     name: str
@@ -101,18 +90,9 @@ KNOWN_MODELS: tuple[KnownModel, ...] = (
 
 @dataclass(frozen=True)
 class ResolvedModel:
-    """A saliency network that is on this machine.
+    """A saliency network on this machine, by its name or its path as given, and its absolute file.
 
-    Attributes
-    ----------
-    name : str
-        Its name in the registry, or the path as it was given.
-    path : Path
-        Its file, absolute.
-    sha256 : str
-        64 hexadecimal digits, of the file as it was when it was resolved.
-    embedded : bool
-        Whether it came with roi-accel.
+    `sha256` is of the file as it was when it was resolved.
     """
 
     name: str
@@ -123,20 +103,10 @@ class ResolvedModel:
 
 @dataclass(frozen=True)
 class ModelStatus:
-    """Where a known network is.
+    """Where a known network is; `size` is in bytes.
 
-    Attributes
-    ----------
-    model : KnownModel
-        Which one.
-    where : str
-        ``unusable`` is a file that is there but unreadable or not the network it is named after.
-    path : Path or None
-        Its file, None where there is none to use.
-    size : int or None
-        Of that file, in bytes.
-    problem : str
-        Why it is unusable and what to do; empty otherwise.
+    ``unusable`` is a file that is there but unreadable or another network than its name says;
+    `problem` says why and what to do.
     """
 
     model: KnownModel
@@ -172,7 +142,6 @@ def resolve(
     name_or_path : str or PathLike
         What ``--saliency-model`` takes.
     registry : sequence of KnownModel, optional
-        The networks that have names.
 
     Raises
     ------
@@ -185,7 +154,8 @@ def resolve(
     model = _find(name_or_path, registry)
     if model is not None:
         return _resolve_known(model)
-    if _looks_like_path(name_or_path):
+    has_separator = os.path.basename(name_or_path) != name_or_path  # noqa: PTH119 - a text
+    if has_separator or name_or_path.lower().endswith(_SUFFIX) or os.path.lexists(name_or_path):
         return _resolve_path(name_or_path, registry)
     raise _unknown(name_or_path, registry)
 
@@ -210,9 +180,7 @@ def fetch(
     progress : bool, optional
         Draw a progress bar on stderr.
     registry : sequence of KnownModel, optional
-        The networks that have names.
     limits : Limits, optional
-        Bounds of time and size.
 
     Returns
     -------
@@ -232,8 +200,8 @@ def fetch(
         raise _unknown(name, registry)
     if model.url is None or model.sha256 is None:
         return _resolve_known(model).path
-    for path, found in _cached_files(model):
-        if found == model.sha256:
+    for path, digest in _cached_files(model):
+        if digest == model.sha256:
             return path
     target = cache_dir() / model.file_names[0]
     download(
@@ -256,18 +224,16 @@ def _status(model: KnownModel) -> ModelStatus:
     try:
         if model.url is not None and not _cached_files(model):
             return ModelStatus(model, "not fetched")
-        found = _resolve_known(model)
-        size = found.path.stat().st_size
+        resolved = _resolve_known(model)
+        size = resolved.path.stat().st_size
     except (ModelError, OSError) as error:
         return ModelStatus(model, "unusable", problem=str(error))
-    return ModelStatus(model, "embedded" if found.embedded else "cached", found.path, size)
+    where: Literal["embedded", "cached"] = "embedded" if resolved.embedded else "cached"
+    return ModelStatus(model, where, resolved.path, size)
 
 
 def _find(name: str, registry: Sequence[KnownModel]) -> KnownModel | None:
-    for model in registry:
-        if name == model.name or name in model.aliases:
-            return model
-    return None
+    return next((known for known in registry if name in (known.name, *known.aliases)), None)
 
 
 def _unknown(name: str, registry: Sequence[KnownModel]) -> ModelError:
@@ -280,33 +246,25 @@ def _suggestion(name: str, registry: Sequence[KnownModel]) -> str:
     return did_you_mean(name.lower().removesuffix(_SUFFIX), names)
 
 
-def _looks_like_path(text: str) -> bool:
-    separators = [os.sep, os.altsep] if os.altsep else [os.sep]
-    if any(separator in text for separator in separators) or text.lower().endswith(_SUFFIX):
-        return True
-    return os.path.lexists(text)
-
-
 def _resolve_path(text: str, registry: Sequence[KnownModel]) -> ResolvedModel:
     path = Path(text)
     try:
-        found = _checked_sha256(path)
+        return ResolvedModel(text, path.absolute(), _checked_sha256(path), embedded=False)
     except FileNotFoundError as error:
         hint = "" if path.parent.name else _suggestion(text, registry)
         msg = f"there is no file {text!r}"
         raise ModelError(msg, remedy=f"{hint}check the path; {_LIST_REMEDY}") from error
-    return ResolvedModel(text, path.absolute(), found, embedded=False)
 
 
 def _resolve_known(model: KnownModel) -> ResolvedModel:
     if model.url is None:
         return _resolve_embedded(model)
-    found = _cached_files(model)
-    for path, digest in found:
+    cached = _cached_files(model)
+    for path, digest in cached:
         if digest == model.sha256:
             return ResolvedModel(model.name, path, digest, embedded=False)
-    if found:
-        path, digest = found[0]
+    if cached:
+        path, digest = cached[0]
         msg = f"{path} has SHA-256 {digest}, but {model.name} has {model.sha256}"
         remedy = (
             f"`roi-accel models fetch {model.name}` replaces it; for a network of your own, pass "
@@ -332,27 +290,23 @@ def _resolve_embedded(model: KnownModel) -> ResolvedModel:
 
 def _cached_files(model: KnownModel) -> list[tuple[Path, str]]:
     """Return the files in the cache that bear a name of `model`, each with its SHA-256."""
-    found = []
-    for name in model.file_names:
-        path = cache_dir() / name
-        try:
-            found.append((path, _checked_sha256(path)))
-        except FileNotFoundError:
-            continue
-    return found
+    cached = []
+    for path in (cache_dir() / name for name in model.file_names):
+        with contextlib.suppress(FileNotFoundError):
+            cached.append((path, _checked_sha256(path)))
+    return cached
 
 
 def _checked_sha256(path: Path) -> str:
     """Return the SHA-256 of the regular file at `path`; FileNotFoundError or ModelError if none."""
     try:
         status = path.stat()
-        mode = status.st_mode
-        if stat.S_ISDIR(mode):
+        if stat.S_ISDIR(status.st_mode):
             msg = f"{path} is a folder, not a saliency network"
             raise ModelError(msg, remedy="a network is one .onnx file")
         # guard: network-pipe
-        if not stat.S_ISREG(mode):  # A device or a pipe may never end.
-            msg = f"{path} is no regular file"
+        if not stat.S_ISREG(status.st_mode):  # A device or a pipe may never end.
+            msg = f"{path} is not a regular file"
             raise ModelError(msg, remedy="save the network to a file and name that")
         if status.st_size > MAX_BYTES:
             msg = f"{path} has {status.st_size} bytes; a network has at most {MAX_BYTES >> 20} MiB"
@@ -368,8 +322,7 @@ def _checked_sha256(path: Path) -> str:
 
 def _source(home: str, base_url: str | None) -> str:
     """Return where to download from: `home`, or the file of that name in the folder `base_url`."""
-    variable = os.environ.get(URL_VARIABLE)
-    base = base_url or variable
+    base = base_url or os.environ.get(URL_VARIABLE)
     if not base:
         return home
     origin = "--url" if base_url else URL_VARIABLE
@@ -377,7 +330,7 @@ def _source(home: str, base_url: str | None) -> str:
         parts = urlsplit(base)
         usable = parts.scheme in {"http", "https"} and bool(parts.hostname)
         usable = usable and not parts.query and not parts.fragment and parts.port != 0
-    except ValueError:  # A port that is no number, or half an IPv6 address.
+    except ValueError:  # A port that is not a number, or half an IPv6 address.
         usable, parts = False, urlsplit("")
     if not usable:
         # file:// is refused too: a file that is at hand needs no fetching.

@@ -1,9 +1,8 @@
 """Opens a network on the planned execution provider, and finds out where it really runs.
 
-ONNX Runtime goes on with its CPU provider in more than one silent way: a provider that is not
-compiled in is dropped, so is one whose library or device does not load, a failure while opening or
-running is retried on the CPU, and nodes that a provider cannot take run on the CPU. Here its own
-retrying is off, and what is attached is compared with what was asked for.
+ONNX Runtime falls back to its CPU provider in several silent ways: a provider that is not compiled
+in or does not load is dropped, a failure is retried on the CPU, and nodes that a provider cannot
+take run there. Here retrying is off, and what is attached is compared with what was asked for.
 """
 
 from __future__ import annotations
@@ -11,7 +10,7 @@ from __future__ import annotations
 import contextlib
 import sys
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.metadata import distributions
 from typing import TYPE_CHECKING, Any
 
@@ -29,7 +28,7 @@ from roi_accel.inference.providers import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Mapping
     from pathlib import Path
 
     from roi_accel.inference.ort import Untyped
@@ -53,11 +52,17 @@ _BUILDS = frozenset(
 """The packages that install the module ``onnxruntime``, each over the others."""
 
 _MANY_OPERATORS = 6
-_FOLDED_BYTES = 64 << 20
-"""Largest constant that is computed on opening a network: a tiny file can ask for gigabytes.
 
-ONNX Runtime before 1.27 knows no such limit.
-"""
+_SETTINGS = {
+    # Spinning threads would take the processor from VMAF, which runs at the same time.
+    "session.intra_op.allow_spinning": "0",
+    "session.record_ep_graph_assignment_info": "1",
+    # ONNX Runtime's own format would be read too, past every check of the ONNX one.
+    "session.load_model_format": "ONNX",
+    # The largest constant that is computed on opening a network: a tiny file can ask for gigabytes.
+    # ONNX Runtime before 1.27 has no such limit.
+    "optimization.constant_folding_max_output_size_in_bytes": str(64 << 20),
+}
 
 _MODEL_REMEDY = "see docs/models.md for the contract a network must keep"
 
@@ -68,12 +73,8 @@ class AttachedProviders:
 
     Attributes
     ----------
-    requested : str
-        The provider asked for.
-    reason : str
-        Why it was asked for.
-    options : mapping of str to str
-        The options it was asked for with.
+    requested, reason, options
+        As in the plan.
     attached : tuple of str
         The session's providers in its own order of preference.
     nodes : mapping of str to int, or None
@@ -91,7 +92,7 @@ class AttachedProviders:
 
 
 class NetworkSession:
-    """An ``onnxruntime.InferenceSession`` and the truth about its providers.
+    """An ``onnxruntime.InferenceSession``, and which providers it is really attached to.
 
     Parameters
     ----------
@@ -99,9 +100,9 @@ class NetworkSession:
         Or anything with its interface.
     content : bytes
         The ONNX network.
+    plan : ProviderPlan
     path : Path
         Where it is from, for messages.
-    plan : ProviderPlan
     threads : int
         Threads that ONNX Runtime may use within one operator.
     strict : bool
@@ -110,7 +111,7 @@ class NetworkSession:
     Raises
     ------
     ModelError
-        `content` is no network that ONNX Runtime can load.
+        ONNX Runtime cannot load `content`.
     BackendUnavailable
         The plan's plugin library cannot be used; or `strict`, and the provider asked for is not
         attached or does not run every node.
@@ -157,67 +158,50 @@ class NetworkSession:
             try:
                 self.session = self._create(content, plan, threads)
             except Exception as error:
-                # A faulty network fails on the processor too, and is then no fault of the provider.
+                # A faulty network fails on the processor too; the provider is not to blame.
                 if plan.provider == CPU_PROVIDER:
-                    raise self._no_network(error) from error  # guard: network-corrupt
+                    raise self._not_loaded(error) from error  # guard: network-corrupt
                 trouble = f"it failed: {first_line(error)}"
         if self.session is None:
-            self.session = self._create_on_cpu(content, threads)
-        found = read_attached(self.session, plan)
-        warnings = _differences(self.session, found, trouble)  # guard: provider-replaced
+            try:
+                self.session = self._create(content, None, threads)
+            except Exception as error:
+                raise self._not_loaded(error) from error
+        attached = _attached(self.session, plan)
+        warnings = _differences(self.session, attached, trouble)  # guard: provider-replaced
         if warnings and strict:  # guard: provider-strict
             raise BackendUnavailable(warnings[0], remedy=self._remedy(plan))
-        if strict and found.nodes is None and plan.provider != CPU_PROVIDER:
+        if strict and attached.nodes is None and plan.provider != CPU_PROVIDER:
             version = self._onnxruntime.__version__
             msg = f"onnxruntime {version} cannot tell which nodes run on {plan.provider}"
             raise BackendUnavailable(
                 msg, remedy="install onnxruntime 1.24 or later, or leave out --strict-ep"
             )
-        if warnings:
-            warnings = (f"{warnings[0]}; {self._remedy(plan)}", *warnings[1:])
-        return AttachedProviders(
-            found.requested, found.reason, found.options, found.attached, found.nodes, warnings
-        )
+        return replace(attached, warnings=tuple(f"{it}; {self._remedy(plan)}" for it in warnings))
 
-    def _create(self, content: bytes, plan: ProviderPlan, threads: int) -> Untyped:
-        options = self._session_options(threads)
-        if plan.provider == DML_PROVIDER:
-            options.enable_mem_pattern = False  # DirectML cannot work with it.
-        keywords: dict[str, Any] = {"enable_fallback": 0}
-        if self._plugin is None:
-            keywords["providers"] = [(plan.provider, dict(plan.options))]
-        else:
-            device = self._plugin.device_like(plan.device)
-            options.add_provider_for_devices([device], dict(plan.options))
-        return self._onnxruntime.InferenceSession(content, options, **keywords)
-
-    def _create_on_cpu(self, content: bytes, threads: int) -> Untyped:
-        options = self._session_options(threads)
-        try:
-            return self._onnxruntime.InferenceSession(
-                content, options, providers=[CPU_PROVIDER], enable_fallback=0
-            )
-        except Exception as error:
-            raise self._no_network(error) from error
-
-    def _no_network(self, error: Exception) -> ModelError:
-        msg = f"{self._path} cannot be loaded as an ONNX network: {first_line(error)}"
-        return ModelError(msg, remedy=_MODEL_REMEDY)
-
-    def _session_options(self, threads: int) -> Untyped:
+    def _create(self, content: bytes, plan: ProviderPlan | None, threads: int) -> Untyped:
+        """Return a session on the plan's provider, on the processor without a plan."""
         options = self._onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads
         options.log_severity_level = 4  # Errors come back as exceptions; one line is enough.
         options.use_deterministic_compute = True
-        # Spinning threads would take the processor from VMAF, which runs at the same time.
-        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-        options.add_session_config_entry("session.record_ep_graph_assignment_info", "1")
-        # ONNX Runtime's own format would be read too, past every check of the ONNX one.
-        options.add_session_config_entry("session.load_model_format", "ONNX")
-        options.add_session_config_entry(
-            "optimization.constant_folding_max_output_size_in_bytes", str(_FOLDED_BYTES)
-        )
-        return options
+        for key, value in _SETTINGS.items():
+            options.add_session_config_entry(key, value)
+        keywords: dict[str, Any] = {"enable_fallback": 0}
+        if plan is None:
+            keywords["providers"] = [CPU_PROVIDER]
+        elif self._plugin is not None:
+            device = self._plugin.device_like(plan.device)
+            options.add_provider_for_devices([device], dict(plan.options))
+        else:
+            keywords["providers"] = [(plan.provider, dict(plan.options))]
+            if plan.provider == DML_PROVIDER:
+                options.enable_mem_pattern = False  # DirectML cannot work with it.
+        return self._onnxruntime.InferenceSession(content, options, **keywords)
+
+    def _not_loaded(self, error: Exception) -> ModelError:
+        msg = f"{self._path} cannot be loaded as an ONNX network: {first_line(error)}"
+        return ModelError(msg, remedy=_MODEL_REMEDY)
 
     def _remedy(self, plan: ProviderPlan) -> str:
         """Return what brings the provider that was asked for."""
@@ -236,28 +220,26 @@ def how_to_get(provider: str, option: str = EP) -> str:
     extra = _EXTRAS.get(provider)
     if extra is None:
         return f"see docs/providers.md for a plugin, or choose another provider with {option}"
-    others = sorted(_installed_builds())
+    packages = {(package.name or "").lower().replace("_", "-") for package in distributions()}
+    others = sorted(packages & _BUILDS)
     first = f"pip uninstall -y {' '.join(others)} && " if others else ""
     older = " (cuda12 where the driver is older)" if extra == "cuda13" else ""
     return f'{first}pip install "roi-accel[{extra}]"{older}, or {option} cpu'
 
 
-def read_attached(session: Untyped, plan: ProviderPlan) -> AttachedProviders:
-    """Return what `session`, an ``onnxruntime.InferenceSession``, is attached to."""
-    subgraphs = _assignment(session)
+def _attached(session: Untyped, plan: ProviderPlan) -> AttachedProviders:
     nodes: Counter[str] | None = None
-    if subgraphs is not None:
-        nodes = Counter()
-        for subgraph in subgraphs:
-            nodes[subgraph.ep_name] += len(subgraph.get_nodes())
+    if hasattr(session, "get_provider_graph_assignment_info"):
+        nodes = Counter(provider for provider, _ in _placed(session))
     return AttachedProviders(
         plan.provider, plan.reason, dict(plan.options), tuple(session.get_providers()), nodes
     )
 
 
-def _assignment(session: Untyped) -> Sequence[Untyped] | None:
-    read = getattr(session, "get_provider_graph_assignment_info", None)
-    return None if read is None else list(read())
+def _placed(session: Untyped) -> list[tuple[str, str]]:
+    """Return the provider and the operator of each node; ONNX Runtime has to be able to tell."""
+    subgraphs = session.get_provider_graph_assignment_info()
+    return [(graph.ep_name, node.op_type) for graph in subgraphs for node in graph.get_nodes()]
 
 
 def _differences(session: Untyped, found: AttachedProviders, trouble: str) -> tuple[str, ...]:
@@ -266,27 +248,18 @@ def _differences(session: Untyped, found: AttachedProviders, trouble: str) -> tu
     if found.requested not in found.attached:
         why = trouble or "ONNX Runtime could not attach it"
         return (f"{asked}, but runs on {', '.join(found.attached)}: {why}",)
-    if found.nodes is None:
-        return ()
-    elsewhere = {name: count for name, count in found.nodes.items() if name != found.requested}
+    nodes = found.nodes or {}
+    total = sum(nodes.values())
+    elsewhere = {name: count for name, count in nodes.items() if name != found.requested}
     if not elsewhere:
         return ()
-    total = sum(found.nodes.values())
     where = " and ".join(
         f"{count} of its {total} nodes run on {name}" for name, count in elsewhere.items()
     )
-    return (f"{asked}, but {where}{_operators_elsewhere(session, found.requested)}",)
-
-
-def _operators_elsewhere(session: Untyped, provider: str) -> str:
-    names = dict.fromkeys(
-        node.op_type
-        for subgraph in _assignment(session) or ()
-        if subgraph.ep_name != provider
-        for node in subgraph.get_nodes()
-    )
-    shown = ", ".join(list(names)[:_MANY_OPERATORS])
-    return f" ({shown}{', ...' if len(names) > _MANY_OPERATORS else ''})"
+    operators = list(dict.fromkeys(op for name, op in _placed(session) if name in elsewhere))
+    listed = ", ".join(operators[:_MANY_OPERATORS])
+    more = ", ..." if len(operators) > _MANY_OPERATORS else ""
+    return (f"{asked}, but {where} ({listed}{more})",)
 
 
 def _not_in_this_build(onnxruntime: Untyped, plan: ProviderPlan) -> str:
@@ -295,13 +268,13 @@ def _not_in_this_build(onnxruntime: Untyped, plan: ProviderPlan) -> str:
     Raises
     ------
     BackendUnavailable
-        ONNX Runtime knows no provider of this name, in whatever build.
+        No build of ONNX Runtime has a provider of this name.
     """
     available = onnxruntime.get_available_providers()
     if plan.provider in available:
         return ""
     if plan.provider not in onnxruntime.get_all_providers():
-        msg = f"ONNX Runtime {onnxruntime.__version__} knows no {plan.provider}"
+        msg = f"ONNX Runtime {onnxruntime.__version__} has no provider {plan.provider}"
         raise BackendUnavailable(
             msg, remedy=f"this one has {', '.join(available)}; see docs/providers.md"
         )
@@ -314,8 +287,3 @@ def _load_cuda_wheels(onnxruntime: Untyped) -> None:
     if preload is not None:
         with contextlib.redirect_stdout(sys.stderr):  # It prints; stdout is the result's.
             preload()
-
-
-def _installed_builds() -> set[str]:
-    names = {(package.name or "").lower().replace("_", "-") for package in distributions()}
-    return names & _BUILDS

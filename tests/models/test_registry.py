@@ -217,7 +217,7 @@ def test_folder_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
 
 def test_pipe_is_refused_instead_of_read_for_ever(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "net.onnx")
-    with pytest.raises(ModelError, match="is no regular file"):
+    with pytest.raises(ModelError, match="is not a regular file"):
         resolve(tmp_path / "net.onnx")
 
 
