@@ -207,7 +207,7 @@ def test_students_take_one_frame_at_a_time(
     ("write", "reason"),
     [
         ("write_network_that_mixes_frames", "makes other maps of 4 frames at once than of each"),
-        ("write_network_that_stacks_frames", "cannot look at 4 frames at once: network .* gave"),
+        ("write_network_that_stacks_frames", "cannot infer 4 frames at once: network .* gave"),
     ],
 )
 def test_network_that_is_not_the_same_in_batches_is_found_out_before_the_first_frame(

@@ -1,8 +1,8 @@
-"""How many frames a network looks at at once: decided once per run, by trying, never by hoping.
+"""How many frames a network infers at once: decided once per run, by trying.
 
-A free batch axis is a promise of the file that its nodes may break, and a provider may add in
-another order for another shape. So a batch is used only where its maps were the same to the last
-bit as those of its frames alone, on this network, size and provider (docs/adr/0010-batches.md).
+The file may promise a free batch axis that its nodes do not keep, and a provider may add in another
+order for another shape. So a batch is used only where its maps were the same to the last bit as
+those of its frames alone, on this network, size and provider (docs/adr/0010-batches.md).
 """
 
 from __future__ import annotations
@@ -16,8 +16,6 @@ from roi_accel.errors import InputError, RoiAccelError
 from roi_accel.inference.providers import CUDA_PROVIDER, DML_PROVIDER
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
     from roi_accel._util.timing import Stopwatch
     from roi_accel.backends.plan import ModelSize
     from roi_accel.inference.network import SaliencyNetwork
@@ -33,15 +31,7 @@ the processor one frame keeps its threads busy."""
 
 @dataclass(frozen=True)
 class Batch:
-    """What was decided.
-
-    Attributes
-    ----------
-    frames : int
-        How many at once, from 1.
-    reason : str
-        Why so many, for people.
-    """
+    """How many frames at once, from 1, and why so many, for people."""
 
     frames: int
     reason: str
@@ -75,7 +65,7 @@ def decide_batch(
     *,
     stride: int = 1,
 ) -> Batch:
-    """Return how many frames `network` is to look at at once, at most `asked`.
+    """Return how many frames `network` is to infer at once, at most `asked`.
 
     Parameters
     ----------
@@ -87,7 +77,7 @@ def decide_batch(
     stopwatch : Stopwatch
         Counts the stage ``try_batch``, where there is something to try.
     stride : int
-        How many frames wait for each that the network looks at; all in all not above MAX_BATCH.
+        How many frames wait for each inference; all in all not above MAX_BATCH.
     """
     provider = network.providers.attached[0]
     frames = _AUTO.get(provider, 1) if asked is None else asked
@@ -112,13 +102,9 @@ def _trouble(network: SaliencyNetwork, size: ModelSize, frames: int) -> str:
     together = f"network {network.model.name} on {network.providers.attached[0]}"
     try:
         maps = network.infer_batch(inputs)
-        alone = np.concatenate([network.infer_batch(each[np.newaxis]) for each in inputs])
+        alone = np.stack([network.infer(one[np.newaxis]) for one in inputs])
     except RoiAccelError as error:
-        return f"{together} cannot look at {frames} frames at once: {error.message}"
-    if _same_bits(maps, alone):
+        return f"{together} cannot infer {frames} frames at once: {error.message}"
+    if np.array_equal(maps.view(np.uint32), alone.view(np.uint32)):  # to the last bit
         return ""
     return f"{together} makes other maps of {frames} frames at once than of each alone"
-
-
-def _same_bits(one: NDArray[np.float32], other: NDArray[np.float32]) -> bool:
-    return np.array_equal(one.view(np.uint32), other.view(np.uint32))

@@ -12,12 +12,13 @@ import time
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from rich import progress as rich_progress
 from rich.console import Console
 
+from roi_accel._util.error_translation import require
 from roi_accel.errors import ModelError
 
 if TYPE_CHECKING:
@@ -75,7 +76,7 @@ def download(
         pooch is missing; the server cannot be reached, refuses, is too slow, breaks off, or serves
         too much or something else; or `target` cannot be written. No temporary file is left.
     """
-    pooch = _import_pooch()
+    pooch = require("pooch", "cpu", "fetching a network", error=ModelError)
     bar = rich_progress.Progress(
         rich_progress.TextColumn("{task.description}", markup=False),
         rich_progress.BarColumn(),
@@ -191,15 +192,6 @@ class _Transfer:
 
     def _failure(self, url: str, cause: str) -> ModelError:
         return ModelError(f"{shown(url)} {cause}", remedy=self._remedy)
-
-
-def _import_pooch() -> Any:  # noqa: ANN401 - pooch has no types
-    try:
-        import pooch  # noqa: PLC0415 - an optional dependency
-    except ImportError as error:
-        msg = f"fetching a network needs pooch, which cannot be imported: {error}"
-        raise ModelError(msg, remedy='pip install "roi-accel[cpu]"') from error
-    return pooch
 
 
 def _root(error: BaseException) -> str:

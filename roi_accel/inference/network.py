@@ -1,4 +1,4 @@
-"""The saliency network: its contract is checked when it is loaded, its map when it is made."""
+"""The saliency network: its contract is checked on loading, each map after inference."""
 
 from __future__ import annotations
 
@@ -48,13 +48,7 @@ _RANK = 4
 
 @dataclass(frozen=True)
 class SaliencySize:
-    """The network's input size as users give it: a long side in pixels, or the frame's own size.
-
-    Attributes
-    ----------
-    long_side : int or None
-        None for ``native``.
-    """
+    """The network's input size as users give it: a long side in pixels, None for ``native``."""
 
     long_side: int | None
 
@@ -89,19 +83,12 @@ class SaliencySize:
         keeps the frame's size and pads it up to multiples of 8.
         """
         if self.long_side is None:
-            padded = (_round_up(width), _round_up(height))
-            return ModelSize(width, height, *padded)
+            return ModelSize(
+                width, height, *(-(-side // STRIDE) * STRIDE for side in (width, height))
+            )
         scale = self.long_side / max(width, height)
-        size = (_round_nearest(width * scale), _round_nearest(height * scale))
+        size = [max(STRIDE, int(side * scale / STRIDE + 0.5) * STRIDE) for side in (width, height)]
         return ModelSize(*size, *size)
-
-
-def _round_up(value: int) -> int:
-    return -(-value // STRIDE) * STRIDE
-
-
-def _round_nearest(value: float) -> int:
-    return max(STRIDE, int(value / STRIDE + 0.5) * STRIDE)
 
 
 class SaliencyNetwork:
@@ -110,9 +97,7 @@ class SaliencyNetwork:
     Parameters
     ----------
     model : ResolvedModel
-        Which network.
     plan : ProviderPlan
-        The execution provider to ask for.
     threads : int
         Threads that ONNX Runtime may use within one operator.
     strict_ep : bool
@@ -122,12 +107,12 @@ class SaliencyNetwork:
     Attributes
     ----------
     takes_batches : bool
-        Whether its file leaves the number of frames free that it looks at at once.
+        Whether its file leaves the batch size free.
 
     Raises
     ------
     ModelError
-        onnxruntime is missing, or the file is no network that keeps the contract.
+        onnxruntime is missing, or the file is not a network that keeps the contract.
     BackendUnavailable
         The provider cannot be had, and `strict_ep` or a plugin library asked for it.
     """
@@ -153,10 +138,10 @@ class SaliencyNetwork:
         except ModelError:
             self.close()
             raise
-        self._fixed_size = _fixed_size(session.get_inputs()[0].shape)
-        outputs = {entry.name: entry for entry in session.get_outputs()}
-        axes = session.get_inputs()[0].shape[0], outputs[OUTPUT_NAME].shape[0]
-        self.takes_batches = not any(isinstance(axis, int) for axis in axes)
+        batch, _, *sides = session.get_inputs()[0].shape
+        self._fixed_size = [side if isinstance(side, int) else None for side in sides]
+        outputs = {entry.name: entry.shape for entry in session.get_outputs()}
+        self.takes_batches = not any(isinstance(n, int) for n in (batch, outputs[OUTPUT_NAME][0]))
 
     def close(self) -> None:
         """Release the network and its provider; harmless when repeated."""
@@ -189,8 +174,8 @@ class SaliencyNetwork:
         BackendUnavailable
             The network fails on another provider than the processor's.
         """
-        result: NDArray[np.float32] = self.infer_batch(model_input)[0]
-        return result
+        saliency: NDArray[np.float32] = self.infer_batch(model_input)[0]
+        return saliency
 
     def infer_batch(self, inputs: NDArray[np.float32]) -> NDArray[np.float32]:
         """Return the saliency maps float32[N, H, W] of N inputs, float32[N, 3, H, W].
@@ -206,8 +191,8 @@ class SaliencyNetwork:
                 f"expected float32 {expected}"
             )
             raise ModelError(msg, remedy=_CONTRACT_REMEDY)
-        result: NDArray[np.float32] = output[:, 0]
-        return result
+        maps: NDArray[np.float32] = output[:, 0]
+        return maps
 
     def works_on(self, device_type: str, number: int) -> bool:
         """Whether the network runs where this memory is, so that it need not be moved."""
@@ -217,21 +202,9 @@ class SaliencyNetwork:
         return (memory, its_number) == (device_type, str(number))
 
     def infer_in_place(self, model_input: DeviceTensor, output: DeviceTensor) -> None:
-        """Run the network from one device tensor to another, and return when the second is there.
+        """Infer from [1, 3, height, width] to [1, 1, height, width] in the device's memory.
 
-        Parameters
-        ----------
-        model_input : DeviceTensor
-            [1, 3, height, width], written and done.
-        output : DeviceTensor
-            [1, 1, height, width].
-
-        Raises
-        ------
-        ModelError
-            The network fails, or its map has another shape.
-        BackendUnavailable
-            The network fails on another provider than the processor's.
+        The input is complete; so is the output on return. Raises what `infer` does.
         """
         session = self._opened.session
         with self._translating():
@@ -280,13 +253,13 @@ def _read_model(model: ResolvedModel) -> bytes:
 def _check_contract(name: str, session: Any) -> None:  # noqa: ANN401
     inputs, outputs = session.get_inputs(), session.get_outputs()
     if [entry.name for entry in inputs] != [INPUT_NAME]:  # guard: network-inputs
-        found = ", ".join(repr(entry.name) for entry in inputs) or "none"
-        msg = f"network {name} has the inputs {found}; {_CONTRACT}"
+        names = ", ".join(repr(entry.name) for entry in inputs) or "none"
+        msg = f"network {name} has the inputs {names}; {_CONTRACT}"
         raise ModelError(msg, remedy=_CONTRACT_REMEDY)
     by_name = {entry.name: entry for entry in outputs}
     if OUTPUT_NAME not in by_name:  # guard: network-outputs
-        found = ", ".join(map(repr, by_name)) or "none"
-        msg = f"network {name} has the outputs {found}; {_CONTRACT}"
+        names = ", ".join(map(repr, by_name)) or "none"
+        msg = f"network {name} has the outputs {names}; {_CONTRACT}"
         raise ModelError(msg, remedy=_CONTRACT_REMEDY)
     for entry, channels in ((inputs[0], 3), (by_name[OUTPUT_NAME], 1)):
         if entry.type != "tensor(float)":  # guard: network-type
@@ -301,12 +274,8 @@ def _shape_fits(shape: Sequence[int | str | None], channels: int) -> bool:
     """Whether `shape`, with names or None for free dimensions, is [1, channels, H, W]."""
     if len(shape) != _RANK:
         return False  # guard: network-rank
-    batch, found_channels = shape[:2]
-    return (not isinstance(batch, int) or batch == 1) and (
-        not isinstance(found_channels, int) or found_channels == channels
+    expected = (1, channels)
+    return all(
+        not isinstance(axis, int) or axis == size
+        for axis, size in zip(shape, expected, strict=False)
     )
-
-
-def _fixed_size(shape: Sequence[int | str | None]) -> tuple[int | None, int | None]:
-    height, width = (side if isinstance(side, int) else None for side in shape[2:])
-    return height, width

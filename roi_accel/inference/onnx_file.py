@@ -1,8 +1,8 @@
 """What an ONNX file may not ask for, found in its bytes before ONNX Runtime sees them.
 
-A network is data: it may not make the process read other files or load compiled code. ONNX Runtime
-reads a tensor's external data from the working folder even where the network was given as bytes,
-and lets an execution provider load what an EPContext node names; so both are looked for here.
+A network may not make the process read other files or load compiled code. ONNX Runtime reads a
+tensor's external data from the working folder even where the network was given as bytes, and an
+execution provider loads what an EPContext node names.
 """
 
 from __future__ import annotations
@@ -65,8 +65,8 @@ def check_self_contained(content: bytes) -> None:
     Raises
     ------
     NotSelfContainedError
-        A tensor's data lie in another file, a node loads a provider's compiled code, the bytes are
-        no protobuf message, or they have more than `MAX_FIELDS` fields.
+        A tensor's data lie in another file, a node loads a provider's compiled code, or the bytes
+        are not a protobuf message of at most `MAX_FIELDS` fields.
     """
     left = MAX_FIELDS
     waiting = [("Model", 0, len(content))]

@@ -1,4 +1,4 @@
-"""ONNX Runtime and its plugin providers: imported here alone, after what must be decided before."""
+"""ONNX Runtime and its plugin providers; imported here alone, once its telemetry is off."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import threading
 from collections import Counter
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+from roi_accel._util.error_translation import require
 from roi_accel.errors import BackendUnavailable, ModelError
 from roi_accel.inference.providers import device_number
 
@@ -28,13 +29,9 @@ def import_onnxruntime() -> Any:  # noqa: ANN401 - an untyped module
     ModelError
         It cannot be imported; says why and what to install.
     """
-    # Its builds report every use to their maker, from the import on, unless told not to before it.
+    # Its builds report every use to their maker, from the import on.
     os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
-    try:
-        import onnxruntime  # noqa: PLC0415 - heavy, and not needed for masks from elsewhere
-    except ImportError as error:
-        msg = f"the saliency network needs onnxruntime, which cannot be imported: {error}"
-        raise ModelError(msg, remedy='pip install "roi-accel[cpu]"') from error
+    onnxruntime = require("onnxruntime", "cpu", "the saliency network", error=ModelError)
     if not hasattr(onnxruntime, "InferenceSession"):
         # Its builds share one folder: uninstalling the second of two takes files of the first.
         msg = "the saliency network needs onnxruntime, of which only remains are installed"
@@ -67,8 +64,8 @@ class Plugin:
     Raises
     ------
     BackendUnavailable
-        This onnxruntime takes no plugins, there is no such library, it is none, it offers no
-        device of this provider here, or another library has the provider's name already.
+        This onnxruntime takes no plugins; the library is missing, not a plugin, or offers no device
+        of this provider here; or another library has the provider's name already.
     """
 
     def __init__(self, onnxruntime: Untyped, provider: str, library: Path) -> None:
@@ -113,7 +110,7 @@ class Plugin:
         with _lock:
             _users[self._provider] -= 1
             if not _users[self._provider]:
-                # A library that will not go is no reason to lose the scores it helped to make.
+                # Scores are not lost because the library that helped to make them stays loaded.
                 with contextlib.suppress(Exception):
                     self._onnxruntime.unregister_execution_provider_library(self._provider)
 
@@ -122,7 +119,10 @@ class Plugin:
         path = library.resolve()
         with _lock:
             if not _users[self._provider]:
-                self._register_first(library, path)
+                try:
+                    self._onnxruntime.register_execution_provider_library(self._provider, str(path))
+                except Exception as error:
+                    raise self._not_registered(library, error) from error
                 _libraries[self._provider] = path
             elif _libraries[self._provider] != path:
                 msg = f"{self._provider} is in use from {_libraries[self._provider]}, not {library}"
@@ -130,18 +130,12 @@ class Plugin:
             _users[self._provider] += 1
             self._held = True
 
-    def _register_first(self, library: Path, path: Path) -> None:
-        try:
-            self._onnxruntime.register_execution_provider_library(self._provider, str(path))
-        except Exception as error:
-            if "already registered" in str(error):
-                msg = f"another library than {library} is registered as {self._provider} already"
-                remedy = f"--ep {self._provider} takes that one"
-                raise BackendUnavailable(msg, remedy=remedy) from error
-            msg = f"{library} cannot be used as a provider plugin: {first_line(error)}"
-            raise BackendUnavailable(
-                msg, remedy="name a plugin library that is built for this system"
-            ) from error
+    def _not_registered(self, library: Path, error: Exception) -> BackendUnavailable:
+        if "already registered" in str(error):
+            msg = f"another library than {library} is registered as {self._provider} already"
+            return BackendUnavailable(msg, remedy=f"--ep {self._provider} takes that one")
+        msg = f"{library} cannot be used as a provider plugin: {first_line(error)}"
+        return BackendUnavailable(msg, remedy="name a plugin library built for this system")
 
     def _find_devices(self, library: Path, before: set[str]) -> list[Untyped]:
         offered = self._onnxruntime.get_ep_devices()

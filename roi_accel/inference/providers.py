@@ -1,7 +1,6 @@
 """Which ONNX Runtime execution provider a network is asked to run on, and with which options.
 
-Only plans are made here, from the device alone: nothing is imported, so every row of the table can
-be tested on any machine. `inference.ort_session` opens what was planned and checks the outcome.
+Only plans are made here, from the device alone; `inference.ort_session` opens what was planned.
 """
 
 from __future__ import annotations
@@ -9,7 +8,7 @@ from __future__ import annotations
 import json
 import platform
 import re
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -129,20 +128,19 @@ def plan_provider(
     vendor = device.vendor_id
     is_gpu = device.kind == "gpu"
     if requested is not None:
-        plan = _requested(requested, device, vendor if is_gpu else None, threads, option)
-        return replace(plan, option=option)
+        return _requested(requested, device, vendor if is_gpu else None, threads, option)
     where = f"{backend}'s device {device.device or device.kind}"
     if not is_gpu:
-        return _plan(CPU_PROVIDER, f"matches {where}", device=device)
+        return ProviderPlan(CPU_PROVIDER, f"matches {where}", device=device)
     if vendor not in _VENDORS:
         found = "of an unknown vendor" if vendor is None else f"of vendor {vendor:#06x}"
         reason = f"no provider is known for {where}, {found}, so the processor runs the network"
-        return _plan(CPU_PROVIDER, reason, device=device)
+        return ProviderPlan(CPU_PROVIDER, reason, device=device)
     name, provider = _VENDORS[vendor]
     if vendor == AMD and platform.system() == "Windows":
         provider = DML_PROVIDER
     options = _options(provider, device_number(device), openvino=_gpu_name(device), threads=threads)
-    return _plan(provider, f"matches {where}, {name}", options, device=device)
+    return ProviderPlan(provider, f"matches {where}, {name}", options, device=device)
 
 
 def full_name(name: str) -> str:
@@ -150,27 +148,19 @@ def full_name(name: str) -> str:
     return SHORT_NAMES.get(name.lower(), name)
 
 
-def _plan(
-    provider: str,
-    reason: str,
-    options: Mapping[str, str] | None = None,
-    *,
-    device: DeviceStatus,
-    library: Path | None = None,
-) -> ProviderPlan:
-    return ProviderPlan(provider, reason, options or {}, library, device)
-
-
 def _requested(
     text: str, device: DeviceStatus, vendor: int | None, threads: int | None, option: str
 ) -> ProviderPlan:
     reason = f"{option} {text}"
     if text.startswith(PLUGIN_PREFIX):
-        return _plugin(text, reason, device, threads)
+        return _plugin(text, device, threads, option)
     name, _, where = text.partition(":")
     provider = full_name(name)
     if provider not in SHORT_NAMES.values() and not _FULL_NAME.fullmatch(provider):
-        raise _unknown(reason, text)
+        guess = did_you_mean(name, [*SHORT_NAMES, *SHORT_NAMES.values()])
+        known = f"{', '.join(SHORT_NAMES)}, such as openvino:GPU or cuda:1"
+        msg = f"{reason} is not the name of an execution provider"
+        raise BackendUnavailable(msg, remedy=f"{guess}one of {known}, or plugin:NAME=LIBRARY")
     openvino = _gpu_name(device) if vendor == INTEL else "CPU"
     index = device_number(device) if vendor and _OWN_VENDOR.get(provider, vendor) == vendor else 0
     if where:
@@ -182,20 +172,21 @@ def _requested(
             msg = f"{reason}: {provider} has no device {where!r}"
             raise BackendUnavailable(msg, remedy="for example cuda:1 or openvino:GPU")
     options = _options(provider, index, openvino=openvino, threads=threads)
-    return _plan(provider, reason, options, device=device)
+    return ProviderPlan(provider, reason, options, device=device, option=option)
 
 
-def _plugin(text: str, reason: str, device: DeviceStatus, threads: int | None) -> ProviderPlan:
+def _plugin(text: str, device: DeviceStatus, threads: int | None, option: str) -> ProviderPlan:
+    reason = f"{option} {text}"
     name, _, library = text.removeprefix(PLUGIN_PREFIX).partition("=")
     if not name or not library:
         msg = f"{reason} does not name a provider and its library"
         raise BackendUnavailable(msg, remedy=f"write {PLUGIN_PREFIX}NAME=LIBRARY")
     provider = full_name(name)
-    # A plugin is told its device by ONNX Runtime; only what keeps the arithmetic exact is left.
+    # ONNX Runtime gives a plugin its device; only what keeps the arithmetic exact is left.
     kind = "GPU" if device.kind == "gpu" else "CPU"
     exact = _options(provider, 0, openvino=kind, threads=threads)
     options = {key: exact[key] for key in _EXACT if key in exact}
-    return _plan(provider, reason, options, device=device, library=Path(library))
+    return ProviderPlan(provider, reason, options, Path(library), device, option)
 
 
 _EXACT = ("use_tf32", "cudnn_conv_algo_search", "load_config")
@@ -231,18 +222,9 @@ def _options(
 
 def device_number(device: DeviceStatus) -> int:
     """Return the number of ``cuda:1`` or ``opencl:0.1``: which GPU of its vendor it is."""
-    found = re.search(r"(\d+)$", device.device)
-    return int(found[1]) if found else 0
+    match = re.search(r"\d+$", device.device)
+    return int(match[0]) if match else 0
 
 
 def _gpu_name(device: DeviceStatus) -> str:
     return f"GPU.{device_number(device)}" if device_number(device) else "GPU"
-
-
-def _unknown(reason: str, text: str) -> BackendUnavailable:
-    names = [*SHORT_NAMES, *SHORT_NAMES.values()]
-    guess = did_you_mean(text.partition(":")[0], names)
-    msg = f"{reason} names no execution provider"
-    known = ", ".join(SHORT_NAMES)
-    remedy = f"{guess}one of {known}, such as openvino:GPU or cuda:1, or plugin:NAME=LIBRARY"
-    return BackendUnavailable(msg, remedy=remedy)
