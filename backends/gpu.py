@@ -5,11 +5,10 @@ from __future__ import annotations
 import re
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar, Generic, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
 
 from roi_accel._util.suggest import did_you_mean
 from roi_accel.backends.host import check_threads
-from roi_accel.backends.protocol import DeviceStatus
 from roi_accel.backends.session import BaseSession
 from roi_accel.errors import BackendUnavailable
 
@@ -19,6 +18,7 @@ if TYPE_CHECKING:
     import numpy as np
 
     from roi_accel.backends.plan import Plan
+    from roi_accel.backends.protocol import DeviceStatus
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,120 +27,33 @@ class GpuDevice:
 
     Attributes
     ----------
-    device_id : str
-        The API's name in lower case and the device's number or numbers, as ``--device`` takes it.
+    status : DeviceStatus
+        What a backend's probe says of it.
     name : str
         Its own name.
     title : str
         Its names, a part of which ``--device`` takes as well.
-    details : str
-        Versions, for people.
-    problem, remedy : str
-        Why it cannot be used, empty where it can, and what helps.
-    kind : {"cpu", "gpu", "accelerator"}
-    vendor_id, driver, memory_bytes
-        As in `DeviceStatus`.
+    problem : str
+        Why it cannot be used; empty where it can.
     """
 
-    device_id: str
+    status: DeviceStatus
     name: str
     title: str
-    details: str
     problem: str = ""
-    remedy: str = ""
-    kind: Literal["cpu", "gpu", "accelerator"] = "gpu"
-    vendor_id: int | None = None
-    driver: str = ""
-    memory_bytes: int | None = None
 
-    several_vendors: ClassVar[bool] = False
+    @property
+    def device_id(self) -> str:
+        """The API's name in lower case and the device's number or numbers."""
+        return self.status.device
 
     @property
     def label(self) -> str:
         """Id and name, for messages."""
         return f"{self.device_id} ({self.name})"
 
-    @property
-    def description(self) -> str:
-        """Names and versions."""
-        return f"{self.title}, {self.details}"
-
-    @property
-    def status(self) -> DeviceStatus:
-        """What a backend's probe says of it."""
-        return DeviceStatus(
-            state="broken" if self.problem else "ready",
-            device=self.device_id,
-            description=", ".join(filter(None, (self.description, self.problem))),
-            remedy=self.remedy,
-            kind=self.kind,
-            vendor_id=self.vendor_id,
-            driver=self.driver,
-            memory_bytes=self.memory_bytes,
-            several_vendors=self.several_vendors,
-        )
-
 
 Device = TypeVar("Device", bound=GpuDevice)
-
-
-def choose_from(devices: Sequence[Device], wanted: str | None, *, api: str, numbers: str) -> Device:
-    """Return the device that `wanted` means.
-
-    Parameters
-    ----------
-    devices : sequence of GpuDevice
-        One at least that can be used.
-    wanted : str or None
-        As the user wrote it: a device's id, or the API's name, a colon and a part of one device's
-        title, in any case; the prefix may be left out. None or the bare API's name means the first
-        GPU that can be used, else the first device.
-    api : str
-        The API's name in messages; in lower case, the prefix of ids.
-    numbers : str
-        The regular expression of what follows the prefix in an id.
-
-    Raises
-    ------
-    BackendUnavailable
-        `wanted` means none or several, or the one cannot be used.
-    """
-    prefix = f"{api.lower()}:"
-    text = (wanted or "").removeprefix(api.lower()).removeprefix(":")
-    if not text:
-        usable = [device for device in devices if not device.problem]
-        return next((device for device in usable if device.kind == "gpu"), usable[0])
-    if re.fullmatch(numbers, text):
-        device_id = prefix + ".".join(str(int(number)) for number in text.split("."))
-        meant = [device for device in devices if device.device_id == device_id]
-    else:
-        meant = [device for device in devices if text.casefold() in device.title.casefold()]
-    if len(meant) != 1:
-        reason = f"means several {api} devices" if meant else f"does not match any {api} device"
-        candidates = meant or devices
-        listed = "; ".join(f"{device.device_id} is {device.title}" for device in candidates)
-        guess = "" if meant else did_you_mean(prefix + text, _names(devices, prefix))
-        msg = f"device {wanted!r} {reason}: {listed}"
-        remedy = f"{guess}for example --device {candidates[0].device_id}"
-        raise BackendUnavailable(msg, remedy=remedy)
-    (device,) = meant
-    if device.problem:
-        msg = f"{device.label} cannot be used: {device.problem}"
-        raise BackendUnavailable(msg, remedy="choose another --device")
-    return device
-
-
-def _names(devices: Sequence[GpuDevice], prefix: str) -> list[str]:
-    """Return the ids, and the words of the titles as they may be given instead."""
-    titles = " ".join(device.title.lower() for device in devices)
-    words = (prefix + word for word in re.findall(r"\w{3,}", titles))
-    return [*(device.device_id for device in devices), *words]
-
-
-def require_ready(statuses: Sequence[DeviceStatus]) -> None:
-    """Raise BackendUnavailable with the first reason and remedy if no device is ready."""
-    if all(status.state != "ready" for status in statuses):
-        raise BackendUnavailable(statuses[0].description, remedy=statuses[0].remedy)
 
 
 class GpuBackend(ABC, Generic[Device]):
@@ -149,23 +62,26 @@ class GpuBackend(ABC, Generic[Device]):
     Parameters
     ----------
     device : str, optional
-        As `choose_from` takes it.
+        As `choose` takes it.
     threads : int, optional
-        As for the other backends.
+        As for the other backends; ValueError if it is not positive.
 
     Raises
     ------
     BackendUnavailable
         The library, the driver or the device is missing or broken, or `device` means several.
-    ValueError
-        `threads` is not positive.
     """
 
     name: ClassVar[str]
+    title: ClassVar[str]
+    """The API's name in messages."""
+
+    numbers: ClassVar[str]
+    """The regular expression of what follows the name and a colon in a device's id."""
 
     def __init__(self, *, device: str | None = None, threads: int | None = None) -> None:
         check_threads(threads)
-        self._device = self._choose(device)
+        self._device = self.choose(device)
         self._programs: dict[str, Any] = {}
 
     @property
@@ -176,19 +92,64 @@ class GpuBackend(ABC, Generic[Device]):
     def open(self, plan: Plan) -> BaseSession:
         """Return a session for `plan`; the first of a sample size compiles the kernels.
 
-        Raises
-        ------
-        BackendUnavailable
-            The kernels do not compile, there is no room on the device, or the driver fails.
+        BackendUnavailable where the kernels do not compile, there is no room, or the driver fails.
         """
         sample = plan.pixel_format.dtype
         if sample.str not in self._programs:
             self._programs[sample.str] = self._compile(sample)
         return self._open(plan, self._programs[sample.str])
 
+    @classmethod
+    def choose(cls, wanted: str | None) -> Device:
+        """Return the device that ``--device`` means by `wanted`.
+
+        That is a device's id, or the API's name, a colon and a part of one device's title, in any
+        case; the prefix may be left out. None or the bare name means the first GPU that can be
+        used, else the first device. BackendUnavailable where it means none or several.
+        """
+        statuses = cls.probe()
+        if all(status.state != "ready" for status in statuses):
+            raise BackendUnavailable(statuses[0].description, remedy=statuses[0].remedy)
+        devices = cls._find()
+        text = (wanted or "").removeprefix(cls.name).removeprefix(":")
+        if not text:
+            usable = [device for device in devices if not device.problem]
+            return next((device for device in usable if device.status.kind == "gpu"), usable[0])
+        if re.fullmatch(cls.numbers, text):
+            device_id = f"{cls.name}:" + ".".join(str(int(number)) for number in text.split("."))
+            meant = [device for device in devices if device.device_id == device_id]
+        else:
+            meant = [device for device in devices if text.casefold() in device.title.casefold()]
+        if len(meant) != 1:
+            reason = f"{'means several' if meant else 'does not match any'} {cls.title} device"
+            candidates = meant or devices
+            listed = "; ".join(f"{device.device_id} is {device.title}" for device in candidates)
+            guess = "" if meant else did_you_mean(f"{cls.name}:{text}", cls._names(devices))
+            msg = f"device {wanted!r} {reason}{'s' * bool(meant)}: {listed}"
+            remedy = f"{guess}for example --device {candidates[0].device_id}"
+            raise BackendUnavailable(msg, remedy=remedy)
+        (device,) = meant
+        if device.problem:
+            msg = f"{device.label} cannot be used: {device.problem}"
+            raise BackendUnavailable(msg, remedy="choose another --device")
+        return device
+
+    @classmethod
+    def _names(cls, devices: Sequence[Device]) -> list[str]:
+        """Return the ids, and the words of the titles as they may be given instead."""
+        titles = " ".join(device.title.lower() for device in devices)
+        words = (f"{cls.name}:{word}" for word in re.findall(r"\w{3,}", titles))
+        return [*(device.device_id for device in devices), *words]
+
+    @classmethod
     @abstractmethod
-    def _choose(self, wanted: str | None) -> Device:
-        """Return the device that ``--device`` means by `wanted`."""
+    def probe(cls) -> list[DeviceStatus]:
+        """Return a status per device, or the one reason why there is none; never raise."""
+
+    @classmethod
+    @abstractmethod
+    def _find(cls) -> list[Device]:
+        """Return every device; raise whatever the library raises where it does not work."""
 
     @abstractmethod
     def _compile(self, sample: np.dtype[np.uint8] | np.dtype[np.uint16]) -> Any:  # noqa: ANN401 - the API's own
@@ -200,13 +161,7 @@ class GpuBackend(ABC, Generic[Device]):
 
 
 class GpuSession(BaseSession, Generic[Device]):
-    """A session that refuses all work once it is closed or its device has failed.
-
-    Parameters
-    ----------
-    plan : Plan
-    device : GpuDevice
-    """
+    """A session that refuses all work once it is closed or its device has failed."""
 
     def __init__(self, plan: Plan, device: Device) -> None:
         super().__init__(plan)

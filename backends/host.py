@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import importlib.util
 import os
 import platform
 from collections import deque
@@ -11,6 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
+from roi_accel.backends.protocol import DeviceStatus
 from roi_accel.errors import BackendUnavailable
 
 if TYPE_CHECKING:
@@ -26,17 +28,10 @@ class HostBackend:
     Parameters
     ----------
     device : str, optional
-        ``cpu``, the only one.
+        ``cpu``, the only one; BackendUnavailable for another.
     threads : int, optional
-        Threads that may compute in each session, the caller's included. Default: every core that
-        this process may use.
-
-    Raises
-    ------
-    BackendUnavailable
-        Another device was asked for.
-    ValueError
-        `threads` is not positive.
+        Threads that may compute in each session, the caller's included; ValueError if not
+        positive. Default: every core that this process may use.
     """
 
     name: ClassVar[str]
@@ -55,6 +50,28 @@ def check_threads(threads: int | None) -> None:
     if threads is not None and threads < 1:
         msg = f"threads must be at least 1, not {threads}"
         raise ValueError(msg)
+
+
+def import_fault(
+    module: str, title: str, load: Callable[[], object], *, install: str, repair: str
+) -> DeviceStatus | None:
+    """Return why `module`, called `title` in messages, cannot be used; None where `load` works.
+
+    `install` is the remedy where it is missing, `repair` where `load` raises.
+    """
+    try:
+        if importlib.util.find_spec(module) is None:
+            return DeviceStatus("not installed", "", f"{title} is not installed", install)
+        load()
+    except Exception as error:  # noqa: BLE001 - a broken library may raise anything at import
+        description = f"{title} is installed but does not work: {reason_of(error)}"
+        return DeviceStatus("broken", "", description, repair)
+    return None
+
+
+def reason_of(error: Exception) -> str:
+    """Return an unforeseen error's class and message on one line, for a message."""
+    return " ".join(f"{type(error).__name__}: {error}".split())[:300]
 
 
 def available_cores() -> int:

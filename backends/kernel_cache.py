@@ -62,7 +62,7 @@ def build_failure(device: GpuDevice, log: str, source: str) -> BackendUnavailabl
     source : str
         What was to be compiled.
     """
-    text = f"{device.description}, driver {device.driver}\n\n{log}\n\n{source}"
+    text = f"{device.status.description}, driver {device.status.driver}\n\n{log}\n\n{source}"
     path = _write_log(text)  # guard: opencl-build-log
     return BackendUnavailable(
         f"the kernels do not compile for {device.label}; the compiler's log is {path}",

@@ -11,6 +11,7 @@ import numpy as np
 from roi_accel._util.closing import Closing
 from roi_accel.backends.arithmetic import NotSaliencyError
 from roi_accel.backends.frame import Frame
+from roi_accel.backends.host import reason_of
 from roi_accel.backends.protocol import slots_of
 from roi_accel.backends.tables import plane_grids
 from roi_accel.errors import BackendUnavailable, RoiAccelError
@@ -123,7 +124,6 @@ def kernel_errors_as_unavailable(what: str) -> Iterator[None]:
     except (RoiAccelError, NotSaliencyError, MemoryError):
         raise
     except Exception as error:
-        reason = " ".join(f"{type(error).__name__}: {error}".split())
-        msg = f"{what}: {reason}"
+        msg = f"{what}: {reason_of(error)}"
         # guard: kernel-failure
         raise BackendUnavailable(msg, remedy="choose another --device or --backend") from error

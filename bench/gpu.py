@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from roi_accel.backends.cuda.devices import choose_device
+from roi_accel.backends.cuda.backend import CudaBackend
 from roi_accel.backends.frame import Frame
 from roi_accel.backends.plan import MASK_MAX
 from roi_accel.bench.contender import Contender, require
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from roi_accel.backends.cuda.devices import CudaDevice, Untyped
+    from roi_accel.backends.cuda.backend import CudaDevice, Untyped
     from roi_accel.bench.inputs import Inputs
 
 CUPY = "CuPy zoom + elementwise"
@@ -38,7 +38,7 @@ _STREAMS = 3
 
 def on_device(device_id: str, inputs: Inputs) -> Inputs:
     """Return `inputs` with their frames in the memory of `device_id`; masks stay on the host."""
-    device = choose_device(device_id)
+    device = CudaBackend.choose(device_id)
 
     def send(frame: Frame) -> Frame:
         y, u, v = (device.cupy.asarray(plane) for plane in frame.planes)
@@ -54,7 +54,7 @@ def on_device(device_id: str, inputs: Inputs) -> Inputs:
 
 def cuda_copy(device_id: str, size: int, _stack: ExitStack) -> Callable[[int], list[NDArray[Any]]]:
     """Return a copy of `size` bytes from the device's memory to the device's memory."""
-    device = choose_device(device_id)
+    device = CudaBackend.choose(device_id)
     runtime = device.cupy.cuda.runtime
     with _using(device):
         source, target = (device.cupy.empty((1, size), np.uint8) for _ in range(2))
@@ -74,9 +74,9 @@ def opencl_copy(device_id: str, size: int, stack: ExitStack) -> Callable[[int], 
     """Return a copy of `size` bytes within the device's memory, which `stack` releases."""
     import pyopencl as cl  # noqa: PLC0415 - only where a device is measured
 
-    from roi_accel.backends.opencl import devices  # noqa: PLC0415 - as above
+    from roi_accel.backends.opencl.backend import OpenclBackend  # noqa: PLC0415 - as above
 
-    context = cl.Context([devices.choose_device(device_id).handle])
+    context = cl.Context([OpenclBackend.choose(device_id).handle])
     queue = cl.CommandQueue(context)
     source, target = (cl.Buffer(context, cl.mem_flags.READ_WRITE, size) for _ in range(2))
     for buffer in (source, target):
@@ -94,7 +94,7 @@ def transfers(inputs: Inputs, threads: int) -> Contender:
 
     From pinned memory, on as many streams as a session has slots, each called by its own thread.
     """
-    device = choose_device(None)
+    device = CudaBackend.choose(None)
     size = inputs.plan.pixel_format.frame_bytes(inputs.plan.width, inputs.plan.height)
     free = [_Lane(device, size) for _ in range(_STREAMS)]
 
@@ -112,7 +112,7 @@ def transfers(inputs: Inputs, threads: int) -> Contender:
         "transfers",
         frame,
         inputs.count,
-        {"device": device.device_id, "description": device.name, "driver": device.driver},
+        {"device": device.device_id, "description": device.name, "driver": device.status.driver},
         threads=0,
         callers=min(_STREAMS, threads + 1),
     )
@@ -138,7 +138,7 @@ class _Lane:
 
 def cupy_zoom(inputs: Inputs, _threads: int) -> Contender:
     """Return `cupyx.scipy.ndimage.zoom` (bilinear, pixels as areas) and elementwise CuPy."""
-    device = choose_device(None)
+    device = CudaBackend.choose(None)
     cupy = device.cupy
     zoom = importlib.import_module("cupyx.scipy.ndimage").zoom
     resident = on_device(device.device_id, inputs)
@@ -201,7 +201,7 @@ def torch_lerp(inputs: Inputs, _threads: int) -> Contender:
     if not torch.cuda.is_available():
         msg = "torch sees no CUDA device"
         raise BackendUnavailable(msg, remedy="check nvidia-smi")
-    number = choose_device(None).number
+    number = CudaBackend.choose(None).number
     return Contender(
         TORCH,
         "peer",

@@ -1,291 +1,125 @@
-"""The CUDA backend and its sessions: NVIDIA's devices through CuPy."""
+"""The CUDA backend and its devices: NVIDIA's, through CuPy.
+
+CuPy is imported when a device is asked for, never before: the package must import without it.
+"""
 
 from __future__ import annotations
 
-import contextlib
+import importlib
 import logging
-import threading
-from collections import Counter
+import os
+from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from roi_accel.backends.cuda import slot as cuda_slot
-from roi_accel.backends.cuda.devices import CudaDevice, Untyped, choose_device, probe_devices
-from roi_accel.backends.cuda.memory import adopt, is_on_device
-from roi_accel.backends.cuda.slot import Slot, Tables
-from roi_accel.backends.frame import Frame
-from roi_accel.backends.gpu import GpuBackend, GpuSession
-from roi_accel.backends.kernel_cache import build_failure
+from roi_accel.backends.gpu import GpuBackend, GpuDevice
+from roi_accel.backends.host import import_fault, reason_of
+from roi_accel.backends.kernel_cache import build_failure, lend_cache
 from roi_accel.backends.kernel_calls import KERNELS, kernel_source
+from roi_accel.backends.protocol import DeviceStatus
 from roi_accel.errors import BackendUnavailable
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Mapping
 
     import numpy as np
-    from numpy.typing import NDArray
 
-    from roi_accel.backends.cuda.devices import Untyped
+    from roi_accel.backends.cuda.session import CudaSession
     from roi_accel.backends.plan import Plan
-    from roi_accel.backends.protocol import DeviceStatus, Mask, RunNetwork
 
-_LOGGER = logging.getLogger("roi_accel")
-_MIB = 2**20
-_OTHER = "choose another --device or --backend"
-
-SLOTS = 3
-"""One frame goes up while another is computed and a third comes down."""
-
-
-class CudaSession(GpuSession[CudaDevice]):
-    """Tables, streams, buffers and kernels for one plan; any number of threads may use it.
-
-    A reference whose planes are read-only is sent once: the same `Frame` object is taken from the
-    device when it comes again, as for the network and then for each distorted video; so is a
-    read-only mask.
-
-    Frames may be on the device already, as CuPy's arrays or any that have
-    ``__cuda_array_interface__`` or DLPack: they are read where they lie, and masked frames of a
-    distorted frame on the device are CuPy arrays. Of a frame, all planes must be in one place.
-
-    Raises
-    ------
-    BackendUnavailable
-        There is no room on the device, or the driver fails.
-    """
-
-    def __init__(self, plan: Plan, device: CudaDevice, kernels: Mapping[str, Untyped]) -> None:
-        super().__init__(plan, device)
-        self._kernels = kernels
-        self._seconds: Mapping[str, float] = {}
-        self._change = threading.Condition()
-        with self._running():
-            # A pool of its own, so that closing gives back what is ours and only that.
-            self._pool = device.cupy.cuda.MemoryPool()
-        self._slots = self._open_slots()
-        self._free = list(self._slots)
-
-    @property
-    def slots(self) -> int:
-        """How many threads can be served at once."""
-        return len(self._slots)
-
-    @property
-    def tensor_device(self) -> tuple[str, int]:
-        """Where `infer` has its tensors, as ONNX Runtime names it."""
-        return cuda_slot.DEVICE_TYPE, self._device.number
-
-    @property
-    def event_seconds(self) -> dict[str, float]:
-        """Seconds on the device per kind of work, from the driver's own events.
-
-        ``upload``, ``preprocess``, ``quantise``, ``upsample``, ``substitute``, ``download``; those
-        of frames that were under way at the same time are added up.
-        """
-        total: Counter[str] = Counter(self._seconds)
-        for slot in self._slots:
-            total.update(slot.seconds)
-        return dict(total)
-
-    def infer(self, reference: Frame, run: RunNetwork) -> Mask:
-        """Return the mask that a network makes of `reference`, without a detour over the host.
-
-        Parameters
-        ----------
-        reference : Frame
-        run : callable
-            Called with the network's input and its output on the device, both DeviceTensor; returns
-            when the output is there.
-
-        Returns
-        -------
-        uint16[mask_height, mask_width]
-            Read-only; `substitute` takes it from the device when it comes back.
-
-        Raises
-        ------
-        ValueError
-            The plan has no model size, or the frame is not the plan's.
-        NotSaliencyError
-            The network's output is not finite or not in [0, 1].
-        BackendUnavailable
-            The device fails.
-        """
-        self._model_size()
-        reference = self._checked(reference)
-        with self._slot("infer", reference) as slot:
-            return slot.infer(reference, run)
-
-    def substitute(self, reference: Frame, distorted: Frame, mask: Mask) -> Frame:
-        """Return a new frame as `BaseSession.substitute`, on the device if `distorted` is there."""
-        if not is_on_device(distorted.planes[0]):
-            return super().substitute(reference, distorted, mask)
-        self._plan.check_mask(mask)
-        reference, distorted = self._checked(reference), self._checked(distorted)
-        with self._slot("substitute", reference) as slot:
-            y, u, v = slot.substitute_on_device(reference, distorted, mask)
-        return Frame((y, u, v), self._plan.pixel_format)
-
-    def _preprocess(self, reference: Frame, network_input: NDArray[np.float32]) -> None:
-        with self._slot("preprocess", reference) as slot:
-            slot.preprocess(reference, network_input)
-
-    def _upsample(self, mask: Mask, alphas: Sequence[NDArray[np.uint32]]) -> None:
-        with self._slot("upsample") as slot:
-            slot.upsample(mask, alphas)
-
-    def _substitute(self, reference: Frame, distorted: Frame, mask: Mask, masked: Frame) -> None:
-        with self._slot("substitute", reference) as slot:
-            slot.substitute(reference, distorted, mask, masked)
-
-    def close(self) -> None:
-        """Wait for frames under way, and release the device's memory; safe to call twice."""
-        with self._change:
-            if self._is_closed:
-                return
-            self._is_closed = True
-            self._change.wait_for(lambda: len(self._free) == len(self._slots))
-            self._seconds = self.event_seconds
-            self._free.clear()
-            self._slots = []
-        with (
-            contextlib.suppress(*_driver_errors(self._device)),
-            self._device.cupy.cuda.Device(self._device.number),
-        ):
-            self._pool.free_all_blocks()
-
-    def _open_slots(self) -> list[Slot]:
-        """Return as many slots as are wanted, or one where there is no room for so many."""
-        try:
-            with self._running():
-                return self._make_slots(SLOTS)
-        except BackendUnavailable as error:
-            if self._failure is not None:  # guard: cuda-no-room-retry
-                raise
-            _LOGGER.warning("%s; trying one frame at a time", error.message)
-        with self._running():
-            self._pool.free_all_blocks()
-            return self._make_slots(1)
-
-    def _make_slots(self, count: int) -> list[Slot]:
-        device, plan = self._device, self._plan
-        with device.cupy.cuda.using_allocator(self._pool.malloc):
-            tables = Tables(device, plan, self.grids)
-            return [Slot(device, plan, self.grids, tables, self._kernels) for _ in range(count)]
-
-    def _checked(self, frame: Frame) -> Frame:
-        """Return `frame`, with CuPy's arrays if it is on the device, once it is the plan's."""
-        on_device = [is_on_device(plane) for plane in frame.planes]
-        if any(on_device):
-            if not all(on_device):
-                msg = "some planes of the frame are on the device and some in the host's memory"
-                raise ValueError(msg)
-            with self._running():
-                y, u, v = (adopt(plane, self._device) for plane in frame.planes)
-            frame = Frame((y, u, v), frame.pixel_format)
-        return super()._checked(frame)
-
-    @contextlib.contextmanager
-    def _slot(self, what: str, reference: Frame | None = None) -> Iterator[Slot]:
-        """Lend a slot, one that holds `reference` if there is one; wait for one if need be."""
-        with self._change:
-            self._change.wait_for(lambda: self._free or self._is_closed or self._failure)
-            self._check_usable()
-            slot = next((each for each in self._free if reference and each.holds(reference)), None)
-            slot = slot or self._free[0]
-            self._free.remove(slot)
-        try:
-            with self._running(), self._named(what):
-                try:
-                    yield slot
-                except BaseException:
-                    slot.settle()
-                    raise
-        finally:
-            with self._change:
-                self._free.append(slot)
-                self._change.notify_all()
-
-    @contextlib.contextmanager
-    def _running(self) -> Iterator[None]:
-        """Work on the device; after one of the driver's errors the session refuses all work."""
-        try:
-            with self._device.cupy.cuda.Device(self._device.number):
-                yield
-        except _driver_errors(self._device) as error:
-            failure = _translated(error, self._device)
-            # A kernel's error stays with the process; where there was no room there may be again.
-            if not _is_no_room(error):  # guard: cuda-sticky-error
-                self._failure = failure
-            raise failure from error
-
-    @contextlib.contextmanager
-    def _named(self, what: str) -> Iterator[None]:
-        """Name this stretch for NVIDIA's profilers, which show it above what the device does."""
-        nvtx: Any = self._device.cupy.cuda.nvtx
-        if not nvtx.available:
-            yield
-            return
-        nvtx.RangePush(f"roi-accel: {what}")
-        try:
-            yield
-        finally:
-            nvtx.RangePop()
-
-
-def _driver_errors(device: CudaDevice) -> tuple[type[Exception], ...]:
-    """Return the classes of what CuPy raises when the device, and not our code, is at fault."""
-    cuda = device.cupy.cuda
-    return (
-        cuda.memory.OutOfMemoryError,
-        cuda.runtime.CUDARuntimeError,
-        cuda.driver.CUDADriverError,
-    )
-
-
-def _translated(error: Exception, device: CudaDevice) -> BackendUnavailable:
-    """Return `error`, one of `_driver_errors`, as the one that users meet."""
-    reason = " ".join(str(error).split())
-    if _is_no_room(error):
-        msg = f"{device.label} is out of memory: {reason}{_room(device)}"
-        return BackendUnavailable(msg, remedy=f"end what else uses the device, or {_OTHER}")
-    # An error of a kernel or of the bus stays: the driver refuses all further work of the process.
-    return BackendUnavailable(
-        f"{device.label} failed: {reason}",
-        remedy=f"start again; if it happens again, check nvidia-smi and dmesg, or {_OTHER}",
-    )
-
-
-def _is_no_room(error: Exception) -> bool:
-    """Whether `error` says that memory ran out, after which the device still works."""
-    return isinstance(error, MemoryError) or "cudaErrorMemoryAllocation" in str(error)
-
-
-def _room(device: CudaDevice) -> str:
-    with contextlib.suppress(Exception), device.cupy.cuda.Device(device.number):
-        free, total = device.cupy.cuda.runtime.memGetInfo()
-        return f"; {free / _MIB:.1f} of {total / _MIB:.1f} MiB are free"
-    return ""
-
+NVIDIA = 0x10DE
 
 OPTIONS = ("--std=c++17",)
 """The compiler's options; nothing here depends on the device."""
+
+_INSTALL = 'pip install "roi-accel[cuda13]", or "roi-accel[cuda12]" where the driver is older'
+_OLDEST = (7, 5)
+"""The oldest architecture that NVRTC of CUDA 13 compiles for, and the kernels are checked for."""
+
+_CACHE_VARIABLE = "CUPY_CACHE_DIR"
+_LOGGER = logging.getLogger("roi_accel")
+
+Untyped = Any
+"""A module or object of CuPy, which has no types."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class CudaDevice(GpuDevice):
+    """One device of NVIDIA's, with the driver's `number` of it, after ``CUDA_VISIBLE_DEVICES``."""
+
+    number: int
+    cupy: Untyped
+    cupyx: Untyped
 
 
 class CudaBackend(GpuBackend[CudaDevice]):
     """The kernels of ``kernels/`` on one CUDA device; CuPy keeps what was compiled."""
 
     name: ClassVar[str] = "cuda"
+    title: ClassVar[str] = "CUDA"
+    numbers: ClassVar[str] = r"\d+"
 
     @classmethod
     def probe(cls) -> list[DeviceStatus]:
-        """Return every CUDA device, or why there is none."""
-        return probe_devices()
+        """Return every CUDA device, or the one reason why there is none."""
+        repair = f"pip uninstall every cupy package, then {_INSTALL}"
+        fault = import_fault("cupy", "CuPy", _import_cupy, install=_INSTALL, repair=repair)
+        if fault is not None:
+            return [fault]
+        cupy, _ = _import_cupy()
+        try:
+            devices = cls._find()
+        except Exception as error:  # noqa: BLE001 - a driver may raise anything
+            return [_no_device(cupy, error)]
+        if not devices:
+            return [_no_device(cupy, None)]
+        try:
+            cupy.cuda.nvrtc.getVersion()
+        except Exception as error:  # noqa: BLE001 - it is a library of its own, loaded when first used
+            description = f"CUDA's compiler, NVRTC, does not load: {reason_of(error)}"
+            return [DeviceStatus("broken", "", description, _INSTALL)]
+        return [device.status for device in devices]
 
-    def _choose(self, wanted: str | None) -> CudaDevice:
-        return choose_device(wanted)
+    @classmethod
+    def _find(cls) -> list[CudaDevice]:
+        cupy, cupyx = _import_cupy()
+        runtime = cupy.cuda.runtime
+        if runtime.is_hip:
+            msg = "this CuPy is built for AMD's ROCm"
+            raise RuntimeError(msg)
+        driver = f"CUDA {_version(runtime.driverGetVersion())}"
+        devices = []
+        for number in range(runtime.getDeviceCount()):
+            properties = runtime.getDeviceProperties(number)
+            name = properties["name"].decode(errors="replace")
+            capability = (properties["major"], properties["minor"])
+            details = "compute capability {}.{}, CuPy {}".format(*capability, cupy.__version__)
+            problem = ""
+            if capability < _OLDEST:
+                problem = "it is older than compute capability {}.{}".format(*_OLDEST)
+            status = DeviceStatus(
+                "broken" if problem else "ready",
+                f"cuda:{number}",
+                ", ".join(filter(None, (name, details, problem))),
+                "--backend opencl, where its driver has OpenCL" if problem else "",
+                kind="gpu",
+                vendor_id=NVIDIA,
+                driver=driver,
+                memory_bytes=properties["totalGlobalMem"],
+            )
+            device = CudaDevice(
+                status=status,
+                name=name,
+                title=name,
+                problem=problem,
+                number=number,
+                cupy=cupy,
+                cupyx=cupyx,
+            )
+            devices.append(device)
+        return devices
 
     def _compile(self, sample: np.dtype[np.uint8] | np.dtype[np.uint16]) -> Mapping[str, Untyped]:
-        """Return each kernel by name."""
         device = self._device
         source = kernel_source("cuda", sample)
         module = device.cupy.RawModule(code=source, options=OPTIONS)
@@ -295,13 +129,48 @@ class CudaBackend(GpuBackend[CudaDevice]):
         except device.cupy.cuda.compiler.CompileException as error:
             raise build_failure(device, str(error), source) from error
         except (ImportError, RuntimeError, OSError) as error:
-            reason = " ".join(f"{type(error).__name__}: {error}".split())[:300]
-            msg = f"the kernels cannot be compiled for {device.label}: {reason}"
+            msg = f"the kernels cannot be compiled for {device.label}: {reason_of(error)}"
             raise BackendUnavailable(
                 msg, remedy='pip install "roi-accel[cuda13]" brings the compiler, NVRTC'
             ) from error
 
     def _open(self, plan: Plan, program: Mapping[str, Untyped]) -> CudaSession:
-        from roi_accel.backends.cuda.backend import CudaSession  # noqa: PLC0415 - only where used
+        from roi_accel.backends.cuda.session import CudaSession  # noqa: PLC0415 - only where used
 
         return CudaSession(plan, self._device, program)
+
+
+def _import_cupy() -> tuple[Untyped, Untyped]:
+    """Return cupy and cupyx; importing fails where CuPy's cache cannot be made."""
+    home = "~/.cupy/kernel_cache"
+    folder = Path(os.environ.get(_CACHE_VARIABLE) or os.path.expanduser(home))  # noqa: PTH111 - Path's raises
+    if lend_cache(_CACHE_VARIABLE, folder):
+        _LOGGER.warning("compiled kernels are not kept: %s cannot be written", folder)
+    return importlib.import_module("cupy"), importlib.import_module("cupyx")
+
+
+def _no_device(cupy: Untyped, error: Exception | None) -> DeviceStatus:
+    """Return why there is no device: no driver, one too old, no visible device, or `error`."""
+    runtime = cupy.cuda.runtime
+    try:
+        driver, wanted = runtime.driverGetVersion(), runtime.runtimeGetVersion()
+    except Exception:  # noqa: BLE001 - as above
+        driver, wanted = -1, -1
+    if driver == 0:
+        description = "NVIDIA's driver is not installed, or this container does not show it"
+        remedy = "install NVIDIA's driver; start a container with its GPUs (docker run --gpus all)"
+        return DeviceStatus("no device", "", description, remedy)
+    if 0 < driver < wanted and driver // 1000 < wanted // 1000:
+        versions = (_version(driver), _version(wanted))
+        description = "NVIDIA's driver speaks CUDA {}, but this CuPy is for CUDA {}"
+        remedy = "update the driver, or pip uninstall the cupy package and take another cuda extra"
+        return DeviceStatus("broken", "", description.format(*versions), remedy)
+    if error is None:
+        remedy = "check nvidia-smi and CUDA_VISIBLE_DEVICES"
+        return DeviceStatus("no device", "", "the driver shows no device", remedy)
+    description = f"CUDA does not work: {reason_of(error)}"
+    return DeviceStatus("broken", "", description, "check what nvidia-smi says")
+
+
+def _version(number: int) -> str:
+    return f"{number // 1000}.{number % 1000 // 10}"

@@ -1,14 +1,24 @@
-"""A CUDA device's memory and the host's pinned memory for transfers."""
+"""A CUDA device's memory: arrays staged in pinned memory, and the planes of one sample grid."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
+from roi_accel.backends.kernel_calls import MAX_INDEX, VECTOR_SAMPLES, GridCalls, GridLayout
+
 if TYPE_CHECKING:
-    import numpy as np
+    from collections.abc import Iterator
+
     from numpy.typing import NDArray
 
-    from roi_accel.backends.cuda.devices import CudaDevice, Untyped
+    from roi_accel.backends.cuda.backend import CudaDevice, Untyped
+    from roi_accel.backends.frame import Frame
+    from roi_accel.backends.kernel_calls import KernelCall
+    from roi_accel.backends.plan import Plan
+    from roi_accel.backends.tables import PlaneGrid
 
 _DLPACK_ON_CUDA = (2, 13)
 """DLPack's kDLCUDA and kDLCUDAManaged."""
@@ -61,6 +71,89 @@ class StagedArray:
         self.device.get(stream=stream, out=self.host, blocking=False)
 
 
+@dataclass(frozen=True)
+class Source:
+    """Where the kernels read a frame's planes of one grid, each with samples per row.
+
+    `whole` is the grid's own buffer, where the planes lie in it one behind the other.
+    """
+
+    planes: tuple[Untyped, ...]
+    pitches: tuple[int, ...]
+    whole: Untyped | None = None
+
+
+class CudaGrid:
+    """Reference, distorted and masked samples of every plane of one grid, rows padded.
+
+    `device` must be the current one. `mask` is the one that all grids are upsampled from, `columns`
+    and `rows` are the grid's packed tables, and `current` is where the reference in use is.
+    """
+
+    def __init__(
+        self,
+        device: CudaDevice,
+        plan: Plan,
+        grid: PlaneGrid,
+        mask: Untyped,
+        columns: Untyped,
+        rows: Untyped,
+    ) -> None:
+        self.layout = GridLayout(grid)
+        self.width = grid.shape[1]
+        dtype = plan.pixel_format.dtype
+        self.reference = StagedArray(device, self.layout.shape, dtype)
+        self.distorted = StagedArray(device, self.layout.shape, dtype)
+        self.masked = StagedArray(device, self.layout.shape, dtype)
+        self.current = Source((), ())
+        mask_rows = device.cupy.empty((plan.mask_height, self.layout.pitch), np.uint16)
+        self.calls = GridCalls(plan, self.layout, mask_rows, rows)
+        self.upsample_rows = self.calls.upsample_rows(mask, columns)
+
+    def load(self, staged: StagedArray, frame: Frame, stream: Untyped, *, in_place: bool) -> Source:
+        """Bring this grid's planes of `frame` to where the kernels can read them.
+
+        Planes in the host's memory are sent to `staged`, others copied there on the device. With
+        `in_place` the latter stay where they are if their rows begin where a vector may.
+        """
+        planes = [frame.planes[index] for index in self.layout.grid.planes]
+        if isinstance(planes[0], np.ndarray):
+            for row, plane in enumerate(planes):
+                np.copyto(staged.host[row, :, : self.width], plane)
+            staged.send(stream)
+        elif in_place and all(map(_has_aligned_rows, planes)):
+            pitches = tuple(plane.strides[0] // plane.itemsize for plane in planes)
+            return Source(tuple(planes), pitches)
+        else:
+            for row, plane in enumerate(planes):
+                staged.copy_rows(row, plane, stream)
+        return Source(tuple(staged.device), (self.layout.pitch,) * len(planes), staged.device)
+
+    def substitute(self, distorted: Source, masked: Untyped) -> Iterator[KernelCall]:
+        """Yield the calls that blend into `masked`: one, or one per plane of scattered frames."""
+        reference = self.current
+        if reference.whole is not None and distorted.whole is not None:
+            yield self.calls.substitute(reference.whole, distorted.whole, masked)
+            return
+        for row, target in enumerate(masked):
+            pitches = (reference.pitches[row], distorted.pitches[row])
+            yield self.calls.substitute(
+                reference.planes[row], distorted.planes[row], target, planes=1, pitches=pitches
+            )
+
+
+def _has_aligned_rows(plane: Untyped) -> bool:
+    """Whether each row of `plane` begins where a vector may be read, with an index of 32 bits.
+
+    A last vector may then reach beyond the row, but not beyond the aligned bytes that the row's own
+    last sample is in, which are always mapped.
+    """
+    vector = VECTOR_SAMPLES * plane.itemsize
+    pitch, _ = plane.strides
+    is_indexable = plane.shape[0] * (pitch // plane.itemsize) <= MAX_INDEX
+    return bool(is_indexable and pitch % vector == 0 and plane.data.ptr % vector == 0)
+
+
 def is_on_device(array: Untyped) -> bool:
     """Whether `array` is in CUDA memory, by either of the two protocols that say so."""
     if hasattr(array, "__cuda_array_interface__"):
@@ -72,24 +165,21 @@ def is_on_device(array: Untyped) -> bool:
 def adopt(array: Untyped, device: CudaDevice) -> Untyped:
     """Return `array`, which is in CUDA memory, as CuPy's, without copying it.
 
-    Raises
-    ------
-    ValueError
-        It is on another device, or the samples of a row are not contiguous.
+    ValueError where it is on another device, or the samples of a row are not contiguous.
     """
     cupy = device.cupy
     if isinstance(array, cupy.ndarray):
-        found = array
+        adopted = array
     elif hasattr(array, "__dlpack__"):
         # It makes its own stream wait for ours, which the older protocol may leave out.
-        found = cupy.from_dlpack(array)
+        adopted = cupy.from_dlpack(array)
     else:
-        found = cupy.asarray(array)
-    if found.device.id != device.number:
-        msg = f"the frame is on cuda:{found.device.id}, but the session on {device.device_id}"
+        adopted = cupy.asarray(array)
+    if adopted.device.id != device.number:
+        msg = f"the frame is on cuda:{adopted.device.id}, but the session on {device.device_id}"
         raise ValueError(msg)
-    pitch, step = found.strides
-    if step != found.itemsize or pitch < found.shape[1] * step:
+    pitch, step = adopted.strides
+    if step != adopted.itemsize or pitch < adopted.shape[1] * step:
         msg = "the samples of a row on the device are not contiguous: see cupy.ascontiguousarray"
         raise ValueError(msg)
-    return found
+    return adopted

@@ -11,8 +11,7 @@ import numpy as np
 
 from roi_accel.backends import kernel_calls
 from roi_accel.backends.arithmetic import quantise
-from roi_accel.backends.cuda.grid import CudaGrid
-from roi_accel.backends.cuda.memory import StagedArray
+from roi_accel.backends.cuda.memory import CudaGrid, StagedArray
 from roi_accel.backends.kernel_calls import packed_axis, packed_boxes
 from roi_accel.backends.protocol import DeviceTensor
 from roi_accel.backends.tables import normalisation_table
@@ -23,7 +22,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from roi_accel.backends.cuda.devices import CudaDevice, Untyped
+    from roi_accel.backends.cuda.backend import CudaDevice, Untyped
     from roi_accel.backends.frame import Frame
     from roi_accel.backends.kernel_calls import KernelCall
     from roi_accel.backends.plan import ModelSize, Plan

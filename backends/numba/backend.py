@@ -6,13 +6,19 @@ numba is imported when a backend is constructed, never before: loading it takes 
 from __future__ import annotations
 
 import importlib
-import importlib.util
 from dataclasses import astuple
+from functools import partial
 from typing import TYPE_CHECKING, ClassVar
 
 from numpy.lib.stride_tricks import as_strided
 
-from roi_accel.backends.host import HOST_DEVICE, HostBackend, RowThreadPool, processor_name
+from roi_accel.backends.host import (
+    HOST_DEVICE,
+    HostBackend,
+    RowThreadPool,
+    import_fault,
+    processor_name,
+)
 from roi_accel.backends.protocol import DeviceStatus
 from roi_accel.backends.session import BaseSession
 from roi_accel.backends.tables import colour_table, fade_table, model_boxes, normalisation_table
@@ -50,15 +56,11 @@ class NumbaBackend(HostBackend):
     @classmethod
     def probe(cls) -> list[DeviceStatus]:
         """Return the host's processor, or why numba cannot compile for it."""
-        try:
-            if importlib.util.find_spec("numba") is None:
-                return [DeviceStatus("not installed", "", "numba is not installed", _REMEDY)]
-            version = importlib.import_module("numba").__version__
-        except Exception as error:  # noqa: BLE001 - a broken library may raise anything at import
-            reason = " ".join(str(error).split())
-            description = f"numba is installed but fails to load: {type(error).__name__}: {reason}"
-            return [DeviceStatus("broken", "", description, "pip install --upgrade numba")]
-        return [DeviceStatus("ready", HOST_DEVICE, f"{processor_name()}, numba {version}")]
+        repair = "pip install --upgrade numba"
+        load = partial(importlib.import_module, "numba")
+        fault = import_fault("numba", "numba", load, install=_REMEDY, repair=repair)
+        name = processor_name()
+        return [fault or DeviceStatus("ready", HOST_DEVICE, f"{name}, numba {load().__version__}")]
 
     def open(self, plan: Plan) -> NumbaSession:
         """Return a session for `plan`; the first one compiles its kernels, or loads them."""

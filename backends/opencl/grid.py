@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from roi_accel.backends.frame import Frame
     from roi_accel.backends.kernel_calls import KernelCall
-    from roi_accel.backends.opencl.devices import OpenclDevice
+    from roi_accel.backends.opencl.backend import OpenclDevice
     from roi_accel.backends.opencl.memory import DeviceArray, Download, Memory
     from roi_accel.backends.plan import Plan
     from roi_accel.backends.tables import PlaneGrid
@@ -54,7 +54,7 @@ class Launch:
 def _group(kernel: cl.Kernel, device: OpenclDevice, wanted: int) -> tuple[int, int]:
     """Return the size of a work-group where `wanted` work-items make a row."""
     limit = kernel.get_work_group_info(cl.kernel_work_group_info.WORK_GROUP_SIZE, device.handle)
-    width, height = _GROUP[device.kind]
+    width, height = _GROUP[device.status.kind]
     most_wide, most_high = device.handle.max_work_item_sizes[:2]
     width = min(width, most_wide, limit)
     # A segment is many samples, so a row has few; halving keeps the compiled variants few, too.
@@ -87,7 +87,7 @@ class OpenclGrid:
         self._alpha: DeviceArray | None = None
         self._memory = memory
         self._prepare = prepare
-        mask_rows = memory.scratch(plan.mask_height * self.layout.pitch * 2)
+        mask_rows = memory.buffer(plan.mask_height * self.layout.pitch * 2)
         columns, rows = (memory.table(packed_axis(axis)) for axis in (grid.columns, grid.rows))
         self._calls = GridCalls(plan, self.layout, mask_rows, rows)
         self._upsample_rows = prepare(self._calls.upsample_rows(mask.buffer, columns))

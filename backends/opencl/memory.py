@@ -1,4 +1,4 @@
-"""A session's memory on an OpenCL device, and the shortest way between it and the host's."""
+"""A session's memory on an OpenCL device, the way between it and the host's, and its failures."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pyopencl as cl
 
-from roi_accel.backends.opencl.errors import translate
+from roi_accel.errors import BackendUnavailable
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -16,13 +16,31 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from roi_accel.backends.opencl.devices import OpenclDevice
+    from roi_accel.backends.opencl.backend import OpenclDevice
 
     Fill = Callable[[NDArray[Any]], None]
     """Writes every sample that matters into the host's view of an array."""
 
 _FLAGS = cl.mem_flags
 _READ_WRITE = _FLAGS.READ_WRITE
+_CODES = cl.status_code
+
+_NO_ROOM = {
+    _CODES.MEM_OBJECT_ALLOCATION_FAILURE,
+    _CODES.OUT_OF_HOST_MEMORY,
+    _CODES.INVALID_BUFFER_SIZE,
+    _CODES.MAP_FAILURE,
+}
+_NO_ROOM_OR_LOST = _CODES.OUT_OF_RESOURCES
+_CONTEXT_TERMINATED_KHR = -1121
+_LOST = {
+    _CODES.DEVICE_NOT_AVAILABLE,
+    _CODES.INVALID_COMMAND_QUEUE,
+    _CODES.INVALID_CONTEXT,
+    _CODES.EXEC_STATUS_ERROR_FOR_EVENTS_IN_WAIT_LIST,
+    _CONTEXT_TERMINATED_KHR,
+}
+_MIB = 2**20
 
 
 @dataclass(frozen=True)
@@ -45,14 +63,8 @@ class Download:
 class DeviceArray:
     """An array that the device computes on and the host fills or reads.
 
-    Parameters
-    ----------
-    buffer : pyopencl.Buffer
-    shape : tuple of int
-    dtype : dtype
-    pinned : array, optional
-        A mapped array of the same layout in the host's memory, which is copied to and from. None
-        where host and device share their memory: they take turns with the buffer.
+    `pinned` is a mapped array of the same layout in the host's memory, which is copied to and from.
+    Without it host and device share their memory and take turns with the buffer.
     """
 
     def __init__(
@@ -117,20 +129,14 @@ class Memory:
         self._is_shared = _shares_memory(device)
 
     def array(self, shape: tuple[int, ...], dtype: np.dtype[Any]) -> DeviceArray:
-        """Return an array with a way to the host: none at all where both share their memory.
-
-        Raises
-        ------
-        BackendUnavailable
-            There is no room; the message has the sizes.
-        """
+        """Return an array with a way to the host: none at all where both share their memory."""
         size = math.prod(shape) * dtype.itemsize
-        on_host = self._buffer(size, _FLAGS.ALLOC_HOST_PTR)
+        on_host = self.buffer(size, _FLAGS.ALLOC_HOST_PTR)
         if self._is_shared:
             array = DeviceArray(on_host, shape, dtype)
         else:
             both = cl.map_flags.READ | cl.map_flags.WRITE
-            buffer = self._buffer(size)
+            buffer = self.buffer(size)
             pinned, _ = cl.enqueue_map_buffer(self._queue, on_host, both, 0, shape, dtype)
             array = DeviceArray(buffer, shape, dtype, pinned)
         self._arrays.append(array)
@@ -146,13 +152,9 @@ class Memory:
         buffer = cl.Buffer(self._context, access | _FLAGS.USE_HOST_PTR, hostbuf=plane)
         return DeviceArray(buffer, plane.shape, plane.dtype)
 
-    def scratch(self, size: int) -> cl.Buffer:
-        """Return `size` bytes that only the device sees."""
-        return self._buffer(size)
-
     def table(self, values: NDArray[np.uint32]) -> cl.Buffer:
         """Return a buffer that holds `values` for the whole session."""
-        buffer = self._buffer(values.nbytes)
+        buffer = self.buffer(values.nbytes)
         cl.enqueue_copy(self._queue, buffer, values)
         return buffer
 
@@ -167,7 +169,8 @@ class Memory:
         self._buffers.clear()
         self.held = 0
 
-    def _buffer(self, size: int, flags: int = 0) -> cl.Buffer:
+    def buffer(self, size: int, flags: int = 0) -> cl.Buffer:
+        """Return `size` bytes; BackendUnavailable with the sizes where there is no room."""
         try:
             buffer = cl.Buffer(self._context, _READ_WRITE | flags, size)
         except cl.Error as error:
@@ -187,3 +190,37 @@ def _unmap(host: NDArray[Any], queue: cl.CommandQueue) -> cl.Event:
     mapping: Any = host.base
     event: cl.Event = mapping.release(queue)
     return event
+
+
+def translate(error: cl.Error, device: OpenclDevice, held: int, wanted: int) -> BackendUnavailable:
+    """Return `error` as the one that users meet.
+
+    Parameters
+    ----------
+    error : pyopencl.Error
+    device : OpenclDevice
+    held, wanted : int
+        Bytes that the session has already, and those that it was asking for, 0 where it was not.
+    """
+    handle = device.handle
+    more = f" and wanted {_mib(wanted)} more" if wanted else ""
+    sizes = (
+        f"the session holds {_mib(held)}{more}; the device has {_mib(handle.global_mem_size)}, "
+        f"at most {_mib(handle.max_mem_alloc_size)} in one piece"
+    )
+    reason = " ".join(str(error).split())
+    again, other = "start again; if it happens again, ", "choose another --device or --backend"
+    what, remedy = f"failed: {reason}", f"update the device's driver, or {other}"
+    # guard: opencl-no-room
+    if error.code in _NO_ROOM or (error.code == _NO_ROOM_OR_LOST and wanted):
+        what = f"is out of memory: {sizes} ({reason})"
+        remedy = f"end what else uses the device, or {other}"
+    elif error.code == _NO_ROOM_OR_LOST:
+        what, remedy = f"ran out of resources or was reset: {sizes} ({reason})", again + other
+    elif error.code in _LOST:  # guard: opencl-lost
+        what, remedy = f"was lost: {reason}", f"{again}check the driver's log"
+    return BackendUnavailable(f"{device.label} {what}", remedy=remedy)
+
+
+def _mib(size: int) -> str:
+    return f"{size / _MIB:.1f} MiB"

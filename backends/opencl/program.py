@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     import numpy as np
 
-    from roi_accel.backends.opencl.devices import OpenclDevice
+    from roi_accel.backends.opencl.backend import OpenclDevice
 
 BUILD_OPTIONS = ["-cl-std=CL1.2"]
 

@@ -16,10 +16,9 @@ import pyopencl as cl
 
 from roi_accel.backends import kernel_calls
 from roi_accel.backends.gpu import GpuSession
-from roi_accel.backends.opencl.devices import OpenclDevice
-from roi_accel.backends.opencl.errors import translate
+from roi_accel.backends.opencl.backend import OpenclDevice
 from roi_accel.backends.opencl.grid import Launch, OpenclGrid
-from roi_accel.backends.opencl.memory import Memory
+from roi_accel.backends.opencl.memory import Memory, translate
 from roi_accel.backends.tables import normalisation_table
 
 if TYPE_CHECKING:

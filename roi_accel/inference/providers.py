@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from roi_accel._util.suggest import did_you_mean
-from roi_accel.backends.cuda.devices import NVIDIA
+from roi_accel.backends.cuda.backend import NVIDIA
 from roi_accel.backends.host import HOST_DEVICE
 from roi_accel.backends.protocol import DeviceStatus
 from roi_accel.errors import BackendUnavailable

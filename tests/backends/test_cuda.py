@@ -22,7 +22,8 @@ from support import ALL_FORMATS, random_frame
 
 import roi_accel
 from roi_accel.backends import kernel_calls
-from roi_accel.backends.cuda.backend import SLOTS, CudaBackend
+from roi_accel.backends.cuda.backend import CudaBackend
+from roi_accel.backends.cuda.session import SLOTS
 from roi_accel.backends.frame import Frame, PixelFormat
 from roi_accel.backends.plan import ModelSize, Plan
 from roi_accel.devices.dispatch import choose_backend, probe

@@ -12,8 +12,7 @@ from support import ALL_FORMATS, random_frame
 from roi_accel.backends import kernel_calls
 from roi_accel.backends.frame import Frame, PixelFormat
 from roi_accel.backends.numpy_backend import NumpyBackend
-from roi_accel.backends.opencl.backend import OpenclBackend
-from roi_accel.backends.opencl.devices import OpenclDevice
+from roi_accel.backends.opencl.backend import OpenclBackend, OpenclDevice
 from roi_accel.backends.plan import ModelSize, Plan
 
 if TYPE_CHECKING:

@@ -304,7 +304,7 @@ def test_numba_that_does_not_load_is_said_with_the_reason(
     monkeypatch.syspath_prepend(tmp_path)
     (status,) = NumbaBackend.probe()
     assert status.state == "broken"
-    assert status.description.endswith("fails to load: ImportError: Numba needs another NumPy")
+    assert status.description.endswith("does not work: ImportError: Numba needs another NumPy")
     with pytest.raises(BackendUnavailable, match="another NumPy"):
         NumbaBackend()
 

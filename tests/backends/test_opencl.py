@@ -14,9 +14,7 @@ import pytest
 from support import random_frame
 
 from roi_accel.backends.frame import PixelFormat
-from roi_accel.backends.opencl import devices as opencl_devices
-from roi_accel.backends.opencl.backend import OpenclBackend
-from roi_accel.backends.opencl.devices import OpenclDevice, choose_device
+from roi_accel.backends.opencl.backend import OpenclBackend, OpenclDevice
 from roi_accel.backends.plan import Plan
 from roi_accel.backends.protocol import DeviceStatus
 from roi_accel.errors import BackendUnavailable
@@ -54,15 +52,10 @@ def python(code: str, **environment: str) -> subprocess.CompletedProcess[str]:
 
 
 def a_device(number: str, name: str, kind: Any = "gpu", problem: str = "") -> OpenclDevice:
-    return OpenclDevice(
-        device_id=f"opencl:{number}",
-        name=name,
-        title=f"{name}, A Platform",
-        details="OpenCL 3.0",
-        problem=problem,
-        kind=kind,
-        handle=None,
-    )
+    title = f"{name}, A Platform"
+    state = "broken" if problem else "ready"
+    status = DeviceStatus(state, f"opencl:{number}", title, kind=kind)
+    return OpenclDevice(status=status, name=name, title=title, problem=problem, handle=None)
 
 
 @pytest.fixture
@@ -74,7 +67,7 @@ def devices(monkeypatch: pytest.MonkeyPatch) -> list[OpenclDevice]:
         a_device("1.0", "Intel Arc A770"),
         a_device("1.1", "NVIDIA RTX 4090"),
     ]
-    monkeypatch.setattr(opencl_devices, "find_devices", lambda: found)
+    monkeypatch.setattr(OpenclBackend, "_find", lambda: found)
     return found
 
 
@@ -93,20 +86,20 @@ def devices(monkeypatch: pytest.MonkeyPatch) -> list[OpenclDevice]:
 def test_a_device_is_named_by_number_or_by_a_part_of_its_name(
     devices: list[OpenclDevice], wanted: str | None, number: str
 ) -> None:
-    assert choose_device(wanted).device_id == f"opencl:{number}"
+    assert OpenclBackend.choose(wanted).device_id == f"opencl:{number}"
     assert len(devices) == 3
 
 
 def test_without_a_gpu_the_first_device_is_taken(devices: list[OpenclDevice]) -> None:
     del devices[1:]
-    assert choose_device(None).device_id == "opencl:0.0"
+    assert OpenclBackend.choose(None).device_id == "opencl:0.0"
 
 
 def test_a_broken_gpu_is_passed_over_unless_it_is_named(devices: list[OpenclDevice]) -> None:
     devices[1] = a_device("1.0", "Intel Arc A770", problem="its driver has no compiler")
-    assert choose_device(None).device_id == "opencl:1.1"
+    assert OpenclBackend.choose(None).device_id == "opencl:1.1"
     with pytest.raises(BackendUnavailable, match=r"opencl:1\.0.* no compiler"):
-        choose_device("opencl:1.0")
+        OpenclBackend.choose("opencl:1.0")
 
 
 @pytest.mark.parametrize(
@@ -146,7 +139,7 @@ def test_an_unknown_device_is_refused_with_all_that_there_are(
     devices: list[OpenclDevice], wanted: str
 ) -> None:
     with pytest.raises(BackendUnavailable) as caught:
-        choose_device(wanted)
+        OpenclBackend.choose(wanted)
     assert "does not match any OpenCL device" in str(caught.value)
     assert all(f"{d.device_id} is {d.name}" in str(caught.value) for d in devices)
 
@@ -155,11 +148,11 @@ def test_a_name_of_several_devices_is_refused_with_the_candidates(
     devices: list[OpenclDevice],
 ) -> None:
     with pytest.raises(BackendUnavailable) as caught:
-        choose_device("opencl:A")
+        OpenclBackend.choose("opencl:A")
     assert "means several" in str(caught.value)
     del devices[2]
     with pytest.raises(BackendUnavailable, match=r"opencl:1\.0 is Intel"):
-        choose_device("opencl:platform")
+        OpenclBackend.choose("opencl:platform")
 
 
 def test_without_pyopencl_the_probe_says_what_to_install() -> None:
