@@ -5,7 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -22,7 +22,7 @@ RESULT = "result.json"
 _QUALITIES = (36, 40, 32, 44, 30, 46, 34, 42)
 """x264's CRF of each distorted video, all different."""
 
-_QUIET = ("-hide_banner", "-nostdin", "-loglevel", "error")
+_QUIET = ("-hide_banner", "-nostdin", "-loglevel", "error", "-y")
 _POLL_SECONDS = 0.02
 _KIB_PER_MIB = 1024
 
@@ -41,17 +41,7 @@ class Pair:
 
 @dataclass(frozen=True)
 class Setting:
-    """What all sides of a comparison have in common.
-
-    Attributes
-    ----------
-    scorer : FfmpegScorer
-        The ffmpeg that all sides score with.
-    threads, frames : int
-    saliency_model : str
-        A name or a path.
-    saliency_size, backend : str
-    """
+    """What all sides of a comparison have in common; the network is a name or a path."""
 
     scorer: FfmpegScorer
     threads: int
@@ -62,15 +52,7 @@ class Setting:
 
 
 def find_ffmpeg(requested: str | None = None) -> FfmpegScorer:
-    """Return the ffmpeg that `find_scorer` finds.
-
-    Raises
-    ------
-    InputError
-        It finds another scorer.
-    ScorerError
-        It finds none.
-    """
+    """Return the ffmpeg that `find_scorer` finds; InputError if it finds another scorer."""
     scorer = find_scorer(requested)
     if not isinstance(scorer, FfmpegScorer):
         msg = f"{scorer.name} reads no video files, so there is nothing plain to compare with"
@@ -101,11 +83,6 @@ def make_pair(
     bit_depth : {8, 10}
     distorted : int
         The number of copies, 1 to 8.
-
-    Raises
-    ------
-    InputError
-        ffmpeg fails.
     """
     width, height = size
     pixel_format = "yuv420p" if bit_depth == 8 else f"yuv420p{bit_depth}le"  # noqa: PLR2004
@@ -113,22 +90,23 @@ def make_pair(
     encode = ["-c:v", "libx264", "-preset", "veryfast", "-crf"]
     names = ["reference.mp4", *(f"distorted{number}.mp4" for number in range(distorted))]
     from_pattern = ["-f", "lavfi", "-i", source, "-frames:v", str(frames), *encode, "12", names[0]]
-    run_command([str(scorer.path), *_QUIET, "-y", *from_pattern], folder)
+    run_command([str(scorer.path), *_QUIET, *from_pattern], folder)
     for name, quality in zip(names[1:], _QUALITIES, strict=False):
         copied = ["-i", names[0], *encode, str(quality), name]
-        run_command([str(scorer.path), *_QUIET, "-y", *copied], folder)
+        run_command([str(scorer.path), *_QUIET, *copied], folder)
     reference, *copies = (folder / name for name in names)
     return Pair(reference, tuple(copies), width, height, pixel_format)
 
 
 def as_raw(scorer: FfmpegScorer, pair: Pair) -> Pair:
     """Return `pair` as raw YUV files beside it, which need no decoding; InputError as above."""
-    files = []
-    for path in (pair.reference, *pair.distorted):
-        files.append(path.with_suffix(".yuv"))
-        decode = ["-y", "-i", path.name, "-f", "rawvideo", files[-1].name]
+    reference, *distorted = (path.with_suffix(".yuv") for path in (pair.reference, *pair.distorted))
+    for source, path in zip(
+        (pair.reference, *pair.distorted), (reference, *distorted), strict=True
+    ):
+        decode = ["-i", source.name, "-f", "rawvideo", path.name]
         run_command([str(scorer.path), *_QUIET, *decode], path.parent)
-    return Pair(files[0], tuple(files[1:]), pair.width, pair.height, pair.pixel_format, is_raw=True)
+    return replace(pair, reference=reference, distorted=tuple(distorted), is_raw=True)
 
 
 def plain(setting: Setting, pair: Pair, distorted: Path) -> list[str]:
@@ -179,11 +157,7 @@ def peak_mib(command: Sequence[str], folder: Path) -> float:
 
     `getrusage` would include VMAF's process. The kernel's own high-water mark is read instead while
     the command runs; it never falls, so only the last hundredths of a second can be missed.
-
-    Raises
-    ------
-    InputError
-        The command fails, or this system has no such mark (Linux does).
+    InputError if the command fails, or this system has no such mark (Linux does).
     """
     peak = 0
     with subprocess.Popen(command, cwd=folder, stdout=subprocess.DEVNULL) as process:  # noqa: S603 - a list, no shell

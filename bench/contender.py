@@ -1,10 +1,12 @@
-"""What is measured, behind one interface, and timing in turns: ratios hold where seconds do not."""
+"""What is measured, behind one interface, and timing in turns.
+
+Every contender runs once per round, so that ratios are reliable where seconds are not.
+"""
 
 from __future__ import annotations
 
 import gc
 import importlib
-import importlib.util
 import math
 import statistics
 import time
@@ -26,6 +28,8 @@ if TYPE_CHECKING:
 
 Role = Literal["backend", "peer", "copy", "transfers"]
 
+_FEWEST_WARM_UP_FRAMES = 3
+
 
 @dataclass(frozen=True)
 class Absent:
@@ -42,8 +46,6 @@ class Contender:
 
     Attributes
     ----------
-    name : str
-    role : Role
     frame : callable
         Returns the output for the frame of the given number, once it is complete.
     frames : int
@@ -74,7 +76,7 @@ class Contender:
     callers: int = 1
     to_planes: Callable[[Any], Sequence[Any]] = list
     copy: str = ""
-    events: Callable[[], Mapping[str, float]] | None = None
+    events: Callable[[], Mapping[str, float]] = dict
     difference: str = ""
 
     def __post_init__(self) -> None:
@@ -92,15 +94,13 @@ class Contender:
 
     def start(self) -> None:
         """Measure the device's seconds from here on."""
-        self._before = self._done, self.events() if self.events else {}
+        self._before = self._done, self.events()
 
     def device_seconds(self) -> dict[str, float]:
         """Return the seconds per frame on the device itself since `start`, per kind of work."""
         started, before = self._before
         frames = self._done - started
-        if self.events is None or not frames:
-            return {}
-        now = self.events()
+        now = self.events() if frames else {}
         return {kind: (total - before.get(kind, 0.0)) / frames for kind, total in now.items()}
 
     def planes(self, number: int) -> list[np.ndarray]:
@@ -139,13 +139,11 @@ def contend(
 
 def require(module: str, name: str, remedy: str) -> Any:  # noqa: ANN401 - a module
     """Return the imported `module` of a peer; BackendUnavailable if it is not installed."""
-    if importlib.util.find_spec(module) is None:
+    try:
+        return importlib.import_module(module)
+    except ModuleNotFoundError as error:
         msg = f"{name} is not installed"
-        raise BackendUnavailable(msg, remedy=remedy)
-    return importlib.import_module(module)
-
-
-_FEWEST_WARM_UP_FRAMES = 3
+        raise BackendUnavailable(msg, remedy=remedy) from error
 
 
 class Effort(NamedTuple):
@@ -211,7 +209,7 @@ def time_commands(
     rounds: int,
     warm_up: bool = True,
 ) -> dict[str, list[float]]:
-    """Return the wall seconds of each side in each round.
+    """Return the wall seconds of each side in each round; InputError if a command fails.
 
     Parameters
     ----------
@@ -222,11 +220,6 @@ def time_commands(
     rounds : int
     warm_up : bool
         Whether a round that is not timed comes first.
-
-    Raises
-    ------
-    InputError
-        A command fails.
     """
 
     def run(commands: Sequence[Sequence[str]]) -> None:

@@ -36,8 +36,7 @@ from roi_accel.bench import commands
 from roi_accel.bench.commands import Pair, Setting, as_raw, find_ffmpeg, make_pair, ours
 from roi_accel.bench.contender import ratios, spread, time_commands
 from roi_accel.bench.goals import judge_runs
-from roi_accel.bench.inputs import SIZES
-from roi_accel.bench.machine import machine_facts
+from roi_accel.bench.inputs import SIZES, machine_facts
 from roi_accel.devices.dispatch import backend_names, probe
 from roi_accel.errors import RoiAccelError
 from roi_accel.inference.models import resolve
@@ -56,6 +55,7 @@ GROWTH_DISTORTED = (1, 2, 4, 8)
 MEMORY_FRAMES = (1, 4)
 """Multiples of --frames: memory must not grow with a clip's length."""
 SHARED = 4
+_OF_THE_GATE = ("frames_checked", "gate_seconds")
 
 _FEWER = {"720p": 1.0, "1080p": 1.0, "2160p": 0.4}
 """Share of the frames that are measured at a size, so that all rows take about as long."""
@@ -111,13 +111,40 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
 
 @dataclass(frozen=True)
 class _Clip:
-    """A pair to make: a size's name, a number of frames, bits, distorted videos, how it is kept."""
+    """A pair to make."""
 
     size: str
     frames: int
     depth: int = 8
     distorted: int = 1
     is_raw: bool = False
+
+
+def _ratio(setting: Setting, pair: Pair) -> Sides:
+    plain = commands.plain(setting, pair, pair.distorted[0])
+    return {"whole run": [ours(setting, pair, pair.distorted)], "two plain runs": [plain, plain]}
+
+
+def _plain(setting: Setting, pair: Pair) -> Sides:
+    network = resolve(setting.saliency_model).path
+    return {
+        "vmaf-roi-score's steps": [commands.vmaf_roi_scores_way(setting, pair, network)],
+        "whole run": [ours(setting, pair, pair.distorted)],
+    }
+
+
+def _shared(setting: Setting, pair: Pair) -> Sides:
+    return {
+        "together": [ours(setting, pair, pair.distorted)],
+        "one by one": [ours(setting, pair, (path,)) for path in pair.distorted],
+    }
+
+
+def _gate(setting: Setting, pair: Pair) -> Sides:
+    return {
+        "with the gate": [ours(setting, pair, pair.distorted)],
+        "without": [ours(setting, pair, pair.distorted, "--gate", "off", "-o", "off.json")],
+    }
 
 
 class Bench:
@@ -134,67 +161,38 @@ class Bench:
     def __init__(self, scorer: FfmpegScorer, options: argparse.Namespace) -> None:
         self._scorer = scorer
         self._options = options
+        self._clip = _Clip(options.sizes[0], options.frames)
+        self._network: str = options.saliency_models[0]
 
     def ratio(self) -> list[Row]:
         """Return a row per size, depth, input and network."""
-
-        def sides(setting: Setting, pair: Pair) -> Sides:
-            plain = commands.plain(setting, pair, pair.distorted[0])
-            return {
-                "whole run": [ours(setting, pair, pair.distorted)],
-                "two plain runs": [plain, plain],
-            }
-
         options, rows = self._options, []
         for size, depth, kind in product(options.sizes, options.depths, options.inputs):
             frames = max(2, round(options.frames * _FEWER[size]))
             clip = _Clip(size, frames, depth, is_raw=kind == "raw")
             for network in options.saliency_models:
-                row, result = self._compare(clip, network, sides)
+                row, result = self._compare(clip, network, _ratio)
                 rows.append(row | {"timing": result["timing"]})
         return rows
 
     def plain(self) -> list[Row]:
         """Return a row per network."""
-
-        def sides_for(network: str) -> Callable[[Setting, Pair], Sides]:
-            path = resolve(network).path
-            return lambda setting, pair: {
-                "vmaf-roi-score's steps": [commands.vmaf_roi_scores_way(setting, pair, path)],
-                "whole run": [ours(setting, pair, pair.distorted)],
-            }
-
         clip = replace(self._clip, is_raw=True)
-        return [
-            self._compare(clip, network, sides_for(network), warm_up=False)[0]
-            for network in self._options.saliency_models
-        ]
+        networks = self._options.saliency_models
+        return [self._compare(clip, network, _plain, warm_up=False)[0] for network in networks]
 
     def shared(self) -> list[Row]:
         """Return a row per network."""
-
-        def sides(setting: Setting, pair: Pair) -> Sides:
-            return {
-                "together": [ours(setting, pair, pair.distorted)],
-                "one by one": [ours(setting, pair, (each,)) for each in pair.distorted],
-            }
-
         clip = replace(self._clip, distorted=SHARED)
-        return [self._compare(clip, each, sides)[0] for each in self._options.saliency_models]
+        networks = self._options.saliency_models
+        return [self._compare(clip, network, _shared)[0] for network in networks]
 
     def gate(self) -> list[Row]:
         """Return one row, with the seconds of one run in the gate and how many frames it checked.
 
         The self-test comes before the run, checked frames beside it.
         """
-
-        def sides(setting: Setting, pair: Pair) -> Sides:
-            return {
-                "with the gate": [ours(setting, pair, pair.distorted)],
-                "without": [ours(setting, pair, pair.distorted, "--gate", "off", "-o", "off.json")],
-            }
-
-        row, gated = self._compare(self._clip, self._network, sides)
+        row, gated = self._compare(self._clip, self._network, _gate)
         parts = (gated["timing"]["stages"], gated["timing"]["beside"])
         seconds = sum(part.get("gate", 0.0) for part in parts)
         checked = gated["parity"]["frames_checked"]
@@ -204,11 +202,7 @@ class Bench:
         """Return a row per length and backend that works here."""
         names = [self._options.backend]
         if names == ["auto"]:
-            names = [
-                name
-                for name in backend_names()
-                if any(device.state == "ready" for device in probe(name))
-            ]
+            names = [n for n in backend_names() if any(d.state == "ready" for d in probe(n))]
         rows = []
         for times in MEMORY_FRAMES:
             clip = replace(self._clip, frames=times * self._options.frames)
@@ -233,14 +227,6 @@ class Bench:
             figures = {"distorted": clip.distorted, "seconds": seconds}
             rows.append(_row(clip, self._network, pair) | figures | spread(seconds["whole run"]))
         return rows
-
-    @property
-    def _clip(self) -> _Clip:
-        return _Clip(self._options.sizes[0], self._options.frames)
-
-    @property
-    def _network(self) -> str:
-        return str(self._options.saliency_models[0])
 
     def _compare(
         self,
@@ -306,16 +292,8 @@ _MEASURES: dict[str, tuple[Callable[[Bench], list[Row]], str, tuple[str, ...]]] 
     "ratio": (Bench.ratio, "roi-accel score / two plain VMAF runs", ()),
     "plain": (Bench.plain, "vmaf-roi-score's steps / roi-accel score", ()),
     "shared": (Bench.shared, f"{SHARED} distorted videos together / one by one", ()),
-    "gate": (
-        Bench.gate,
-        "roi-accel score with the gate / without it",
-        ("frames_checked", "gate_seconds"),
-    ),
-    "memory": (
-        Bench.memory,
-        "peak MiB of roi-accel score, without VMAF's process",
-        ("backend",),
-    ),
+    "gate": (Bench.gate, "roi-accel score with the gate / without", _OF_THE_GATE),
+    "memory": (Bench.memory, "peak MiB of roi-accel score, without VMAF's process", ("backend",)),
     "growth": (Bench.growth, "seconds of roi-accel score", ("distorted",)),
 }
 """Each measurement, the title of its table and the columns that no other table has."""

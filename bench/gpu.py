@@ -17,6 +17,7 @@ from roi_accel.backends.cuda.backend import CudaBackend
 from roi_accel.backends.frame import Frame
 from roi_accel.backends.plan import MASK_MAX
 from roi_accel.bench.contender import Contender, require
+from roi_accel.bench.peers import blended
 from roi_accel.errors import BackendUnavailable
 
 if TYPE_CHECKING:
@@ -96,15 +97,15 @@ def transfers(inputs: Inputs, threads: int) -> Contender:
     """
     device = CudaBackend.choose(None)
     size = inputs.plan.pixel_format.frame_bytes(inputs.plan.width, inputs.plan.height)
-    free = [_Lane(device, size) for _ in range(_STREAMS)]
+    free = [_transfer(device, size) for _ in range(_STREAMS)]
 
     def frame(_: int) -> list[NDArray[Any]]:
-        # list.pop and list.append are atomic, and there are no more callers than lanes.
-        lane = free.pop()
+        # list.pop and list.append are atomic, and there are no more callers than streams.
+        transfer = free.pop()
         try:
-            lane.run()
+            transfer()
         finally:
-            free.append(lane)
+            free.append(transfer)
         return []
 
     return Contender(
@@ -118,22 +119,21 @@ def transfers(inputs: Inputs, threads: int) -> Contender:
     )
 
 
-class _Lane:
-    """A stream with pinned memory and device memory for one frame's transfers."""
+def _transfer(device: CudaDevice, size: int) -> Callable[[], None]:
+    """Return a function that makes one frame's transfers on a stream and memory of its own."""
+    with _using(device):
+        stream = device.cupy.cuda.Stream(non_blocking=True)
+        up = [device.cupy.empty((size,), np.uint8) for _ in range(2)]
+        hosts = [device.cupyx.empty_pinned((size,), np.dtype(np.uint8)) for _ in range(3)]
 
-    def __init__(self, device: CudaDevice, size: int) -> None:
-        self._device = device
-        with _using(device):
-            self._stream = device.cupy.cuda.Stream(non_blocking=True)
-            self._up = [device.cupy.empty((size,), np.uint8) for _ in range(2)]
-            self._host = [device.cupyx.empty_pinned((size,), np.dtype(np.uint8)) for _ in range(3)]
+    def run() -> None:
+        with device.cupy.cuda.Device(device.number):
+            for array, host in zip(up, hosts, strict=False):
+                array.set(host, stream=stream)
+            up[0].get(stream=stream, out=hosts[2], blocking=False)
+            stream.synchronize()
 
-    def run(self) -> None:
-        with self._device.cupy.cuda.Device(self._device.number):
-            for array, host in zip(self._up, self._host, strict=False):
-                array.set(host, stream=self._stream)
-            self._up[0].get(stream=self._stream, out=self._host[2], blocking=False)
-            self._stream.synchronize()
+    return run
 
 
 def cupy_zoom(inputs: Inputs, _threads: int) -> Contender:
@@ -182,17 +182,17 @@ def zoom_and_blend(
         From 0 to 1.
     """
     reference, distorted, mask = frames
-    shares: dict[tuple[int, ...], Any] = {}
-    mixed = []
-    for ref, dist in zip(reference.planes, distorted.planes, strict=True):
-        if ref.shape not in shares:
-            factors = tuple(to / start for to, start in zip(ref.shape, mask.shape, strict=True))
-            share = zoom(mask, factors, order=1, mode="nearest", grid_mode=True)
-            share = xp.clip((share - threshold) / max(fade, 1 / MASK_MAX), 0, 1)
-            shares[ref.shape] = share.astype(np.float32)
-        share = shares[ref.shape]
-        mixed.append(xp.rint(dist * share + ref * (1 - share)).astype(ref.dtype))
-    return mixed
+
+    def share_of(shape: tuple[int, ...]) -> Untyped:
+        factors = tuple(to / start for to, start in zip(shape, mask.shape, strict=True))
+        share = zoom(mask, factors, order=1, mode="nearest", grid_mode=True)
+        share = xp.clip((share - threshold) / max(fade, 1 / MASK_MAX), 0, 1)
+        return share.astype(np.float32)
+
+    def blend(ref: Untyped, dist: Untyped, share: Untyped) -> Untyped:
+        return xp.rint(dist * share + ref * (1 - share)).astype(ref.dtype)
+
+    return blended(reference.planes, distorted.planes, share_of, blend)
 
 
 def torch_lerp(inputs: Inputs, _threads: int) -> Contender:
@@ -234,16 +234,16 @@ def torch_frames(torch: Untyped, device: str, inputs: Inputs) -> Callable[[int],
     ]
 
     def frame(number: int) -> list[Any]:
-        shares: dict[tuple[int, ...], Any] = {}
-        mixed = []
-        for ref, dist in zip(references[number], distorted[number], strict=True):
-            shape = tuple(ref.shape)
-            if shape not in shares:
-                share = torch.nn.functional.interpolate(
-                    masks[number], size=shape, mode="bilinear", align_corners=False
-                )[0, 0]
-                shares[shape] = torch.clamp((share - plan.threshold) / fade, 0, 1)
-            mixed.append(torch.lerp(ref.float(), dist.float(), shares[shape]).round().to(dtype))
+        def share_of(shape: tuple[int, ...]) -> Untyped:
+            share = torch.nn.functional.interpolate(
+                masks[number], size=shape, mode="bilinear", align_corners=False
+            )[0, 0]
+            return torch.clamp((share - plan.threshold) / fade, 0, 1)
+
+        def blend(ref: Untyped, dist: Untyped, share: Untyped) -> Untyped:
+            return torch.lerp(ref.float(), dist.float(), share).round().to(dtype)
+
+        mixed = blended(references[number], distorted[number], share_of, blend)
         if device != "cpu":
             torch.cuda.synchronize(device)
         return mixed

@@ -1,20 +1,23 @@
-"""The inputs of a measurement: frames of noise and masks, more than the last-level cache holds."""
+"""The machine's facts, and inputs: noise and masks, more than its last-level cache holds."""
 
 from __future__ import annotations
 
 import math
+import os
+import platform
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
 from roi_accel.backends.frame import Frame
+from roi_accel.backends.host import available_cores, processor_name
 from roi_accel.backends.plan import MASK_MAX, ModelSize, Plan
 from roi_accel.backends.tables import ONE
-from roi_accel.bench.machine import last_level_cache_bytes
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
     from numpy.typing import NDArray
 
@@ -46,6 +49,39 @@ _FEWEST_FRAMES = 4
 _MOST_FRAMES = 64
 _LINE_BYTES = 64
 _SEED = 20240229
+_ASSUMED_CACHE = 32 << 20
+
+
+def machine_facts() -> dict[str, Any]:
+    """Return processor, cores, last-level cache, system, versions and the load of this minute."""
+    return {
+        "processor": processor_name(),
+        "cores": available_cores(),
+        "last_level_cache_bytes": last_level_cache_bytes(),
+        "system": f"{platform.system()} {platform.release()} {platform.machine()}",
+        "python": platform.python_version(),
+        "numpy": np.__version__,
+        "load_before": os.getloadavg()[0],
+    }
+
+
+def last_level_cache_bytes(processors: Path = Path("/sys/devices/system/cpu")) -> int:
+    """Return the total size of the last-level caches; 32 MiB where the system does not say.
+
+    Cores that share a cache name the same ``shared_cpu_list``, and it is counted once.
+    """
+    caches: dict[int, dict[str, int]] = {}
+    for folder in processors.glob("cpu[0-9]*/cache/index*"):
+        try:
+            level, shared, size = (
+                (folder / name).read_text("ascii").strip()
+                for name in ("level", "shared_cpu_list", "size")
+            )
+        except OSError:
+            continue
+        if size.endswith("K"):
+            caches.setdefault(int(level), {})[shared] = int(size[:-1]) << 10
+    return sum(caches[max(caches)].values()) if caches else _ASSUMED_CACHE
 
 
 @dataclass(frozen=True)
@@ -67,15 +103,14 @@ class BenchCase:
     @property
     def name(self) -> str:
         """Such as ``substitute, 1080p yuv420p, blobs``."""
-        parts = [self.kernel, f"{self.size} {self.pixel_format.name}"]
-        return ", ".join(parts if self.kernel == "preprocess" else [*parts, self.mask])
+        name = f"{self.kernel}, {self.size} {self.pixel_format.name}"
+        return name if self.kernel == "preprocess" else f"{name}, {self.mask}"
 
 
 def cases_of(
-    formats: Iterable[tuple[int, int, PixelFormat]], kernels: Iterable[Kernel]
+    formats: Iterable[tuple[int, int, PixelFormat]], kernels: Sequence[Kernel]
 ) -> list[BenchCase]:
     """Return a case per (width, height, format), kernel and, where it has one, kind of mask."""
-    kernels = tuple(kernels)
     return [
         BenchCase(kernel, pixel_format, width, height, mask)
         for width, height, pixel_format in formats
@@ -100,11 +135,7 @@ class Inputs:
 
 
 def make_inputs(
-    case: BenchCase,
-    *,
-    frames: int | None = None,
-    threshold: float = 0.3,
-    fade: float = 0.1,
+    case: BenchCase, *, frames: int | None = None, threshold: float = 0.3, fade: float = 0.1
 ) -> Inputs:
     """Return seeded inputs for `case`.
 
@@ -112,7 +143,7 @@ def make_inputs(
     ----------
     case : BenchCase
     frames : int, optional
-        Default: `ring_length`'s.
+        Default: far more than the last-level cache holds.
     threshold, fade : float
         Of the plan, from 0 to 1.
     """
@@ -128,23 +159,19 @@ def make_inputs(
         fade=fade,
         model=ModelSize(mask_width, mask_height, mask_width, mask_height),
     )
-    count = ring_length(plan) if frames is None else frames
+    if frames is None:
+        pair = 2 * plan.pixel_format.frame_bytes(plan.width, plan.height)
+        wanted = math.ceil(_CACHES * last_level_cache_bytes() / pair)
+        frames = min(max(wanted, _FEWEST_FRAMES), _MOST_FRAMES)
     return Inputs(
         plan,
-        tuple(_noise(rng, plan) for _ in range(count)),
-        tuple(_noise(rng, plan) for _ in range(count)),
-        tuple(make_mask(case.mask, number, rng) for number in range(count)),
+        tuple(_noise(rng, plan) for _ in range(frames)),
+        tuple(_noise(rng, plan) for _ in range(frames)),
+        tuple(_mask(case.mask, number, rng) for number in range(frames)),
     )
 
 
-def ring_length(plan: Plan) -> int:
-    """Return how many frames are far more than the last-level cache holds."""
-    pair = 2 * plan.pixel_format.frame_bytes(plan.width, plan.height)
-    wanted = math.ceil(_CACHES * last_level_cache_bytes() / pair)
-    return min(max(wanted, _FEWEST_FRAMES), _MOST_FRAMES)
-
-
-def make_mask(kind: MaskKind, number: int, rng: np.random.Generator) -> Mask:
+def _mask(kind: MaskKind, number: int, rng: np.random.Generator) -> Mask:
     """Return uint16[144, 256]: the mask of frame `number`; blobs move from frame to frame."""
     width, height = MASK_SIZE
     if kind == "noise":
@@ -161,10 +188,8 @@ def make_mask(kind: MaskKind, number: int, rng: np.random.Generator) -> Mask:
 
 def alpha_shares(alphas: list[Alpha]) -> dict[str, float]:
     """Return the shares of samples taken from the reference, from the distorted, and blended."""
-    planes = [plane for alpha in alphas for plane in alpha]
-    total = sum(plane.size for plane in planes)
-    reference = sum(int((plane == 0).sum()) for plane in planes) / total
-    distorted = sum(int((plane == ONE).sum()) for plane in planes) / total
+    samples = np.concatenate([plane.ravel() for alpha in alphas for plane in alpha])
+    reference, distorted = (float((samples == value).mean()) for value in (0, ONE))
     blended = 1 - reference - distorted
     return {"reference": reference, "distorted": distorted, "blended": blended}
 

@@ -11,8 +11,7 @@ import numpy as np
 from roi_accel.backends.protocol import CountsSeconds, slots_of
 from roi_accel.bench import gpu
 from roi_accel.bench.contender import Absent, Contender, contend
-from roi_accel.bench.inputs import ON_DEVICE, ON_DEVICE_BACKEND
-from roi_accel.bench.machine import last_level_cache_bytes
+from roi_accel.bench.inputs import ON_DEVICE, ON_DEVICE_BACKEND, last_level_cache_bytes
 from roi_accel.devices.dispatch import choose_backend
 from roi_accel.errors import BackendUnavailable
 
@@ -57,20 +56,19 @@ def our_contender(
             "backend",
             frame_of(kernel, session, resident),
             inputs.count,
-            facts_of(choice),
+            _facts_of(choice),
             threads=threads if on_host else 0,
             # One caller on the device, as its peers have.
             callers=1 if kernel == ON_DEVICE else min(slots_of(session), threads + 1),
             to_planes=planes_of(kernel),
-            copy=host_copy_name(threads) if on_host else device_copy_name(choice),
-            events=_events_of(session),
+            copy=_host_copy_name(threads) if on_host else _device_copy_name(choice),
+            events=(lambda: session.event_seconds) if isinstance(session, CountsSeconds) else dict,
         )
 
     return contend(name, "backend", make, stack)
 
 
-def facts_of(choice: Choice) -> dict[str, str]:
-    """Return device, its description, driver and our libraries' versions."""
+def _facts_of(choice: Choice) -> dict[str, str]:
     return {
         "device": choice.backend.device,
         "description": choice.status.description,
@@ -80,13 +78,11 @@ def facts_of(choice: Choice) -> dict[str, str]:
     }
 
 
-def host_copy_name(threads: int) -> str:
-    """Return the name of the copy on the host with so many threads."""
+def _host_copy_name(threads: int) -> str:
     return f"copy, {threads} thread{'s' if threads > 1 else ''}"
 
 
-def device_copy_name(choice: Choice) -> str:
-    """Return the name of the copy within a device's own memory."""
+def _device_copy_name(choice: Choice) -> str:
     return f"copy on {choice.backend.device}"
 
 
@@ -103,11 +99,11 @@ def host_copy(threads: int, size: int, stack: ExitStack) -> Contender:
     def copy(_: int) -> list[np.ndarray]:
         waiting = [helpers.submit(np.copyto, *part) for part in parts[1:]]
         np.copyto(*parts[0])
-        for each in waiting:
-            each.result()
+        for future in waiting:
+            future.result()
         return []
 
-    return Contender(host_copy_name(threads), "copy", copy, 1, threads=threads)
+    return Contender(_host_copy_name(threads), "copy", copy, 1, threads=threads)
 
 
 def copy_bytes() -> int:
@@ -134,7 +130,7 @@ def device_copy(name: str, threads: int, size: int, stack: ExitStack) -> Contend
     if choice.status.kind == "cpu" or name not in gpu.COPIES:
         return None
     frame = gpu.COPIES[name](choice.backend.device, size, stack)
-    return Contender(device_copy_name(choice), "copy", frame, 1, facts_of(choice), threads=0)
+    return Contender(_device_copy_name(choice), "copy", frame, 1, _facts_of(choice), threads=0)
 
 
 def frame_of(kernel: Kernel, session: Session, inputs: Inputs) -> Callable[[int], Any]:
@@ -151,9 +147,3 @@ def planes_of(kernel: Kernel) -> Callable[[Any], list[Any]]:
     if kernel == "preprocess":
         return lambda model_input: [model_input]
     return list if kernel == "upsample" else lambda frame: list(frame.planes)
-
-
-def _events_of(session: Session) -> Callable[[], dict[str, float]] | None:
-    if not isinstance(session, CountsSeconds):
-        return None
-    return lambda: dict(session.event_seconds)

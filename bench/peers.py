@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import itertools
 from fractions import Fraction
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -19,15 +20,13 @@ from roi_accel.backends.tables import ONE, fade_table
 from roi_accel.bench.contender import Contender, require
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from numpy.typing import NDArray
 
     from roi_accel.backends.plan import Plan
     from roi_accel.backends.protocol import Mask
     from roi_accel.bench.inputs import Inputs
-
-    Planes = list[NDArray[Any]]
 
 FFMPEG = "FFmpeg scale + maskedmerge"
 OPENCV = "OpenCV resize + blendLinear"
@@ -130,19 +129,15 @@ def opencv(inputs: Inputs, threads: int) -> Contender:
         rest = cv2.subtract(1.0, share)
         if not is_deep:
             return cv2.blendLinear(distorted, reference, share, rest)
-        deep = cv2.blendLinear(
-            distorted.astype(np.float32), reference.astype(np.float32), share, rest
-        )
-        return np.rint(deep).astype(np.uint16)
+        deep = (plane.astype(np.float32) for plane in (distorted, reference))
+        return np.rint(cv2.blendLinear(*deep, share, rest)).astype(np.uint16)
 
-    def frame(number: int) -> Planes:
-        shares = {
-            (height, width): cv2.resize(
-                masks[number], (width, height), interpolation=cv2.INTER_LINEAR
-            )
-            for height, width in set(plan.plane_shapes)
-        }
-        return _blended(inputs, number, shares, blend)
+    def frame(number: int) -> list[Any]:
+        def share_of(shape: tuple[int, ...]) -> Any:  # noqa: ANN401 - an untyped module's array
+            return cv2.resize(masks[number], shape[::-1], interpolation=cv2.INTER_LINEAR)
+
+        frames = inputs.references[number].planes, inputs.distorted[number].planes
+        return blended(*frames, share_of, blend)
 
     return Contender(
         OPENCV,
@@ -163,12 +158,13 @@ def float_numpy(inputs: Inputs, _threads: int) -> Contender:
     def blend(reference: NDArray[Any], distorted: NDArray[Any], share: NDArray[Any]) -> Any:  # noqa: ANN401 - as above
         return np.rint(distorted * share + reference * (1 - share)).astype(reference.dtype)
 
-    def frame(number: int) -> Planes:
-        shares = {
-            shape: faded(enlarged(masks[number], *shape), plan.threshold, plan.fade)
-            for shape in set(plan.plane_shapes)
-        }
-        return _blended(inputs, number, shares, blend)
+    def frame(number: int) -> list[Any]:
+        def share_of(shape: tuple[int, ...]) -> NDArray[np.float32]:
+            height, width = shape
+            return faded(enlarged(masks[number], height, width), plan.threshold, plan.fade)
+
+        frames = inputs.references[number].planes, inputs.distorted[number].planes
+        return blended(*frames, share_of, blend)
 
     return Contender(
         FLOAT_NUMPY,
@@ -180,17 +176,27 @@ def float_numpy(inputs: Inputs, _threads: int) -> Contender:
     )
 
 
-def _blended(
-    inputs: Inputs,
-    number: int,
-    shares: dict[tuple[int, int], NDArray[np.float32]],
-    blend: Callable[[NDArray[Any], NDArray[Any], NDArray[Any]], NDArray[Any]],
-) -> Planes:
-    """Return the planes of frame `number`, each blended with the share of its own size."""
-    planes = zip(inputs.references[number].planes, inputs.distorted[number].planes, strict=True)
+def blended(
+    references: Sequence[Any],
+    distorted: Sequence[Any],
+    share_of: Callable[[tuple[int, ...]], Any],
+    blend: Callable[[Any, Any, Any], Any],
+) -> list[Any]:
+    """Return a frame's planes, blended; the share of each size is made once.
+
+    Parameters
+    ----------
+    references, distorted : sequence of arrays
+        The planes.
+    share_of : callable
+        From (height, width) to the share of the distorted plane, 0 to 1.
+    blend : callable
+        From reference, distorted and share to the blended plane.
+    """
+    share = cache(share_of)
     return [
-        blend(reference, distorted, shares[reference.shape[0], reference.shape[1]])
-        for reference, distorted in planes
+        blend(ref, dist, share(tuple(ref.shape)))
+        for ref, dist in zip(references, distorted, strict=True)
     ]
 
 

@@ -15,7 +15,7 @@ import subprocess
 import sys
 import tempfile
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -23,8 +23,6 @@ from roi_accel.backends.frame import PixelFormat
 from roi_accel.inference.ort import import_onnxruntime
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from numpy.typing import NDArray
 
 _MEAN = np.array([0.485, 0.456, 0.406], np.float32)[:, None, None]
@@ -33,9 +31,9 @@ _STRIDE = 8
 _THRESHOLD, _FADE, _WEIGHT = 0.3, 0.1, 0.5
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
+def main() -> int:
     """Print the three scores as JSON."""
-    options = _parse(arguments)
+    options = _parse()
     runtime = import_onnxruntime()
     settings = runtime.SessionOptions()
     settings.intra_op_num_threads = options.threads
@@ -53,22 +51,23 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
-def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
+def _parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("reference", type=Path)
     parser.add_argument("distorted", type=Path)
     parser.add_argument("network")
-    parser.add_argument("--ffmpeg", required=True)
-    parser.add_argument("--width", type=int, required=True)
-    parser.add_argument("--height", type=int, required=True)
-    parser.add_argument("--pixel-format", default="yuv420p")
-    parser.add_argument("--frames", type=int, required=True)
-    parser.add_argument("--threads", type=int, default=1)
-    return parser.parse_args(arguments)
+    for name in ("--ffmpeg", "--pixel-format"):
+        parser.add_argument(name, required=True)
+    for name in ("--width", "--height", "--frames", "--threads"):
+        parser.add_argument(name, type=int, required=True)
+    return parser.parse_args()
 
 
 def _write_masked(
-    options: argparse.Namespace, pixel_format: PixelFormat, session: object, target: Path
+    options: argparse.Namespace,
+    pixel_format: PixelFormat,
+    session: Any,  # noqa: ANN401 - onnxruntime has no types
+    target: Path,
 ) -> None:
     width, height = options.width, options.height
     size = pixel_format.frame_bytes(width, height)
@@ -91,12 +90,10 @@ def _write_masked(
 def _planes(
     data: bytes, pixel_format: PixelFormat, width: int, height: int
 ) -> list[NDArray[np.generic]]:
-    samples = np.frombuffer(data, pixel_format.dtype)
-    planes, start = [], 0
-    for rows, columns in pixel_format.plane_shapes(width, height):
-        planes.append(samples[start : start + rows * columns].reshape(rows, columns))
-        start += rows * columns
-    return planes
+    shapes = pixel_format.plane_shapes(width, height)
+    ends = np.cumsum([rows * columns for rows, columns in shapes])
+    parts = np.split(np.frombuffer(data, pixel_format.dtype), ends[:-1])
+    return [part.reshape(shape) for part, shape in zip(parts, shapes, strict=True)]
 
 
 def _rgb(planes: list[NDArray[np.generic]], largest: int) -> NDArray[np.float32]:
@@ -115,12 +112,11 @@ def _rgb(planes: list[NDArray[np.generic]], largest: int) -> NDArray[np.float32]
     return np.clip(np.stack(rgb) / 255, 0.0, 1.0).astype(np.float32)
 
 
-def _infer(session: object, rgb: NDArray[np.float32]) -> NDArray[np.float32]:
+def _infer(session: Any, rgb: NDArray[np.float32]) -> NDArray[np.float32]:  # noqa: ANN401 - as above
     _, height, width = rgb.shape
     padding = ((0, 0), (0, -height % _STRIDE), (0, -width % _STRIDE))
     model_input = np.pad((rgb - _MEAN) / _STD, padding, mode="edge")[None]
-    run = session.run  # type: ignore[attr-defined] # onnxruntime has no types
-    (output,) = run(None, {"input": model_input})
+    (output,) = session.run(None, {"input": model_input})
     result: NDArray[np.float32] = output[0, 0, :height, :width]
     return result
 

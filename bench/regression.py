@@ -79,16 +79,10 @@ class Report(BaseModel):
 
 @dataclass(frozen=True)
 class Change:
-    """How one backend's ratios in one case changed.
+    """How one backend's ratios in one case changed; `peers` has the old and new one of each.
 
-    Attributes
-    ----------
-    case, backend : str
-    change : float
-        0.1 is 10 % slower relative to the peers: the median over the peers of new ratio / old
-        ratio, minus 1, so that one peer that itself got slower or faster does not decide.
-    peers : mapping of str to (float, float)
-        The old ratio and the new one per peer.
+    A `change` of 0.1 is 10 % slower relative to the peers: the median over the peers of new ratio /
+    old ratio, minus 1, so that one peer that itself got slower or faster does not decide.
     """
 
     case: str
@@ -98,13 +92,7 @@ class Change:
 
 
 def read_report(path: Path) -> Report:
-    """Return the report in `path`.
-
-    Raises
-    ------
-    InputError
-        It cannot be read, is not strict JSON, or not a report of this version.
-    """
+    """Return the report in `path`; InputError if that is not strict JSON of this version's."""
     content = read_bounded(path, MAX_BYTES, remedy=_REMEDY)
     try:
         document = strict_json.loads_object(content)
@@ -124,13 +112,7 @@ def check_settings(old: Report, settings: Mapping[str, object]) -> None:
 
 
 def compare_reports(old: Report, new: Report) -> list[Change]:
-    """Return the change of every backend in every case that both reports have.
-
-    Raises
-    ------
-    InputError
-        The reports have nothing in common.
-    """
+    """Return the change of every backend in every case; InputError if they have none in common."""
     olds = old.ratios
     changes = []
     for key, peers in new.ratios.items():

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
@@ -37,9 +37,9 @@ from roi_accel.bench.inputs import (
     alpha_shares,
     bytes_to_move,
     cases_of,
+    machine_facts,
     make_inputs,
 )
-from roi_accel.bench.machine import machine_facts
 from roi_accel.bench.ours import (
     copy_bytes,
     device_copy,
@@ -88,9 +88,6 @@ class BenchOptions:
 
     Attributes
     ----------
-    backends : sequence of str
-    cases : sequence of (width, height, PixelFormat)
-    kernels : sequence of Kernel
     threads : int
         Of the host's processor, for every backend and peer that takes several.
     quick : bool
@@ -126,22 +123,14 @@ def run_bench(
 ) -> dict[str, Any]:
     """Measure all cases and return the report, ready for JSON.
 
-    Parameters
-    ----------
-    options : BenchOptions
-    progress : callable, optional
-        Called before each case with its number and how many there are.
-
-    Raises
-    ------
-    RoiAccelError
-        A backend that is present fails.
+    `progress` is called before each case with its number and how many there are. RoiAccelError if
+    a backend that is present fails.
     """
     cases = cases_of(options.cases, options.measurable_kernels)
     machine = machine_facts()
     measured = []
     for number, case in enumerate(cases):
-        if progress is not None:
+        if progress:
             progress(number, len(cases))
         measured.append(measure_case(case, options))
     report = {
@@ -170,24 +159,19 @@ def measure_case(case: BenchCase, options: BenchOptions) -> dict[str, Any]:
     with ExitStack() as stack:
         everyone = _everyone(case, inputs, options, stack)
         contenders = [each for each in everyone if isinstance(each, Contender)]
-        exact, alphas = exact_outputs(
-            case.kernel, inputs, frames=_COMPARED_FRAMES, masks=_COUNTED_MASKS
-        )
+        exact, alphas = exact_outputs(case.kernel, inputs, _COMPARED_FRAMES, _COUNTED_MASKS)
         outcomes = {each.name: _outcome(each, exact, case) for each in contenders}
         seconds = time_contenders(contenders, options.effort)
         device_seconds = {each.name: each.device_seconds() for each in contenders}
     needed = bytes_to_move(case.kernel, inputs.plan, alphas)
+    peers = [each.name for each in contenders if each.role in {"peer", "transfers"}]
     rows = []
     for each in contenders:
         if each.role == "copy":
             continue
         row = _row(each, seconds, device_seconds[each.name], needed, options.copied_bytes)
         if each.role == "backend":
-            row["ratios"] = {
-                other.name: ratios(seconds, each.name, other.name)
-                for other in contenders
-                if other.role in {"peer", "transfers"}
-            }
+            row["ratios"] = {peer: ratios(seconds, each.name, peer) for peer in peers}
         rows.append(row | outcomes[each.name])
     return {
         "name": case.name,
@@ -212,20 +196,16 @@ def measure_case(case: BenchCase, options: BenchOptions) -> dict[str, Any]:
 
 def differences(exact: Sequence[np.ndarray], other: Sequence[np.ndarray]) -> dict[str, float]:
     """Return the share of samples that differ from the exact ones, and the largest difference."""
-    total = sum(plane.size for plane in exact)
-    off, largest = 0, 0
-    for wanted, got in zip(exact, other, strict=True):
-        gap = np.abs(wanted.astype(np.int64) - got.astype(np.int64))
-        off += int((gap != 0).sum())
-        largest = max(largest, int(gap.max()))
-    return {"share_off": off / total, "largest": largest}
+    wanted, got = (np.concatenate([plane.ravel() for plane in planes]) for planes in (exact, other))
+    gap = np.abs(wanted.astype(np.int64) - got.astype(np.int64))
+    return {"share_off": float((gap != 0).mean()), "largest": int(gap.max())}
 
 
 def _everyone(
     case: BenchCase, inputs: Inputs, options: BenchOptions, stack: ExitStack
 ) -> list[Contender | Absent]:
     """Return copies, backends and peers; on the device, those that work there."""
-    everyone: list[Contender | Absent] = []
+    everyone: list[Contender | Absent | None] = []
     threads = options.threads
     on_device = case.kernel == ON_DEVICE
     backends = [ON_DEVICE_BACKEND] if on_device else options.backends
@@ -235,24 +215,23 @@ def _everyone(
         backend = our_contender(name, case.kernel, inputs, threads, stack)
         everyone.append(backend)
         if isinstance(backend, Contender) and not backend.threads:
-            copy = device_copy(name, threads, options.copied_bytes, stack)
-            everyone += [] if copy is None else [copy]
+            everyone.append(device_copy(name, threads, options.copied_bytes, stack))
     for name in peers_of(case.kernel):
         make = partial(ALL_PEERS[name], inputs, threads)
         everyone.append(contend(name, "peer", make, stack))
     if case.kernel == "substitute" and ON_DEVICE_BACKEND in backends:
         make = partial(gpu.transfers, inputs, threads)
         everyone.append(contend(gpu.TRANSFERS, "transfers", make, stack))
-    return everyone
+    return [each for each in everyone if each is not None]
 
 
 def peers_of(kernel: Kernel) -> list[str]:
     """Return the names of the peers that can do what `kernel` does."""
-    return list({"substitute": PEERS, ON_DEVICE: gpu.DEVICE_PEERS}.get(kernel, ()))
+    return list({"substitute": PEERS, ON_DEVICE: gpu.DEVICE_PEERS}.get(kernel, {}))
 
 
 def exact_outputs(
-    kernel: Kernel, inputs: Inputs, *, frames: int, masks: int
+    kernel: Kernel, inputs: Inputs, frames: int, masks: int
 ) -> tuple[list[list[np.ndarray]], list[Alpha]]:
     """Return the reference backend's planes for the first frames, and alpha of the first masks.
 
@@ -278,8 +257,8 @@ def _outcome(
         return {}
     planes = [plane for number in range(len(exact)) for plane in contender.planes(number)]
     wanted = [plane for frame in exact for plane in frame]
-    found = digest(*planes)
-    outcome: dict[str, Any] = {"digest": found, "exact": found == digest(*wanted)}
+    sha256 = digest(*planes)
+    outcome: dict[str, Any] = {"digest": sha256, "exact": sha256 == digest(*wanted)}
     if contender.role == "peer":
         outcome["difference"] = {
             **differences(wanted, planes),
@@ -296,12 +275,9 @@ def _difference_without_fade(contender: Contender, case: BenchCase) -> dict[str,
     one that is timed, since OpenCV has one number of them per process.
     """
     inputs = make_inputs(case, frames=1, threshold=0.0, fade=1.0)
-    exact, _ = exact_outputs("substitute", inputs, frames=1, masks=0)
-    peer = ALL_PEERS[contender.name](inputs, contender.threads)
-    try:
+    exact, _ = exact_outputs("substitute", inputs, 1, 0)
+    with closing(ALL_PEERS[contender.name](inputs, contender.threads)) as peer:
         return differences(exact[0], peer.planes(0))
-    finally:
-        peer.close()
 
 
 def _bandwidth(copied_bytes: int, seconds: Sequence[float]) -> float:

@@ -1,7 +1,8 @@
-"""Tolerances: the built-in table, and those measured for one device, read from a TOML file.
+"""How far two answers may differ: one table, and a device's calibration from a TOML file.
 
-A file can tighten any float stage, and loosen one if it gives a reason. It cannot loosen a stage
-that computes in integers: scores rely on equal bits, so a device that differs is refused.
+ADR-0214 sets the defaults: absolute, per stage, 5e-5 in float32 and 1e-2 in float16 on normalised
+values. The pixel path is stricter: it computes in integers, so its answers must be equal. A
+calibration (ADR-0234) can tighten any float stage, and loosen one if it gives a reason.
 """
 
 from __future__ import annotations
@@ -33,6 +34,15 @@ INTEGER_STAGES: tuple[Stage, ...] = ("preprocess", "upsample", "substitute")
 
 TABLE_SOURCE = "built-in table"
 
+MAX_BYTES = 256 << 10
+"""Two thousand rules, far more than any calibration has."""
+
+MAX_DOTS = 64
+"""In a line: tomllib takes time and memory that grow with the square of a dotted key's parts."""
+
+_REMEDY = "see docs/parity.md for the format"
+_CHARACTER_CLASS = re.compile(r"\[!?\]?[^\]]*\]")
+
 
 @dataclass(frozen=True)
 class Tolerance:
@@ -40,14 +50,10 @@ class Tolerance:
 
     Attributes
     ----------
-    stage : {"preprocess", "saliency", "upsample", "substitute", "score"}
     dtype : {"integer", "float32", "float16"}
         The arithmetic behind the answer.
     value : float
         Largest absolute difference that still agrees, in `unit`; 0 requires equal bits.
-    unit : str
-    reason : str
-        Why it is this value.
     limit : float
         What no calibration may exceed: beyond it, agreement would mean nothing.
     source : str
@@ -86,13 +92,7 @@ TABLE = (
 
 
 def table_tolerance(stage: Stage, *, half: bool = False) -> Tolerance:
-    """Return the table's row of `stage`; with `half` the one for float16, where there is one.
-
-    Raises
-    ------
-    ValueError
-        There is no such stage.
-    """
+    """Return the row of `stage`, with `half` for float16 where there is one; or ValueError."""
     rows = [row for row in TABLE if row.stage == stage]
     if not rows:
         msg = f"there is no stage {stage!r}; there are {', '.join(STAGES)}"
@@ -100,26 +100,9 @@ def table_tolerance(stage: Stage, *, half: bool = False) -> Tolerance:
     return next((row for row in rows if half and row.dtype == "float16"), rows[0])
 
 
-MAX_BYTES = 256 << 10
-"""Two thousand rules, far more than any calibration has."""
-
-MAX_DOTS = 64
-"""In a line: tomllib takes time and memory that grow with the square of a dotted key's parts."""
-
-_REMEDY = "see docs/parity.md for the format"
-_CHARACTER_CLASS = re.compile(r"\[!?\]?[^\]]*\]")
-
-
 @dataclass(frozen=True, kw_only=True)
 class Rule:
-    """One override: which devices, and the row that replaces the table's.
-
-    Attributes
-    ----------
-    pattern : str
-        A glob with ``*``, ``?`` and ``[...]``; case matters.
-    tolerance : Tolerance
-    """
+    """One override: a glob of devices, in which case matters, and what replaces the table's row."""
 
     pattern: str
     tolerance: Tolerance
@@ -136,36 +119,23 @@ class Rule:
 
 @dataclass(frozen=True)
 class Calibration:
-    """The rules of a file; without rules the table alone decides.
-
-    Parameters
-    ----------
-    rules : tuple of Rule
-    """
+    """The rules of a file; without rules the table alone decides."""
 
     rules: tuple[Rule, ...] = ()
 
     def tolerance(self, stage: Stage, *devices: Sequence[str], half: bool = False) -> Tolerance:
         """Return how far the answers of `devices` may lie apart in `stage`.
 
+        For each device the matching rule with the most literal characters; of those the largest.
+        The table's row where no rule matches any device. InputError if two rules match a device
+        equally well.
+
         Parameters
         ----------
-        stage : {"preprocess", "saliency", "upsample", "substitute", "score"}
         *devices : sequence of str
             For each device its names, such as ``("opencl:0.0", "opencl:0.0 NVIDIA H100")``.
         half : bool
             Whether float16 computed the answers.
-
-        Returns
-        -------
-        Tolerance
-            For each device the matching rule with the most literal characters; of those the
-            largest. The table's row where no rule matches any device.
-
-        Raises
-        ------
-        InputError
-            Two rules match a device equally well.
         """
         default = table_tolerance(stage, half=half)
         found = [
@@ -176,15 +146,9 @@ class Calibration:
         return max(found, key=lambda tolerance: tolerance.value, default=default)
 
     def unused(self, devices: Iterable[Sequence[str]]) -> list[Rule]:
-        """Return the rules that match none of `devices` and are probably misspelt.
-
-        Parameters
-        ----------
-        devices : iterable of sequence of str
-            All names of each device that took part, as given to `tolerance`.
-        """
-        known = list(devices)
-        return [rule for rule in self.rules if not any(rule.matches(names) for names in known)]
+        """Return the rules that match none of `devices`, each given by its names."""
+        names = [name for device in devices for name in device]
+        return [rule for rule in self.rules if not rule.matches(names)]
 
     def _best(self, stage: Stage, dtype: str, names: Sequence[str]) -> Rule | None:
         rules = [
@@ -193,9 +157,7 @@ class Calibration:
             if (rule.tolerance.stage, rule.tolerance.dtype) == (stage, dtype)
             and rule.matches(names)
         ]
-        if not rules:
-            return None
-        highest = max(rule.specificity for rule in rules)
+        highest = max((rule.specificity for rule in rules), default=0)
         best = [rule for rule in rules if rule.specificity == highest]
         if len(best) > 1:
             msg = (
@@ -204,7 +166,7 @@ class Calibration:
                 f"{best[0].pattern!r} and {best[1].pattern!r}"
             )
             raise InputError(msg, remedy="make one of the patterns more specific")
-        return best[0]
+        return best[0] if best else None
 
 
 def read_calibration(path: Path) -> Calibration:
@@ -213,8 +175,8 @@ def read_calibration(path: Path) -> Calibration:
     Raises
     ------
     InputError
-        The file cannot be read, is not TOML, has an unknown or missing key, a value of the wrong
-        type or out of range, loosens a float stage without a reason, or an integer stage at all.
+        The file cannot be read, is not TOML or not of this form, has a value out of range, loosens
+        a float stage without a reason, or an integer stage at all.
     """
     content = read_bounded(path, MAX_BYTES)
     where = printable(str(path))
@@ -282,13 +244,11 @@ def _rule(row: dict[str, Any], where: str) -> Rule:
 
 def _check_unique(rules: Sequence[Rule]) -> None:
     """Raise InputError for two rules with one pattern, which could only ever tie."""
-    seen: dict[tuple[str, str, str], Rule] = {}
+    seen: dict[tuple[str, str, str], Tolerance] = {}
     for rule in rules:
-        key = (rule.pattern, rule.tolerance.stage, rule.tolerance.dtype)
-        if key in seen:
-            msg = (
-                f"{rule.tolerance.source}: device {rule.pattern!r} and stage "
-                f"{rule.tolerance.stage!r} are already in {seen[key].tolerance.source}"
-            )
+        own = rule.tolerance
+        first = seen.setdefault((rule.pattern, own.stage, own.dtype), own)
+        if first is not own:
+            what = f"device {rule.pattern!r} and stage {own.stage!r}"
+            msg = f"{own.source}: {what} are already in {first.source}"
             raise InputError(msg, remedy="keep one of them")
-        seen[key] = rule

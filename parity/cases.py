@@ -36,12 +36,12 @@ FRAMES = 3
 """Frames of a small case: a fault that needs a frame before it shows from the second on."""
 
 _SIZES = ((33, 35), (176, 144), (576, 324))
-_LARGE: tuple[tuple[int, int, Subsampling, int], ...] = (
-    (1920, 1080, "420", 8),
-    (1920, 1080, "420", 10),
-    (3840, 2160, "420", 10),
-    (1920, 1080, "422", 12),
-    (1920, 1080, "444", 16),
+_LARGE: tuple[tuple[tuple[int, int], Subsampling, int], ...] = (
+    ((1920, 1080), "420", 8),
+    ((1920, 1080), "420", 10),
+    ((3840, 2160), "420", 10),
+    ((1920, 1080), "422", 12),
+    ((1920, 1080), "444", 16),
 )
 _FADES = (0.1, 0.0, 1.0)
 _THRESHOLDS = (0.3, 0.0, 0.75)
@@ -52,13 +52,8 @@ _TINY = ((1, 1), (2, 3), (67, 45), (7, 1), (129, 17), (16, 130), (5, 64))
 _TINY_MASKS = ((5, 3), (8, 8), (2, 1), (31, 17), (1, 9))
 # The ends: alpha 0 unless fully salient, alpha 1 everywhere, a fade of one code.
 _ENDS = (
-    (1.0, 0.0),
-    (0.0, 0.0),
-    (0.0, 1.0),
-    (1.0, 1.0),
-    (0.5, 1 / MASK_MAX),
-    (0.3, 0.1),
-    (0.9, 0.3),
+    *((1.0, 0.0), (0.0, 0.0), (0.0, 1.0), (1.0, 1.0)),
+    *((0.5, 1 / MASK_MAX), (0.3, 0.1), (0.9, 0.3)),
 )
 _WAVES = (96, 64)
 _COARSE = 48
@@ -79,37 +74,29 @@ class Case(Protocol):
     @property
     def name(self) -> str:
         """What it is, for reports."""
-        ...
 
     @property
     def plan(self) -> Plan:
         """Geometry and masking parameters."""
-        ...
 
     @property
     def has_pictures(self) -> bool:
         """Whether a network and a quality metric can make sense of the frames."""
-        ...
 
     def samples(self) -> Iterator[Sample]:
         """Yield the frames, the same ones at every call."""
-        ...
 
 
 @dataclass(frozen=True)
 class SeededCase:
-    """One plan with the frames and masks to run it on.
+    """One plan with the frames and masks to run it on; its name is the key of its digests.
 
     Attributes
     ----------
-    name : str
-        Says what it is; the key of its digests.
-    plan : Plan
     frame_kind : {"noise", "ramp", "extremes", "identical", "waves"}
         Both frames noise; ramps of which one is reversed; checkers of 0 and the largest sample;
         the same noise twice; smooth waves, the distorted ones coarse as compression leaves them.
     mask_kind : {"noise", "ramp", "steps", "zero", "one", "pixel"}
-    frames : int
     """
 
     name: str
@@ -143,10 +130,8 @@ class SeededCase:
         }
 
     def _frame(self, what: str, number: int) -> Frame:
-        y, u, v = (
-            self._plane(what, number, plane, shape)
-            for plane, shape in enumerate(self.plan.plane_shapes)
-        )
+        shapes = enumerate(self.plan.plane_shapes)
+        y, u, v = (self._plane(what, number, plane, shape) for plane, shape in shapes)
         return Frame((y, u, v), self.plan.pixel_format)
 
     def _plane(
@@ -158,9 +143,8 @@ class SeededCase:
         if self.frame_kind in {"noise", "identical"}:
             name = "reference" if self.frame_kind == "identical" else what
             key = f"{self.name} {name} {plane}" + (f" frame {number}" if number else "")
-            samples = _noise(key, index.size).reshape(shape) >> np.uint64(
-                64 - pixel_format.bit_depth
-            )
+            samples = _noise(key, index.size).reshape(shape)
+            samples >>= np.uint64(64 - pixel_format.bit_depth)
         elif self.frame_kind == "ramp":
             samples = (index + number) * pixel_format.max_value // max(1, index.size - 1 + number)
             samples = samples if what == "reference" else samples[::-1, ::-1]
@@ -210,90 +194,67 @@ def cases() -> Iterator[SeededCase]:
     Every format meets every kind of mask and of frame at small sizes; a few large frames; and for
     each format moving pictures that a network and VMAF can make sense of.
     """
-    number = 0
-    for pixel_format in PIXEL_FORMATS:
-        for width, height in _SIZES:
-            yield _noise_case(number, width, height, pixel_format, FRAMES)
-            number += 1
-    for width, height, subsampling, bit_depth in _LARGE:
-        yield _noise_case(number, width, height, PixelFormat(subsampling, bit_depth), 1)
-        number += 1
+    small = [(pixel_format, size, FRAMES) for pixel_format in PIXEL_FORMATS for size in _SIZES]
+    large = [(PixelFormat(subsampling, bits), size, 1) for size, subsampling, bits in _LARGE]
+    # The number of a case turns every wheel, so that all values meet all formats.
+    for number, (pixel_format, size, frames) in enumerate([*small, *large]):
+        yield _case(
+            pixel_format,
+            ("noise", MASK_KINDS[(number + number // 3) % len(_MASK_SIZES)]),
+            size,
+            _MASK_SIZES[number % len(_MASK_SIZES)],
+            (_THRESHOLDS[number // 2 % len(_THRESHOLDS)], _FADES[number // 3 % len(_FADES)]),
+            (number, number // 3),
+            ModelSize(22, 15, 24, 16) if size[0] < size[1] else ModelSize(30, 17, 32, 24),
+            frames,
+        )
+    # Small cases with each mask; formats differ in which frames, sizes and ends they meet.
     for number, pixel_format in enumerate(PIXEL_FORMATS):
-        for kind in range(len(MASK_KINDS)):
-            yield _tiny_case(number, kind, pixel_format)
+        for kind, mask_kind in enumerate(MASK_KINDS):
+            wheel = number * len(MASK_KINDS) + kind
+            yield _case(
+                pixel_format,
+                (("ramp", "extremes", "identical")[(kind + number) % 3], mask_kind),
+                _TINY[wheel % len(_TINY)],
+                _TINY_MASKS[wheel % len(_TINY_MASKS)],
+                _ENDS[(kind + number) % len(_ENDS)],
+                (wheel, wheel),
+                ModelSize(8, 8, 8, 8) if wheel % 2 else ModelSize(13, 9, 16, 16),
+            )
     for number, pixel_format in enumerate(PIXEL_FORMATS):
-        yield _waves_case(number, pixel_format)
+        model = ModelSize(*_WAVES, *_WAVES)
+        kinds = ("waves", "ramp")
+        yield _case(pixel_format, kinds, _WAVES, (24, 16), (0.3, 0.4), (number, number), model)
 
 
-def _noise_case(
-    number: int, width: int, height: int, pixel_format: PixelFormat, frames: int
+def _case(
+    pixel_format: PixelFormat,
+    kinds: tuple[str, str],
+    size: tuple[int, int],
+    mask_size: tuple[int, int],
+    ends: tuple[float, float],
+    colours: tuple[int, int],
+    model: ModelSize,
+    frames: int = FRAMES,
 ) -> SeededCase:
-    """Return one case; its number turns every wheel, so that all values meet all formats."""
-    mask_width, mask_height = _MASK_SIZES[number % len(_MASK_SIZES)]
-    fade = _FADES[number // 3 % len(_FADES)]
-    threshold = _THRESHOLDS[number // 2 % len(_THRESHOLDS)]
-    kind = MASK_KINDS[(number + number // 3) % len(_MASK_SIZES)]
+    """Return a case of such frames and masks; `ends` are threshold and fade."""
+    matrices, ranges = list(ColourMatrix), list(ColourRange)
     plan = Plan(
         pixel_format=pixel_format,
-        width=width,
-        height=height,
-        mask_width=mask_width,
-        mask_height=mask_height,
-        threshold=threshold,
-        fade=fade,
-        colour_matrix=list(ColourMatrix)[number % len(ColourMatrix)],
-        colour_range=list(ColourRange)[number // 3 % len(ColourRange)],
-        model=ModelSize(22, 15, 24, 16) if width < height else ModelSize(30, 17, 32, 24),
+        width=size[0],
+        height=size[1],
+        mask_width=mask_size[0],
+        mask_height=mask_size[1],
+        threshold=ends[0],
+        fade=ends[1],
+        colour_matrix=matrices[colours[0] % len(matrices)],
+        colour_range=ranges[colours[1] % len(ranges)],
+        model=model,
     )
-    name = f"{pixel_format.name} {width}x{height} {kind} {mask_width}x{mask_height}"
-    return SeededCase(f"{name} {_parameters(plan)}", plan, "noise", kind, frames)
-
-
-def _tiny_case(number: int, kind: int, pixel_format: PixelFormat) -> SeededCase:
-    """Return a small case with each mask; formats differ in which frames, sizes, ends it meets."""
-    wheel = number * len(MASK_KINDS) + kind
-    width, height = _TINY[wheel % len(_TINY)]
-    mask_width, mask_height = _TINY_MASKS[wheel % len(_TINY_MASKS)]
-    threshold, fade = _ENDS[(kind + number) % len(_ENDS)]
-    mask_kind = MASK_KINDS[kind]
-    frame_kind = ("ramp", "extremes", "identical")[(kind + number) % 3]
-    plan = Plan(
-        pixel_format=pixel_format,
-        width=width,
-        height=height,
-        mask_width=mask_width,
-        mask_height=mask_height,
-        threshold=threshold,
-        fade=fade,
-        colour_matrix=list(ColourMatrix)[wheel % len(ColourMatrix)],
-        colour_range=list(ColourRange)[wheel % len(ColourRange)],
-        model=ModelSize(8, 8, 8, 8) if wheel % 2 else ModelSize(13, 9, 16, 16),
-    )
-    name = f"{pixel_format.name} {width}x{height} {frame_kind}, {mask_kind}"
-    name += f" {mask_width}x{mask_height} {_parameters(plan)}"
-    return SeededCase(name, plan, frame_kind, mask_kind, FRAMES)
-
-
-def _waves_case(number: int, pixel_format: PixelFormat) -> SeededCase:
-    width, height = _WAVES
-    plan = Plan(
-        pixel_format=pixel_format,
-        width=width,
-        height=height,
-        mask_width=24,
-        mask_height=16,
-        threshold=0.3,
-        fade=0.4,
-        colour_matrix=list(ColourMatrix)[number % len(ColourMatrix)],
-        colour_range=list(ColourRange)[number % len(ColourRange)],
-        model=ModelSize(width, height, width, height),
-    )
-    name = f"{pixel_format.name} {width}x{height} waves, ramp 24x16 {_parameters(plan)}"
-    return SeededCase(name, plan, "waves", "ramp", FRAMES)
-
-
-def _parameters(plan: Plan) -> str:
-    return f"threshold {plan.threshold:g} fade {plan.fade:g}"
+    what = kinds[1] if kinds[0] == "noise" else ", ".join(kinds)
+    name = f"{pixel_format.name} {plan.width}x{plan.height} {what} {mask_size[0]}x{mask_size[1]}"
+    name += f" threshold {plan.threshold:g} fade {plan.fade:g}"
+    return SeededCase(name, plan, *kinds, frames)
 
 
 def _waves(
@@ -336,12 +297,12 @@ def compute(session: Session, stage: Stage, sample: Sample) -> tuple[NDArray[np.
 
 def digest(*arrays: NDArray[np.generic]) -> str:
     """Return the SHA-256 of the arrays' types, shapes and little-endian bytes."""
-    found = hashlib.sha256()
+    sha256 = hashlib.sha256()
     for array in arrays:
         little = np.ascontiguousarray(array.astype(array.dtype.newbyteorder("<"), copy=False))
-        found.update(f"{little.dtype.str}{little.shape}".encode())
-        found.update(little.tobytes())
-    return found.hexdigest()
+        sha256.update(f"{little.dtype.str}{little.shape}".encode())
+        sha256.update(little.tobytes())
+    return sha256.hexdigest()
 
 
 def _noise(name: str, count: int) -> NDArray[np.uint64]:

@@ -34,10 +34,8 @@ class Check:
         0-based.
     fault : str
         What it would mean that they differ, as the beginning of a sentence.
-    wanted, got : mapping of str to array
     inputs : mapping of str to array
         What the answer was computed from, for a dump.
-    tolerance : Tolerance
     label : str
         Tells a dump from others of the same frame.
     """
@@ -57,8 +55,8 @@ class CheckLog:
     Parameters
     ----------
     save : callable, optional
-        Given a file's name and content, writes it and returns where; raises OutputError where it
-        cannot. Called with the arrays of an answer that differs.
+        Writes a file of that name and content, the arrays of an answer that differs, and returns
+        where; raises OutputError where it cannot.
     """
 
     def __init__(self, save: Save | None = None) -> None:
@@ -68,12 +66,9 @@ class CheckLog:
     def count(self, check: Check, *, compared_with: str, video: int | None = None) -> None:
         """Compare and add to what the report says of `video`; None for what all videos share.
 
-        Raises
-        ------
-        ParityError
-            They differ.
+        ParityError if they differ.
         """
-        found = self.require(check)
+        comparison = self.require(check)
         tolerance = check.tolerance
         empty = {
             "stage": tolerance.stage,
@@ -84,16 +79,16 @@ class CheckLog:
             "tolerance_source": tolerance.source,
         }
         total = self._totals.setdefault((video, tolerance.stage), empty)
-        total["values"] += found.compared
-        total["largest_difference"] = max(total["largest_difference"], found.maximum)
+        total["values"] += comparison.compared
+        total["largest_difference"] = max(total["largest_difference"], comparison.maximum)
 
     def require(self, check: Check) -> Comparison:
         """Return what comparing found, without adding it up; ParityError if they differ."""
-        found = compare(check.wanted, check.got, tolerance=check.tolerance.value)
-        if found.agrees:
-            return found
+        comparison = compare(check.wanted, check.got, tolerance=check.tolerance.value)
+        if comparison.agrees:
+            return comparison
         msg = (
-            f"{check.fault}: {found.at_frame(check.frame)} "
+            f"{check.fault}: {comparison.at_frame(check.frame)} "
             f"(tolerance {check.tolerance.value:g} {check.tolerance.unit}); nothing was scored"
         )
         name = f"frame-{check.frame}-{check.label}.npz"
@@ -118,10 +113,9 @@ def save_arrays(save: Save | None, name: str, wanted: Named, got: Named, inputs:
     """
     if save is None:
         return _HINT
-    arrays = {f"wanted {plane}": array for plane, array in wanted.items()}
-    arrays |= {f"got {plane}": array for plane, array in got.items()}
-    arrays |= inputs
-    named: dict[str, Any] = {plane.replace(" ", "_"): array for plane, array in arrays.items()}
+    named: dict[str, Any] = {f"wanted_{plane}": array for plane, array in wanted.items()}
+    named |= {f"got_{plane}": array for plane, array in got.items()}
+    named |= {plane.replace(" ", "_"): array for plane, array in inputs.items()}
     content = io.BytesIO()
     np.savez_compressed(content, **named)
     try:

@@ -1,4 +1,4 @@
-"""The comparer: whole arrays first, then, to explain a failure, where; and who reuses memory."""
+"""Answers compared, whole arrays first, then where they differ; and the memory that they are in."""
 
 from __future__ import annotations
 
@@ -14,18 +14,14 @@ from numpy.typing import NDArray
 from roi_accel.backends.arithmetic import NotSaliencyError, quantise
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
     from roi_accel.backends.frame import Frame
     from roi_accel.backends.protocol import ModelInput
     from roi_accel.parity.calibration import Stage
 
-    Extent = tuple[int, int]
+    _Extent = tuple[int, int]
 
 Named = Mapping[str, NDArray[np.generic]]
 """One answer: its planes or channels by name, in the order in which they are compared."""
-
-_DIMENSIONS = ("y", "x")
 
 
 @dataclass(frozen=True)
@@ -51,19 +47,13 @@ class Difference:
     frame: int | None = None
 
     @property
-    def y(self) -> int:
-        """The row; 0 for a single value."""
-        return self.index[-2] if len(self.index) > 1 else 0
-
-    @property
-    def x(self) -> int:
-        """The column; 0 for a single value."""
-        return self.index[-1] if self.index else 0
+    def place(self) -> dict[str, int]:
+        """The last two indices as ``y`` and ``x``; nothing for a single value."""
+        return dict(reversed([*zip("xy", reversed(self.index), strict=False)]))
 
     def __str__(self) -> str:
         frame = "" if self.frame is None else f"frame {self.frame}, "
-        names = _DIMENSIONS[-len(self.index) :] if self.index else ()
-        place = "".join(f", {name} {value}" for name, value in zip(names, self.index, strict=True))
+        place = "".join(f", {name} {value}" for name, value in self.place.items())
         return f"{frame}{self.plane}{place}: wanted {self.wanted:.9g}, got {self.got:.9g}"
 
 
@@ -115,22 +105,15 @@ class Comparison:
 
 
 def compare(wanted: Named, got: Named, *, tolerance: float = 0.0) -> Comparison:
-    """Compare two answers plane by plane.
+    """Compare two answers plane by plane: integers or floats of up to two dimensions.
 
-    Parameters
-    ----------
-    wanted, got : mapping of str to array
-        The planes by name: integers or floats of any shape up to two dimensions.
-    tolerance : float
-        Largest absolute difference that agrees. 0 asks for equal bits, so that -0.0 is not 0.0.
-
-    Returns
-    -------
-    Comparison
-        Values that are NaN or infinite always differ: an answer that is wrong twice is still wrong.
+    `tolerance` is the largest absolute difference that agrees; 0 asks for equal bits, so that -0.0
+    is not 0.0. Values that are NaN or infinite always differ: an answer that is wrong twice is
+    still wrong.
     """
     if tuple(wanted) != tuple(got):
-        return Comparison(problem=f"wanted the planes {_list(wanted)}, got {_list(got)}")
+        names, others = (", ".join(planes) or "none" for planes in (wanted, got))
+        return Comparison(problem=f"wanted the planes {names}, got {others}")
     return combine(
         _compare_plane(name, np.asarray(wanted[name]), np.asarray(got[name]), tolerance)
         for name in wanted
@@ -139,24 +122,18 @@ def compare(wanted: Named, got: Named, *, tolerance: float = 0.0) -> Comparison:
 
 def combine(comparisons: Iterable[Comparison]) -> Comparison:
     """Return one comparison for several: sums, the largest difference, the first failure."""
-    compared = differing = 0
-    maximum = 0.0
-    first: Difference | None = None
-    problem = ""
-    for each in comparisons:
-        compared += each.compared
-        differing += each.differing
-        maximum = max(maximum, each.maximum)
-        if first is None and not problem:
-            first, problem = each.first, each.problem
-    return Comparison(compared, differing, maximum, first, problem)
+    parts = list(comparisons)
+    failure = next((part for part in parts if part.first or part.problem), Comparison())
+    return replace(
+        failure,
+        compared=sum(part.compared for part in parts),
+        differing=sum(part.differing for part in parts),
+        maximum=max((part.maximum for part in parts), default=0.0),
+    )
 
 
 def map_problem(saliency: NDArray[np.float32]) -> str:
-    """Return why a network's map float32[height, width] is not within [0, 1]; empty if it is.
-
-    Every run would refuse it, so two machines cannot agree on it.
-    """
+    """Return why a network's map float32[height, width] is not within [0, 1]; empty if it is."""
     try:
         quantise(saliency)
     except NotSaliencyError as error:
@@ -164,9 +141,9 @@ def map_problem(saliency: NDArray[np.float32]) -> str:
     return ""
 
 
-def frame_planes(frame: Frame) -> Named:
-    """Return the frame's planes by name."""
-    return dict(zip("YUV", frame.planes, strict=True))
+def frame_planes(frame: Frame, prefix: str = "") -> Named:
+    """Return the frame's planes by name, each with `prefix`."""
+    return {f"{prefix}{name}": plane for name, plane in zip("YUV", frame.planes, strict=True)}
 
 
 def input_channels(model_input: ModelInput) -> Named:
@@ -186,17 +163,16 @@ def named_answer(stage: Stage, answer: Sequence[NDArray[Any]]) -> Named:
 def _compare_plane(
     name: str, wanted: NDArray[np.generic], got: NDArray[np.generic], tolerance: float
 ) -> Comparison:
-    if wanted.dtype != got.dtype or wanted.shape != got.shape:
-        return Comparison(problem=f"plane {name}: wanted {_type_of(wanted)}, got {_type_of(got)}")
-    if wanted.dtype.kind != "f" and np.array_equal(wanted, got):
-        return Comparison(compared=wanted.size)
-    finite = _finite(wanted) & _finite(got)
+    kind, other = (f"{array.dtype}{list(array.shape)}" for array in (wanted, got))
+    if kind != other:
+        return Comparison(problem=f"plane {name}: wanted {kind}, got {other}")
     same = _bits(wanted) == _bits(got)
-    if bool(same.all()) and bool(finite.all()):
+    if same.all() and (wanted.dtype.kind != "f" or np.isfinite(wanted).all()):
         return Comparison(compared=wanted.size)
     # float64 holds every integer up to 2**53, so no difference of codes is rounded away.
-    distance = np.zeros(wanted.shape, dtype=np.float64)
     left, right = wanted.astype(np.float64), got.astype(np.float64)
+    finite = np.isfinite(left) & np.isfinite(right)
+    distance = np.zeros(wanted.shape, dtype=np.float64)
     np.subtract(left, right, out=distance, where=finite)
     np.abs(distance, out=distance)
     wrong = ~finite | (distance > tolerance if tolerance > 0 else ~same)
@@ -208,13 +184,6 @@ def _compare_plane(
     return Comparison(wanted.size, differing, float(distance.max()), first)
 
 
-def _finite(array: NDArray[np.generic]) -> NDArray[np.bool_]:
-    if array.dtype.kind == "f":
-        found: NDArray[np.bool_] = np.isfinite(array.astype(np.float64, copy=False))
-        return found
-    return np.ones(array.shape, dtype=np.bool_)
-
-
 def _bits(array: NDArray[np.generic]) -> NDArray[np.generic]:
     """Return the array's values as unsigned integers of the same bits."""
     if array.dtype.kind != "f":
@@ -222,51 +191,41 @@ def _bits(array: NDArray[np.generic]) -> NDArray[np.generic]:
     return np.ascontiguousarray(array).view(f"u{array.dtype.itemsize}").reshape(array.shape)
 
 
-def _type_of(array: NDArray[np.generic]) -> str:
-    return f"{array.dtype}{list(array.shape)}"
-
-
-def _list(names: Iterable[str]) -> str:
-    return ", ".join(names) or "none"
-
-
-class Answers:
-    """The planes of masked frames that somebody still holds, such as a queue to VMAF.
+class BuffersInUse:
+    """The memory of answers that somebody still holds, such as a queue to VMAF.
 
     A session that hands out a buffer again would change frames that are on their way, after they
     were checked.
     """
 
     def __init__(self) -> None:
-        self._alive: list[tuple[weakref.ref[NDArray[np.generic]], Extent]] = []
+        self._alive: list[tuple[weakref.ref[NDArray[np.generic]], _Extent]] = []
         self._lock = threading.Lock()
 
-    def reuses(
+    def are_reused(
         self, planes: Iterable[NDArray[np.generic]], inputs: Iterable[NDArray[np.generic]]
     ) -> bool:
         """Remember `planes`; return whether they lie in memory of an earlier answer in use.
 
         An answer may be one of its own `inputs`, which nobody writes to.
         """
-        given = [_extent(plane) for plane in inputs]
+        read = [_extent(plane) for plane in inputs]
         new = [
             (weakref.ref(plane), _extent(plane))
             for plane in planes
-            if not any(_overlap(_extent(plane), extent) for extent in given)
+            if not any(_overlap(_extent(plane), extent) for extent in read)
         ]
         with self._lock:
-            self._alive = [each for each in self._alive if each[0]() is not None]
-            found = any(
-                _overlap(extent, earlier) for _, extent in new for _, earlier in self._alive
-            )
+            self._alive = [held for held in self._alive if held[0]() is not None]
+            reused = any(_overlap(own, earlier) for _, own in new for _, earlier in self._alive)
             self._alive += new
-        return found
+        return reused
 
 
-def _extent(plane: NDArray[np.generic]) -> Extent:
+def _extent(plane: NDArray[np.generic]) -> _Extent:
     low, high = np.lib.array_utils.byte_bounds(plane)
     return int(low), int(high)
 
 
-def _overlap(one: Extent, other: Extent) -> bool:
+def _overlap(one: _Extent, other: _Extent) -> bool:
     return one[0] < other[1] and other[0] < one[1]

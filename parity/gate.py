@@ -21,7 +21,7 @@ from roi_accel.backends.plan import MASK_MAX
 from roi_accel.errors import ParityError
 from roi_accel.parity.calibration import table_tolerance
 from roi_accel.parity.check_log import REMEDY, Check, CheckLog
-from roi_accel.parity.compare import Answers, frame_planes, input_channels
+from roi_accel.parity.compare import BuffersInUse, frame_planes, input_channels
 from roi_accel.parity.selftest import frames_and_mask, run_self_test
 
 if TYPE_CHECKING:
@@ -44,8 +44,6 @@ if TYPE_CHECKING:
     Timed = Callable[[], AbstractContextManager[None]]
 
 GateMode = Literal["first", "sample", "all", "off"]
-
-GATE_MODES: tuple[GateMode, ...] = ("first", "sample", "all", "off")
 
 DEFAULT_GATE: GateMode = "sample"
 
@@ -73,10 +71,8 @@ class ExpectedInput:
 
     Attributes
     ----------
-    index : int
     reference, before : Frame
         The frame that the device gets, and a copy of it from before.
-    model_input : float32[1, 3, height, width]
     """
 
     index: int
@@ -97,14 +93,7 @@ class Gate:
     timed : callable
         Returns a context manager that counts the time inside it as the gate's.
     save : callable, optional
-        Given a file's name and content, writes it and returns its path; raises OutputError where it
-        cannot. Called with the arrays of an answer that differs.
-
-    Attributes
-    ----------
-    device : str
-        The backend and its device, for messages.
-    timed : callable
+        As for `CheckLog`.
     """
 
     def __init__(
@@ -132,7 +121,7 @@ class Gate:
         self._network_frames: set[int] = set()
         self._checked: set[int] = set()
         self._earlier: list[Check] = []
-        self._answers = Answers()
+        self._buffers = BuffersInUse()
         self._notes: list[str] = []
         if mode == "off":
             self.note("nothing was checked")
@@ -142,18 +131,9 @@ class Gate:
     def start(self, plan: Plan, *, videos: Sequence[str], regions: Sequence[str]) -> None:
         """Have the device pass the self-test, and get ready to check frames of `plan`.
 
-        Parameters
-        ----------
-        plan : Plan
-        videos : sequence of str
-            Names of the distorted videos, in the order of a frame set.
-        regions : sequence of str
-            Names of the masks that follow the main one in every frame set.
-
-        Raises
-        ------
-        BackendUnavailable
-            The device does not reproduce the golden self-test in the plan's pixel format.
+        `videos` are the names of the distorted videos, `regions` those of the masks that follow the
+        main one in every frame set. BackendUnavailable if the device does not reproduce the golden
+        self-test in the plan's pixel format.
         """
         if self._mode == "off":
             return
@@ -169,16 +149,7 @@ class Gate:
         self._notes.append(text)
 
     def compare_network(self, infer: Infer, provider: str, tolerance: Tolerance) -> None:
-        """Compare maps of checked frames with those of the same network on `provider`.
-
-        Parameters
-        ----------
-        infer : callable
-            From a network's input to its map, float32[height, width].
-        provider : str
-            The execution provider that `infer` runs on.
-        tolerance : Tolerance
-        """
+        """Compare maps of checked frames with those of the same network, `infer`, on `provider`."""
         self._reference_network = infer, provider, tolerance
 
     # Masked frames
@@ -207,18 +178,7 @@ class Gate:
 
         The second look finds an answer that a later one overwrote. Every frame, expected or not,
         must have the plan's form and memory of its own, since earlier ones may still be in use.
-
-        Parameters
-        ----------
-        frames : FrameSet
-            With the masked frames.
-        expected : FrameSet or None
-            What `expect_masked` returned.
-
-        Raises
-        ------
-        ParityError
-            Something differs.
+        `expected` is what `expect_masked` returned. ParityError if something differs.
         """
         if self._reference is None:
             return
@@ -252,13 +212,7 @@ class Gate:
         self._checked.add(frames.index)
 
     def finish(self) -> None:
-        """Compare what was checked last once more, now that all frames are computed.
-
-        Raises
-        ------
-        ParityError
-            It has changed since.
-        """
+        """Compare what was checked last once more; ParityError if it has changed since."""
         with self._lock:
             for check in self._earlier:
                 self._log.require(check)
@@ -268,13 +222,7 @@ class Gate:
     def announce_network(self, index: int, *, turn: int, is_last: bool) -> None:
         """Have frame `index`, which goes through the network next, checked there if it is due.
 
-        Parameters
-        ----------
-        index : int
-        turn : int
-            How many frames went through the network before it: every 31st of these is due.
-        is_last : bool
-            Whether no frame follows.
+        `turn` is how many frames went through the network before it: every 31st of these is due.
         """
         if is_checked(self._mode, turn, is_last=is_last):
             self._network_frames.add(index)
@@ -290,22 +238,18 @@ class Gate:
     def check_input(self, expected: ExpectedInput, answer: ModelInput) -> None:
         """Check the network's input that the device made, float32[1, 3, height, width].
 
-        Raises
-        ------
-        ParityError
-            It differs, is not an array, or the device wrote to the frame.
+        ParityError if it differs, is not an array, or the device wrote to the frame.
         """
         if not isinstance(answer, np.ndarray):
             fault = f"gives a malformed answer: wanted an array, got {type(answer).__name__}"
             raise self._fault(expected.index, "preprocess", fault)
         with self.timed():
-            inputs = self._check_reference("preprocess", expected)
             check = Check(
                 frame=expected.index,
                 fault=f"preprocess: {self.device} differs from {NumpyBackend.name}",
+                inputs=self._check_reference("preprocess", expected),
                 wanted=input_channels(expected.model_input),
                 got=input_channels(answer),
-                inputs=inputs,
                 tolerance=table_tolerance("preprocess"),
                 label="preprocess",
             )
@@ -315,16 +259,12 @@ class Gate:
     def check_map(self, index: int, model_input: ModelInput, saliency: SaliencyMap) -> None:
         """Compare the network's map with the reference provider's, if frame `index` is due.
 
+        ParityError if they differ by more than the tolerance.
+
         Parameters
         ----------
-        index : int
         model_input : float32[1, 3, height, width]
         saliency : float32[height, width]
-
-        Raises
-        ------
-        ParityError
-            They differ by more than the tolerance.
         """
         if self._reference_network is None or index not in self._network_frames:
             return
@@ -336,18 +276,14 @@ class Gate:
     def check_mask(self, expected: ExpectedInput, model_input: ModelInput, mask: Mask) -> None:
         """Compare a mask made in the device's memory with the reference provider's map.
 
+        ParityError if they differ by more than the tolerance and half a code, by which codes are
+        rounded; or if the device wrote to the frame.
+
         Parameters
         ----------
-        expected : ExpectedInput
         model_input : float32[1, 3, height, width]
             What `check_input` found right.
         mask : uint16[mask_height, mask_width]
-
-        Raises
-        ------
-        ParityError
-            They differ by more than the tolerance and half a code, by which codes are rounded; or
-            the device wrote to the frame.
         """
         with self.timed():
             self._check_reference("saliency", expected)
@@ -396,16 +332,14 @@ class Gate:
         except (ValueError, AttributeError, TypeError) as error:
             fault = f"gives a malformed answer: {error}"
             raise self._fault(frames.index, what, fault) from error
-        if self._answers.reuses(answer.planes, (*frames.reference.planes, *distorted.planes)):
+        if self._buffers.are_reused(answer.planes, (*frames.reference.planes, *distorted.planes)):
             fault = "answers in memory that an earlier frame is still in"
             raise self._fault(frames.index, what, fault)
 
     def _check_reference(self, what: str, expected: ExpectedInput) -> Named:
         """Return the planes of the frame that the device got, once they are as they were."""
-        before, after = (
-            {f"reference {name}": plane for name, plane in frame_planes(frame).items()}
-            for frame in (expected.before, expected.reference)
-        )
+        frames = expected.before, expected.reference
+        before, after = (frame_planes(frame, "reference ") for frame in frames)
         self._check_untouched(expected.index, what, before, after)
         return after
 

@@ -6,10 +6,9 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from roi_accel.backends.frame import PIXEL_FORMATS
-from roi_accel.parity.accumulator import Tally
 from roi_accel.parity.calibration import INTEGER_STAGES, STAGES
 from roi_accel.parity.cases import cases, frame_key, golden_digests
-from roi_accel.parity.cells import Participant, Report
+from roi_accel.parity.cells import Findings, Participant, Report
 from roi_accel.parity.compare import Comparison, compare, map_problem
 from roi_accel.parity.record import Entry, golden_maps
 
@@ -37,20 +36,10 @@ def compare_records(
     *,
     provenance: Mapping[str, object],
 ) -> Report:
-    """Return the matrix of all entries of `records` and the committed golden digests.
+    """Return the matrix of all entries of `records`, whose names differ, and the golden digests.
 
-    Parameters
-    ----------
-    records : sequence of Record
-        With names of their own.
-    calibration : Calibration
-    provenance : mapping
-        Of this comparison; the records' own is added.
-
-    Raises
-    ------
-    InputError
-        Two rules of the calibration match a device equally well.
+    The records' provenance is added to that of this comparison. InputError if two rules of the
+    calibration match a device equally well.
     """
     golden = Participant(name=GOLDEN, kind="golden", facts={"digests": "committed with roi-accel"})
     entries = [entry for record in records for entry in record.entries]
@@ -58,17 +47,14 @@ def compare_records(
     backends += [entry for entry in entries if entry.participant.kind == "backend"]
     providers = [entry for entry in entries if entry.participant.kind == "provider"]
     providers = [*_golden_maps({entry.network for entry in providers}), *providers]
-    cells: list[Cell] = []
-    cells += _integer_cells(backends, calibration)
-    cells += _saliency_cells(providers, calibration)
+    cells = [*_integer_cells(backends, calibration), *_saliency_cells(providers, calibration)]
     participants = [entry.participant for entry in (*backends, *providers)]
-    names = [participant.names for participant in participants]
     return Report(
         cells=tuple(sorted(cells, key=lambda cell: STAGES.index(cell.stage))),
         participants=tuple(participants),
         warnings=tuple(
             f"{rule.tolerance.source}: no device in these records matches {rule.pattern!r}"
-            for rule in calibration.unused(names)
+            for rule in calibration.unused(each.names for each in participants)
         ),
         errors=tuple(
             f"{record.name}: the file is not what was written, its seal does not fit its content"
@@ -83,22 +69,17 @@ def compare_records(
 
 
 def _integer_cells(entries: Sequence[Entry], calibration: Calibration) -> tuple[Cell, ...]:
-    tally = _tally(entries, INTEGER_STAGES, calibration)
+    findings = _findings(entries, INTEGER_STAGES, calibration)
     by_name = {entry.participant.name: entry for entry in entries}
     for key, format_name in _frames():
-        for wanted, got in tally.pairs:
+        for wanted, got in findings.pairs:
             for stage in INTEGER_STAGES:
                 one, other = (by_name[name].digests[key][stage] for name in (wanted, got))
-                tally.add(stage, format_name, wanted, got, _digests_agree(one, other), key)
-    return tally.cells()
-
-
-def _digests_agree(wanted: str, got: str) -> Comparison:
-    if wanted == got:
-        return Comparison(compared=1)
-    return Comparison(
-        problem=f"wanted the bytes {wanted[:_SHOWN_DIGITS]}..., got {got[:_SHOWN_DIGITS]}..."
-    )
+                short = f"{one[:_SHOWN_DIGITS]}..., got {other[:_SHOWN_DIGITS]}..."
+                differ = Comparison(problem=f"wanted the bytes {short}")
+                comparison = Comparison(compared=1) if one == other else differ
+                findings.add(stage, format_name, wanted, got, comparison, key)
+    return findings.cells()
 
 
 def _golden_maps(networks: AbstractSet[str]) -> list[Entry]:
@@ -114,22 +95,21 @@ def _golden_maps(networks: AbstractSet[str]) -> list[Entry]:
 
 def _saliency_cells(entries: Sequence[Entry], calibration: Calibration) -> tuple[Cell, ...]:
     """Return the cells of every pair, and of single entries that are wrong or have no partner."""
-    tally = _tally(entries, ("saliency",), calibration, repetitions=True)
+    findings = _findings(entries, ("saliency",), calibration, repetitions=True)
     by_name = {entry.participant.name: entry for entry in entries}
     for key, format_name in _frames():
-        for wanted, got in tally.pairs:
+        for wanted, got in findings.pairs:
             one, other = by_name[wanted], by_name[got]
             if one.network != other.network or key not in one.maps or key not in other.maps:
                 continue
             if wanted == got:
-                problem = map_problem(one.maps[key])
-                found = Comparison(problem=problem)
+                comparison = Comparison(problem=map_problem(one.maps[key]))
             else:
-                tolerance = tally.tolerance("saliency", wanted, got).value
-                planes = ({"mask": each.maps[key]} for each in (one, other))
-                found = compare(*planes, tolerance=tolerance)
-            tally.add("saliency", format_name, wanted, got, found, key)
-    cells = (_explained(cell, by_name) for cell in tally.cells())
+                tolerance = findings.tolerance("saliency", wanted, got).value
+                maps = ({"mask": entry.maps[key]} for entry in (one, other))
+                comparison = compare(*maps, tolerance=tolerance)
+            findings.add("saliency", format_name, wanted, got, comparison, key)
+    cells = (_explained(cell, by_name) for cell in findings.cells())
     return tuple(cell for cell in cells if cell is not None)
 
 
@@ -149,14 +129,14 @@ def _explained(cell: Cell, by_name: Mapping[str, Entry]) -> Cell | None:
     return replace(cell, detail=_ALONE) if alone else None
 
 
-def _tally(
+def _findings(
     entries: Sequence[Entry],
     stages: Sequence[Stage],
     calibration: Calibration,
     *,
     repetitions: bool = False,
-) -> Tally:
-    return Tally(
+) -> Findings:
+    return Findings(
         [entry.participant for entry in entries],
         stages=stages,
         formats=_FORMAT_NAMES,

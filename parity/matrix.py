@@ -15,10 +15,9 @@ import numpy as np
 
 from roi_accel.backends.frame import Frame, FrameSet
 from roi_accel.backends.numpy_backend import NumpyBackend
-from roi_accel.parity.accumulator import compare_all
 from roi_accel.parity.calibration import INTEGER_STAGES
 from roi_accel.parity.cases import compute
-from roi_accel.parity.compare import Answers, Comparison, named_answer
+from roi_accel.parity.compare import BuffersInUse, Comparison, named_answer
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -28,13 +27,16 @@ if TYPE_CHECKING:
 
     from roi_accel.backends.plan import Plan
     from roi_accel.backends.protocol import ModelInput, Session
-    from roi_accel.parity.accumulator import Tally
     from roi_accel.parity.calibration import Stage
     from roi_accel.parity.cases import Case, Sample
+    from roi_accel.parity.cells import Findings
     from roi_accel.parity.compare import Named
 
     OpenScoring = Callable[[Plan, int], AbstractContextManager["Scoring"]]
     """Starts a scorer for the frames of a plan and a number of videos."""
+
+RUNS = 2
+"""Sessions per backend, so that each is also compared with itself."""
 
 SCORE: Stage = "score"
 METRIC = "vmaf"
@@ -52,116 +54,19 @@ class _Video(Protocol):
 
 
 class Scoring(Protocol):
-    """What this stage uses of a running scorer."""
+    """What is used here of a running scorer."""
 
     def feed(self, frames: FrameSet) -> None:
         """Take the frames of the next instant."""
-        ...
 
     def finish(self) -> Sequence[_Video]:
         """Return the metrics of each video, a number per frame."""
         ...
 
 
-class Scores:
-    """One case's scores.
-
-    Parameters
-    ----------
-    case : Case
-    names : sequence of str
-        The backends whose frames will come.
-    tally : Tally
-        Takes what is found.
-    runs : int
-        Variants per backend.
-    """
-
-    def __init__(self, case: Case, names: Sequence[str], tally: Tally, *, runs: int) -> None:
-        self._case = case
-        self._names = names
-        self._tally = tally
-        self._runs = runs
-        self._lost: set[str] = set()
-        self._scoring: Scoring | None = None
-
-    def open(self, resources: ExitStack, open_scoring: OpenScoring) -> None:
-        """Start the scorer; that it cannot be started is an error of every cell of this format."""
-        try:
-            opened = open_scoring(self._case.plan, len(self._names) * self._runs)
-            self._scoring = resources.enter_context(opened)
-        except Exception as error:  # noqa: BLE001 - whatever the scorer raises is a finding
-            self._give_up(error)
-
-    def feed(self, number: int, sample: Sample, masked: dict[str, list[Frame]]) -> None:
-        """Score frame `number`, the reference in the place of a backend's that has no answer."""
-        if self._scoring is None:
-            return
-        variants: list[Frame] = []
-        for name in self._names:
-            frames = masked.get(name)
-            if frames is None or name in self._lost or not self._fit(name, frames):
-                self._lost.add(name)
-                frames = [sample.reference] * self._runs
-            variants += frames
-        try:
-            self._scoring.feed(
-                FrameSet(
-                    number, is_last=False, reference=sample.reference, distorted=tuple(variants)
-                )
-            )
-        except Exception as error:  # noqa: BLE001 - whatever the scorer raises is a finding
-            self._give_up(error)
-
-    def finish(self) -> None:
-        """Compare the scores frame by frame."""
-        if self._scoring is None:
-            return
-        try:
-            scores = [video.full.metrics[METRIC] for video in self._scoring.finish()]
-        except Exception as error:  # noqa: BLE001 - whatever the scorer raises is a finding
-            self._give_up(error)
-            return
-        for frame in range(len(scores[0])):
-            values = iter(np.float64(series[frame]) for series in scores)
-            answers = {
-                name: [{"score": np.asarray(next(values))} for _ in range(self._runs)]
-                for name in self._names
-            }
-            kept = {name: both for name, both in answers.items() if name not in self._lost}
-            compare_all(self._tally, SCORE, self._case, frame, kept)
-
-    def _fit(self, name: str, frames: Sequence[Frame]) -> bool:
-        """Whether the frames are what the scorer expects; others would shift all that follows."""
-        try:
-            for frame in frames:
-                self._case.plan.check_frame(frame)
-        except ValueError as error:
-            self._tally.fail_to_answer(SCORE, self._case, name, error)
-            return False
-        return True
-
-    def _give_up(self, error: Exception) -> None:
-        self._scoring = None
-        for name in self._names:
-            self._tally.fail_to_answer(SCORE, self._case, name, error)
-
-
-RUNS = 2
-"""Sessions per backend, so that each is also compared with itself."""
-
-
 @dataclass(frozen=True)
 class BackendRunner:
-    """A participant that computes the integer stages.
-
-    Attributes
-    ----------
-    name : str
-        Its participant's name.
-    open : callable
-        Opens a session for a plan.
-    """
+    """A participant that computes the integer stages, by opening a session for a plan."""
 
     name: str
     open: Callable[[Plan], Session]
@@ -171,12 +76,7 @@ class BackendRunner:
 class NetworkRunner:
     """A participant that runs the saliency network.
 
-    Attributes
-    ----------
-    name : str
-        Its participant's name.
-    infer : callable
-        Returns the map float32[height, width] of an input float32[1, 3, height, width].
+    `infer` returns the map float32[height, width] of an input float32[1, 3, height, width].
     """
 
     name: str
@@ -186,7 +86,7 @@ class NetworkRunner:
 def run_backends(
     cases: Iterable[Case],
     backends: Sequence[BackendRunner],
-    tally: Tally,
+    findings: Findings,
     *,
     stages: Sequence[Stage],
     open_scoring: OpenScoring | None = None,
@@ -198,7 +98,7 @@ def run_backends(
     ----------
     cases : iterable of Case
     backends : sequence of BackendRunner
-    tally : Tally
+    findings : Findings
         Takes what is found.
     stages : sequence of str
         Which of the integer stages to compare.
@@ -209,7 +109,7 @@ def run_backends(
         Called after each case.
     """
     for case in cases:
-        _CaseRun(case, backends, tally, stages).run(open_scoring if case.has_pictures else None)
+        _CaseRun(case, backends, findings, stages).run(open_scoring if case.has_pictures else None)
         if advance:
             advance()
 
@@ -217,7 +117,7 @@ def run_backends(
 def run_networks(
     cases: Iterable[Case],
     networks: Sequence[NetworkRunner],
-    tally: Tally,
+    findings: Findings,
     *,
     advance: Callable[[], None] | None = None,
 ) -> None:
@@ -227,7 +127,7 @@ def run_networks(
 
     Parameters
     ----------
-    cases, tally, advance
+    cases, findings, advance
         As for `run_backends`.
     networks : sequence of NetworkRunner
     """
@@ -245,8 +145,8 @@ def run_networks(
                         ]
                     except Exception as error:  # noqa: BLE001 - whatever it raises is a finding
                         alive.remove(network)
-                        tally.fail_to_answer("saliency", case, network.name, error)
-                compare_all(tally, "saliency", case, number, answers)
+                        findings.fail_to_answer("saliency", case, network.name, error)
+                findings.compare_all("saliency", case, number, answers)
         if advance:
             advance()
 
@@ -255,14 +155,19 @@ class _CaseRun:
     """One case: two sessions per backend, and their answers for each frame."""
 
     def __init__(
-        self, case: Case, backends: Sequence[BackendRunner], tally: Tally, stages: Sequence[Stage]
+        self,
+        case: Case,
+        backends: Sequence[BackendRunner],
+        findings: Findings,
+        stages: Sequence[Stage],
     ) -> None:
         self._case = case
+        self._format = case.plan.pixel_format
         self._backends = backends
-        self._tally = tally
+        self._findings = findings
         self._stages = [stage for stage in INTEGER_STAGES if stage in stages]
         self._failed: set[tuple[Stage, str]] = set()
-        self._answers: dict[tuple[Stage, str, int], Answers] = {}
+        self._buffers: dict[tuple[Stage, str, int], BuffersInUse] = {}
         # The last answers are kept until the next ones exist, so that those cannot overwrite them.
         self._kept: dict[tuple[Stage, str, int], list[NDArray[np.generic]]] = {}
 
@@ -275,7 +180,7 @@ class _CaseRun:
                     sessions[backend.name] = opened
             scores = None
             if open_scoring is not None and sessions:
-                scores = Scores(self._case, list(sessions), self._tally, runs=RUNS)
+                scores = _Scores(self._case, list(sessions), self._findings)
                 scores.open(resources, open_scoring)
             for number, sample in enumerate(self._case.samples()):
                 self._frame(number, sample, sessions, scores)
@@ -301,14 +206,14 @@ class _CaseRun:
             yield
         except Exception as error:  # noqa: BLE001 - whatever a backend raises is a finding
             for stage in (*self._stages, SCORE):
-                self._tally.fail_to_answer(stage, self._case, name, error)
+                self._findings.fail_to_answer(stage, self._case, name, error)
 
     def _frame(
         self,
         number: int,
         sample: Sample,
         sessions: dict[str, list[Session]],
-        scores: Scores | None,
+        scores: _Scores | None,
     ) -> None:
         for stage in INTEGER_STAGES:
             is_scored = scores is not None and stage == "substitute"
@@ -316,11 +221,10 @@ class _CaseRun:
                 continue
             answers = self._ask(stage, number, sample, sessions)
             if stage in self._stages:
-                compare_all(self._tally, stage, self._case, number, answers)
+                self._findings.compare_all(stage, self._case, number, answers)
             if scores is not None and is_scored:
-                pixel_format = self._case.plan.pixel_format
                 frames = {
-                    name: [Frame((each["Y"], each["U"], each["V"]), pixel_format) for each in both]
+                    name: [Frame((run["Y"], run["U"], run["V"]), self._format) for run in both]
                     for name, both in answers.items()
                 }
                 scores.feed(number, sample, frames)
@@ -340,7 +244,7 @@ class _CaseRun:
             except Exception as error:  # noqa: BLE001 - whatever a backend raises is a finding
                 self._failed.add((stage, name))
                 for failed in (stage, SCORE) if stage == "substitute" else (stage,):
-                    self._tally.fail_to_answer(failed, self._case, name, error)
+                    self._findings.fail_to_answer(failed, self._case, name, error)
                 continue
             for run, answer in enumerate(answers[name]):
                 self._require_own_memory(stage, number, (name, run), answer, sample)
@@ -353,8 +257,79 @@ class _CaseRun:
         name, _ = who
         planes = list(answer.values())
         inputs = (*sample.reference.planes, *sample.distorted.planes)
-        if self._answers.setdefault((stage, *who), Answers()).reuses(planes, inputs):
+        buffers = self._buffers.setdefault((stage, *who), BuffersInUse())
+        if buffers.are_reused(planes, inputs):
             problem = f"frame {number}: the answer is in the memory of an earlier one"
-            format_name, found = self._case.plan.pixel_format.name, Comparison(problem=problem)
-            self._tally.add(stage, format_name, name, name, found, self._case.name)
+            comparison = Comparison(problem=problem)
+            self._findings.add(stage, self._format.name, name, name, comparison, self._case.name)
         self._kept[stage, *who] = planes
+
+
+class _Scores:
+    """One case's scores: every backend's masked frames scored together, as full frames of videos.
+
+    The scorer masks nothing here, and what it raises is an error of every cell of this format.
+    """
+
+    def __init__(self, case: Case, names: Sequence[str], findings: Findings) -> None:
+        self._case = case
+        self._names = names
+        self._findings = findings
+        self._lost: set[str] = set()
+        self._scoring: Scoring | None = None
+
+    def open(self, resources: ExitStack, open_scoring: OpenScoring) -> None:
+        with self._giving_up():
+            opened = open_scoring(self._case.plan, len(self._names) * RUNS)
+            self._scoring = resources.enter_context(opened)
+
+    def feed(self, number: int, sample: Sample, masked: dict[str, list[Frame]]) -> None:
+        """Score frame `number`, the reference in the place of a backend's that has no answer."""
+        if self._scoring is None:
+            return
+        variants: list[Frame] = []
+        for name in self._names:
+            frames = masked.get(name)
+            if frames is None or name in self._lost or not self._fit(name, frames):
+                self._lost.add(name)
+                frames = [sample.reference] * RUNS
+            variants += frames
+        frame_set = FrameSet(
+            number, is_last=False, reference=sample.reference, distorted=tuple(variants)
+        )
+        with self._giving_up():
+            self._scoring.feed(frame_set)
+
+    def finish(self) -> None:
+        """Compare the scores frame by frame."""
+        scores: list[Sequence[float]] = [()]
+        if self._scoring is not None:
+            with self._giving_up():
+                scores = [video.full.metrics[METRIC] for video in self._scoring.finish()]
+        for frame in range(len(scores[0])):
+            values = iter(np.float64(series[frame]) for series in scores)
+            answers = {
+                name: [{"score": np.asarray(next(values))} for _ in range(RUNS)]
+                for name in self._names
+            }
+            kept = {name: both for name, both in answers.items() if name not in self._lost}
+            self._findings.compare_all(SCORE, self._case, frame, kept)
+
+    def _fit(self, name: str, frames: Sequence[Frame]) -> bool:
+        """Whether the frames are what the scorer expects; others would shift all that follows."""
+        try:
+            for frame in frames:
+                self._case.plan.check_frame(frame)
+        except ValueError as error:
+            self._findings.fail_to_answer(SCORE, self._case, name, error)
+            return False
+        return True
+
+    @contextmanager
+    def _giving_up(self) -> Iterator[None]:
+        try:
+            yield
+        except Exception as error:  # noqa: BLE001 - whatever the scorer raises is a finding
+            self._scoring = None
+            for name in self._names:
+                self._findings.fail_to_answer(SCORE, self._case, name, error)

@@ -107,7 +107,6 @@ class Entry:
 
     Attributes
     ----------
-    participant : Participant
     digests : mapping of str to mapping of str to str
         Of a backend: the SHA-256 of each integer stage by frame key.
     maps : mapping of str to array
@@ -130,7 +129,6 @@ class Record:
     ----------
     name : str
         Its name in reports.
-    entries : tuple of Entry
     provenance : mapping
         Versions, machine, date.
     intact : bool

@@ -37,12 +37,8 @@ class Row:
 
     Attributes
     ----------
-    stage, pair : str
     counts : dict of str to int
         Cells per status.
-    compared : int
-    maximum : float
-    tolerance : Tolerance
     unsized : bool
         Whether something differs of which no size is known, such as a digest or a shape.
     """
@@ -246,10 +242,8 @@ def to_junit(report: Report, *, timestamp: str, hostname: str) -> str:
 
     Parameters
     ----------
-    report : Report
     timestamp : str
         ISO 8601, without a time zone.
-    hostname : str
     """
     # Each suite's test cases as name, tag of the outcome (empty if they agree) and reason.
     suites: dict[str, list[tuple[str, str, str]]] = {}
@@ -322,8 +316,8 @@ def _difference(cell: Cell, first: Difference) -> dict[str, Any]:
         "case": cell.case,
         "frame": first.frame,
         "plane": first.plane,
-        "y": first.y if first.index else None,
-        "x": first.x if first.index else None,
+        "y": first.place.get("y"),
+        "x": first.place.get("x"),
         "wanted": _number(first.wanted),
         "got": _number(first.got),
     }

@@ -36,15 +36,7 @@ _Answer = tuple[NDArray[np.generic], ...]
 
 @dataclass(frozen=True)
 class SelfTest:
-    """What a device reproduced.
-
-    Attributes
-    ----------
-    cases : int
-        Cases of the seeded corpus.
-    values : int
-        Network inputs, alphas and samples in their digests.
-    """
+    """How many cases of the corpus, and values in their digests, a device reproduced."""
 
     cases: int
     values: int
@@ -66,25 +58,14 @@ def run_self_test(
 ) -> SelfTest:
     """Let `backend` reproduce the golden digests of two frames of each case, the first one twice.
 
-    The second comes in between, to find answers that change afterwards or when repeated.
-
-    Parameters
-    ----------
-    backend : Backend
-    pixel_format : PixelFormat
-        The run's own: devices compile other code for other types of sample.
-    save : callable, optional
-        Given a file's name and the content of both answers where they differ.
-
-    Raises
-    ------
-    BackendUnavailable
-        The device differs; the message has the first stage and value that do.
+    The second comes in between, to find answers that change afterwards or when repeated. The pixel
+    format is the run's own: devices compile other code for other types of sample. `save` is as for
+    `CheckLog`. BackendUnavailable has the first stage and value that differ.
     """
     golden = golden_digests()
-    found = self_test_cases(pixel_format)
+    chosen = self_test_cases(pixel_format)
     values = 0
-    for case in found:
+    for case in chosen:
         try:
             with backend.open(case.plan) as session:
                 values += _Trial(_name(backend), session, case, golden, save).run()
@@ -94,7 +75,7 @@ def run_self_test(
             what = f"{type(error).__name__}: {error}"
             msg = f"{_name(backend)} fails in the golden self-test, case {case.name!r}: {what}"
             raise BackendUnavailable(msg, remedy=_REMEDY) from error
-    return SelfTest(len(found), values)
+    return SelfTest(len(chosen), values)
 
 
 def _name(backend: Backend) -> str:
@@ -136,10 +117,10 @@ class _Trial:
         answers = {}
         for stage in INTEGER_STAGES:
             answers[stage] = compute(self._session, stage, sample)
-            found = compare(before, inputs)
-            if not found.agrees:
+            comparison = compare(before, inputs)
+            if not comparison.agrees:
                 where = f"{stage} of {frame_key(self._case.name, number)!r}"
-                msg = f"{self._device} writes to its input in {where}: {found}"
+                msg = f"{self._device} writes to its input in {where}: {comparison}"
                 raise BackendUnavailable(msg, remedy=_REMEDY)
         for stage, answer in answers.items():
             self._check(stage, answer, number, sample, fault)
@@ -162,8 +143,7 @@ class _Trial:
             remedy = f"reinstall roi-accel and NumPy (it is {np.__version__} here)"
             raise BackendUnavailable(msg, remedy=remedy)
         both = named_answer(stage, wanted), named_answer(stage, answer)
-        found = compare(*both)
-        msg = f"{self._device} {fault}: {stage} of {key!r}: {found}"
+        msg = f"{self._device} {fault}: {stage} of {key!r}: {compare(*both)}"
         kept = save_arrays(
             self._save, f"self-test-{stage}-{number}.npz", *both, frames_and_mask(*sample)
         )
@@ -172,8 +152,5 @@ class _Trial:
 
 def frames_and_mask(reference: Frame, distorted: Frame, mask: Mask) -> Named:
     """Return all that `substitute` reads, by name."""
-    return {
-        **{f"reference {name}": plane for name, plane in frame_planes(reference).items()},
-        **{f"distorted {name}": plane for name, plane in frame_planes(distorted).items()},
-        "mask": mask,
-    }
+    both = frame_planes(reference, "reference "), frame_planes(distorted, "distorted ")
+    return {**both[0], **both[1], "mask": mask}

@@ -57,7 +57,7 @@ inputs_of = lru_cache(maxsize=1)(partial(make_inputs, frames=2 if IS_QUICK else 
 )
 def test_throughput(case: BenchCase, name: str, benchmark: BenchmarkFixture) -> None:
     inputs = inputs_of(case)
-    (exact,), alphas = exact_outputs(case.kernel, inputs, frames=1, masks=1)
+    (exact,), alphas = exact_outputs(case.kernel, inputs, 1, 1)
     with ExitStack() as stack:
         if name in ALL_PEERS:
             contender = contend(name, "peer", partial(ALL_PEERS[name], inputs, THREADS), stack)

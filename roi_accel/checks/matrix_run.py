@@ -1,4 +1,4 @@
-"""The parity matrix of this machine, from options and a user's clip to the report."""
+"""The parity matrix of this machine, from options to report."""
 
 from __future__ import annotations
 
@@ -16,21 +16,15 @@ from roi_accel._util.timing import Stopwatch
 from roi_accel._version import __version__
 from roi_accel.backends.host import available_cores
 from roi_accel.backends.plan import Plan
-from roi_accel.checks.participants import (
-    Backends,
-    Providers,
-    find_backends,
-    find_providers,
-)
+from roi_accel.checks.participants import Backends, Providers, find_backends, find_providers
 from roi_accel.errors import InputError, ScorerError
 from roi_accel.inference.models import resolve
 from roi_accel.inference.network import DEFAULT_SIZE, SaliencySize
 from roi_accel.options.parity import SALIENCY, ParityOptions
-from roi_accel.parity.accumulator import Tally
-from roi_accel.parity.calibration import STAGES, Calibration, Stage, read_calibration
+from roi_accel.parity.calibration import STAGES, Calibration, read_calibration
 from roi_accel.parity.cases import Sample, SeededCase, cases
-from roi_accel.parity.cells import Report
-from roi_accel.parity.matrix import run_backends, run_networks
+from roi_accel.parity.cells import Findings, Report
+from roi_accel.parity.matrix import SCORE, run_backends, run_networks
 from roi_accel.run.frame_sync import synced_frames
 from roi_accel.scorers import DEFAULT_MODEL, ScoringRequest, find_scorer, parse_models
 from roi_accel.video import check_same_geometry, open_video
@@ -40,10 +34,193 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
+    from roi_accel.parity.calibration import Stage
     from roi_accel.parity.cases import Case
     from roi_accel.parity.cells import Participant
     from roi_accel.scorers import Scorer, Scoring
     from roi_accel.video import RawGeometry
+
+
+def run_parity(
+    options: ParityOptions,
+    *,
+    progress: Callable[[int, int | None], None] | None = None,
+    tell: Callable[[str], None] | None = None,
+) -> Report:
+    """Return the matrix of stages, formats and pairs on this machine.
+
+    Parameters
+    ----------
+    progress : callable, optional
+        Called with the number of cases done and of all cases.
+    tell : callable, optional
+        Called before the first case with a line for each participant that is required and absent.
+
+    Raises
+    ------
+    RoiAccelError
+        An option or a file cannot be used. What a backend, provider or VMAF does wrong is never
+        raised: it is in the report.
+    """
+    calibration = read_calibration(options.calibration) if options.calibration else Calibration()
+    chosen = _cases(options)
+    pictures = [case for case in chosen if case.has_pictures]
+    total = len(chosen) if options.backend_stages else 0
+    total += len(pictures) if SALIENCY in options.stages else 0
+    advance = counter(progress, total)
+    found: list[Findings] = []
+    facts = provenance()
+
+    def findings_of(participants: Sequence[Participant], stages: Sequence[Stage]) -> Findings:
+        found.append(
+            Findings(
+                participants,
+                stages=stages,
+                formats=options.formats,
+                calibration=calibration,
+                repetitions=True,
+            )
+        )
+        return found[-1]
+
+    with ExitStack() as resources:
+        backends, providers = Backends((), ()), Providers((), ())
+        if options.backend_stages:
+            backends = find_backends(
+                options.backends, devices=options.devices, required=options.require_backend
+            )
+        if SALIENCY in options.stages:
+            providers = find_providers(
+                resolve(options.saliency_model),
+                resources,
+                options.eps,
+                half=options.fp16,
+                required=options.require_ep,
+            )
+        for participant in (*backends.participants, *providers.participants):
+            if tell and participant.absent and participant.fatal:
+                why = f"so this ends with an error: {participant.absent}"
+                tell(f"{participant.name} is required and absent, {why}")
+        if options.backend_stages:
+            findings = findings_of(backends.participants, options.backend_stages)
+            scorer = _find_scorer(options, findings) if SCORE in options.stages else None
+            if scorer:
+                facts["vmaf"] = {"scorer": scorer.name, "version": scorer.version}
+            run_backends(
+                chosen,
+                backends.runners,
+                findings,
+                stages=options.backend_stages,
+                open_scoring=partial(open_scoring, scorer) if scorer else None,
+                advance=advance,
+            )
+        if SALIENCY in options.stages:
+            findings = findings_of(providers.participants, [SALIENCY])
+            if len(providers.runners) > 1:
+                run_networks(pictures, providers.runners, findings, advance=advance)
+            else:
+                name = providers.runners[0].name if providers.runners else "no provider"
+                findings.skip(
+                    SALIENCY,
+                    f"only {name} can run the network here, so there is nothing to compare; "
+                    "see docs/providers.md for what brings another",
+                )
+    return _report(options, calibration, found, facts)
+
+
+def counter(progress: Callable[[int, int | None], None] | None, total: int) -> Callable[[], None]:
+    """Return a function that, called once per step, tells `progress` how many of `total` are done.
+
+    Parameters
+    ----------
+    progress : callable or None
+        Called with both numbers.
+    """
+    done = itertools.count(1)
+
+    def advance() -> None:
+        if progress:
+            progress(next(done), total)
+
+    return advance
+
+
+def provenance() -> dict[str, Any]:
+    """Return what a report or record says of its machine, program and time.
+
+    The keys are ``roi_accel``, ``python``, ``numpy``, ``system``, ``host`` and ``date``.
+    """
+    return {
+        "roi_accel": __version__,
+        "python": platform.python_version(),
+        "numpy": np.__version__,
+        "system": f"{platform.system()} {platform.release()} {platform.machine()}",
+        "host": platform.node(),
+        "date": datetime.now(UTC).isoformat(timespec="seconds"),
+    }
+
+
+def open_scoring(scorer: Scorer, plan: Plan, videos: int) -> Scoring:
+    """Start `scorer` with the default model on so many videos of the plan's frames, unmasked."""
+    return scorer.open(
+        ScoringRequest(
+            pixel_format=plan.pixel_format,
+            width=plan.width,
+            height=plan.height,
+            videos=videos,
+            models=parse_models((DEFAULT_MODEL,)),
+            threads=available_cores(),
+        )
+    )
+
+
+def _find_scorer(options: ParityOptions, findings: Findings) -> Scorer | None:
+    try:
+        return find_scorer(options.vmaf)
+    except ScorerError as error:
+        # Without a VMAF there is nothing to score with; one that was named was relied upon.
+        note = findings.skip if options.vmaf is None else findings.refuse
+        note(SCORE, str(error))
+        return None
+
+
+def _report(
+    options: ParityOptions,
+    calibration: Calibration,
+    found: Sequence[Findings],
+    facts: dict[str, Any],
+) -> Report:
+    """Return the report; calibration rules that matched nobody are warnings."""
+    participants = [each for findings in found for each in findings.participants.values()]
+    cells = [cell for findings in found for cell in findings.cells()]
+    names = [each.names for each in participants if not each.absent]
+    if options.calibration is not None:
+        sha256 = sha256_of(options.calibration)
+        facts["calibration"] = {"file": options.calibration.name, "sha256": sha256}
+    return Report(
+        cells=tuple(sorted(cells, key=lambda cell: STAGES.index(cell.stage))),
+        participants=tuple(participants),
+        warnings=tuple(
+            f"{rule.tolerance.source}: no device here matches {rule.pattern!r}"
+            for rule in calibration.unused(names)
+        ),
+        provenance=facts,
+    )
+
+
+def _cases(options: ParityOptions) -> list[Case]:
+    chosen: list[Case] = [
+        case for case in cases() if case.plan.pixel_format.name in options.formats
+    ]
+    if options.reference is not None and options.distorted is not None:
+        clip = ClipCase(
+            options.reference, options.distorted, raw=options.raw, frames=options.frames
+        )
+        if clip.plan.pixel_format.name not in options.formats:
+            msg = f"the videos are {clip.plan.pixel_format.name}, which --formats leaves out"
+            raise InputError(msg, remedy="add it to --formats")
+        chosen.append(clip)
+    return chosen
 
 
 class ClipCase:
@@ -54,7 +231,6 @@ class ClipCase:
 
     Parameters
     ----------
-    reference, distorted : Path
     raw : RawGeometry or None
         Of raw video.
     frames : int
@@ -119,190 +295,3 @@ class ClipCase:
             if number < 0:
                 msg = f"there is no frame in {self._paths[0]}"
                 raise InputError(msg, remedy="check the file")
-
-
-SCORE: Stage = "score"
-
-
-def run_parity(
-    options: ParityOptions,
-    *,
-    progress: Callable[[int, int | None], None] | None = None,
-    tell: Callable[[str], None] | None = None,
-) -> Report:
-    """Return the matrix of stages, formats and pairs on this machine.
-
-    Parameters
-    ----------
-    options : ParityOptions
-    progress : callable, optional
-        Called with the number of cases done and of all cases.
-    tell : callable, optional
-        Called before the first case with a line for each participant that is required and absent.
-
-    Raises
-    ------
-    RoiAccelError
-        An option or a file cannot be used. What a backend, provider or VMAF does wrong is never
-        raised: it is in the report.
-    """
-    calibration = read_calibration(options.calibration) if options.calibration else Calibration()
-    chosen = _cases(options)
-    pictures = [case for case in chosen if case.has_pictures]
-    total = len(chosen) if options.backend_stages else 0
-    total += len(pictures) if SALIENCY in options.stages else 0
-    advance = counter(progress, total)
-    tallies: list[Tally] = []
-    facts = provenance()
-
-    def tally_of(participants: Sequence[Participant], stages: Sequence[Stage]) -> Tally:
-        tallies.append(
-            Tally(
-                participants,
-                stages=stages,
-                formats=options.formats,
-                calibration=calibration,
-                repetitions=True,
-            )
-        )
-        return tallies[-1]
-
-    with ExitStack() as resources:
-        backends, providers = Backends((), ()), Providers((), ())
-        if options.backend_stages:
-            backends = find_backends(
-                options.backends, devices=options.devices, required=options.require_backend
-            )
-        if SALIENCY in options.stages:
-            providers = find_providers(
-                resolve(options.saliency_model),
-                resources,
-                options.eps,
-                half=options.fp16,
-                required=options.require_ep,
-            )
-        for participant in (*backends.participants, *providers.participants):
-            if tell and participant.absent and participant.fatal:
-                why = f"so this ends with an error: {participant.absent}"
-                tell(f"{participant.name} is required and absent, {why}")
-        if options.backend_stages:
-            tally = tally_of(backends.participants, options.backend_stages)
-            scorer = _find_scorer(options, tally) if SCORE in options.stages else None
-            if scorer:
-                facts["vmaf"] = {"scorer": scorer.name, "version": scorer.version}
-            run_backends(
-                chosen,
-                backends.runners,
-                tally,
-                stages=options.backend_stages,
-                open_scoring=partial(open_scoring, scorer) if scorer else None,
-                advance=advance,
-            )
-        if SALIENCY in options.stages:
-            tally = tally_of(providers.participants, [SALIENCY])
-            if len(providers.runners) > 1:
-                run_networks(pictures, providers.runners, tally, advance=advance)
-            else:
-                name = providers.runners[0].name if providers.runners else "no provider"
-                tally.skip(
-                    SALIENCY,
-                    f"only {name} can run the network here, so there is nothing to compare; "
-                    "see docs/providers.md for what brings another",
-                )
-    return _report(options, calibration, tallies, facts)
-
-
-def counter(progress: Callable[[int, int | None], None] | None, total: int) -> Callable[[], None]:
-    """Return a function that, called once per step, tells `progress` how many of `total` are done.
-
-    Parameters
-    ----------
-    progress : callable or None
-        Called with both numbers.
-    total : int
-    """
-    done = itertools.count(1)
-
-    def advance() -> None:
-        if progress:
-            progress(next(done), total)
-
-    return advance
-
-
-def provenance() -> dict[str, Any]:
-    """Return what a report or record says of its machine, program and time.
-
-    The keys are ``roi_accel``, ``python``, ``numpy``, ``system``, ``host`` and ``date``.
-    """
-    return {
-        "roi_accel": __version__,
-        "python": platform.python_version(),
-        "numpy": np.__version__,
-        "system": f"{platform.system()} {platform.release()} {platform.machine()}",
-        "host": platform.node(),
-        "date": datetime.now(UTC).isoformat(timespec="seconds"),
-    }
-
-
-def open_scoring(scorer: Scorer, plan: Plan, videos: int) -> Scoring:
-    """Start `scorer` with the default model on so many videos of the plan's frames, unmasked."""
-    return scorer.open(
-        ScoringRequest(
-            pixel_format=plan.pixel_format,
-            width=plan.width,
-            height=plan.height,
-            videos=videos,
-            models=parse_models((DEFAULT_MODEL,)),
-            threads=available_cores(),
-        )
-    )
-
-
-def _find_scorer(options: ParityOptions, tally: Tally) -> Scorer | None:
-    try:
-        return find_scorer(options.vmaf)
-    except ScorerError as error:
-        # Without a VMAF there is nothing to score with; one that was named was relied upon.
-        note = tally.skip if options.vmaf is None else tally.refuse
-        note(SCORE, str(error))
-        return None
-
-
-def _report(
-    options: ParityOptions,
-    calibration: Calibration,
-    tallies: Sequence[Tally],
-    facts: dict[str, Any],
-) -> Report:
-    """Return the report; calibration rules that matched nobody are warnings."""
-    participants = [each for tally in tallies for each in tally.participants.values()]
-    cells = [cell for tally in tallies for cell in tally.cells()]
-    names = [each.names for each in participants if not each.absent]
-    if options.calibration is not None:
-        sha256 = sha256_of(options.calibration)
-        facts["calibration"] = {"file": options.calibration.name, "sha256": sha256}
-    return Report(
-        cells=tuple(sorted(cells, key=lambda cell: STAGES.index(cell.stage))),
-        participants=tuple(participants),
-        warnings=tuple(
-            f"{rule.tolerance.source}: no device here matches {rule.pattern!r}"
-            for rule in calibration.unused(names)
-        ),
-        provenance=facts,
-    )
-
-
-def _cases(options: ParityOptions) -> list[Case]:
-    chosen: list[Case] = [
-        case for case in cases() if case.plan.pixel_format.name in options.formats
-    ]
-    if options.reference is not None and options.distorted is not None:
-        clip = ClipCase(
-            options.reference, options.distorted, raw=options.raw, frames=options.frames
-        )
-        if clip.plan.pixel_format.name not in options.formats:
-            msg = f"the videos are {clip.plan.pixel_format.name}, which --formats leaves out"
-            raise InputError(msg, remedy="add it to --formats")
-        chosen.append(clip)
-    return chosen

@@ -18,8 +18,13 @@ from roi_accel.backends.frame import PixelFormat
 from roi_accel.bench.contender import Contender, Effort, time_contenders
 from roi_accel.bench.goals import GOALS
 from roi_accel.bench.gpu import DEVICE_PEERS, zoom_and_blend
-from roi_accel.bench.inputs import KERNELS, BenchCase, bytes_to_move, make_inputs
-from roi_accel.bench.machine import last_level_cache_bytes
+from roi_accel.bench.inputs import (
+    KERNELS,
+    BenchCase,
+    bytes_to_move,
+    last_level_cache_bytes,
+    make_inputs,
+)
 from roi_accel.bench.ours import our_contender
 from roi_accel.bench.peers import FLOAT_NUMPY, OPENCV, PEERS, enlarged
 from roi_accel.bench.regression import Change, Report, parse_share

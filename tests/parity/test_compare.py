@@ -46,7 +46,7 @@ def test_one_changed_sample_is_found_at_its_place(plane: str, y: int, x: int, by
     found = compare(good, changed(good, plane, y, x, wanted + by))
     assert not found.agrees
     assert found.first == Difference(plane, (y, x), wanted, wanted + by)
-    assert (found.first.y, found.first.x) == (y, x)
+    assert found.first.index == (y, x)
     assert (found.compared, found.differing, found.maximum) == (72, 1, by)
 
 

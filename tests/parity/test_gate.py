@@ -8,7 +8,7 @@ import os
 import subprocess
 import uuid
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
 import jsonschema
 import numpy as np
@@ -25,7 +25,7 @@ from roi_accel.backends.plan import ModelSize, Plan
 from roi_accel.errors import BackendUnavailable, InputError, OutputError, ParityError
 from roi_accel.parity import selftest
 from roi_accel.parity.calibration import table_tolerance
-from roi_accel.parity.gate import GATE_MODES, Gate, is_checked
+from roi_accel.parity.gate import Gate, GateMode, is_checked
 from roi_accel.parity.selftest import run_self_test
 from roi_accel.results.result import result_schema
 from roi_accel.scorers.scoring import ProgramScoring
@@ -330,7 +330,7 @@ def test_gate_changes_no_score(
             saliency_model=tiny_network,
             gate=mode,
         )
-        for mode in GATE_MODES
+        for mode in get_args(GateMode)
     ]
     assert all(scores(result) == scores(results[0]) for result in results)
     checked = [result.parity["frames_checked"] for result in results]

@@ -86,7 +86,7 @@ def test_a_provider_off_by_4e_5_passes_and_one_off_by_6e_5_fails(
     assert pair.maximum == pytest.approx(by, abs=1e-7)
     if code:
         assert pair.first is not None
-        assert (pair.first.plane, pair.first.y, pair.first.x) == ("mask", 10, 20)
+        assert (pair.first.plane, pair.first.index) == ("mask", (10, 20))
         assert pair.first.frame == 0
         assert pair.differing == 3
 
@@ -112,7 +112,7 @@ def test_nan_in_a_mask_fails_on_both_sides(monkeypatch: pytest.MonkeyPatch) -> N
     first = report.cells[2].comparison.first
     assert first is not None
     assert np.isnan([first.wanted, first.got]).all()
-    assert (first.y, first.x) == (3, 4)
+    assert first.index == (3, 4)
 
 
 def test_a_provider_that_does_not_repeat_itself_fails_against_itself(

@@ -30,16 +30,17 @@ for name in sys.argv[1:]:
 from roi_accel.backends.numpy_backend import NumpyBackend
 from roi_accel.parity.calibration import Calibration
 from roi_accel.parity.cases import cases
-from roi_accel.parity.cells import Participant, Report
+from roi_accel.parity.cells import Findings, Participant, Report
 from roi_accel.parity.matrix import BackendRunner, run_backends
-from roi_accel.parity.accumulator import Tally
 both = [Participant(name=name, kind="backend") for name in ("one", "two")]
 stages = ("preprocess", "upsample", "substitute")
-tally = Tally(both, stages=stages, formats=["yuv420p"], calibration=Calibration(), repetitions=True)
+found = Findings(
+    both, stages=stages, formats=["yuv420p"], calibration=Calibration(), repetitions=True
+)
 chosen = [case for case in cases() if case.plan.pixel_format.name == "yuv420p"][:3]
 runners = [BackendRunner(e.name, NumpyBackend().open) for e in both]
-run_backends(chosen, runners, tally, stages=stages)
-print(Report(cells=tally.cells(), participants=tuple(both)).exit_code)
+run_backends(chosen, runners, found, stages=stages)
+print(Report(cells=found.cells(), participants=tuple(both)).exit_code)
 heavy = {"onnxruntime", "av", "numba", "pyopencl", "typer", "rich", "roi_accel.scorers"}
 print(sorted(heavy & set(sys.modules)))
 """
