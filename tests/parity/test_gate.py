@@ -23,6 +23,7 @@ from roi_accel.backends.frame import PixelFormat
 from roi_accel.backends.numpy_backend import NumpyBackend, NumpySession
 from roi_accel.backends.plan import ModelSize, Plan
 from roi_accel.errors import BackendUnavailable, InputError, OutputError, ParityError
+from roi_accel.inference.ort_session import NetworkSession
 from roi_accel.parity import selftest
 from roi_accel.parity.calibration import table_tolerance
 from roi_accel.parity.gate import Gate, GateMode, is_checked
@@ -43,6 +44,9 @@ if TYPE_CHECKING:
 LEFT = "left=0,0,48,64"
 RIGHT = "right=48,0,48,64"
 EVERYWHERE = {"synthetic_mask": 1.0}
+
+
+CREATE = NetworkSession._create  # noqa: SLF001 - to run on the CPU in a provider's place
 
 
 @pytest.fixture
@@ -423,11 +427,11 @@ def shift(monkeypatch: pytest.MonkeyPatch) -> Callable[[float], None]:
 
     def shift(offset: float) -> None:
         def create(self: Any, content: bytes, plan: Any, threads: int) -> Any:
-            session = self._create_on_cpu(content, threads)
+            session = CREATE(self, content, None, threads)
             on_cpu = plan.provider == "CPUExecutionProvider"
             return session if on_cpu else ShiftedSession(session, offset)
 
-        monkeypatch.setattr("roi_accel.inference.ort_session.NetworkSession._create", create)
+        monkeypatch.setattr(NetworkSession, "_create", create)
         monkeypatch.setattr("roi_accel.inference.ort_session._not_in_this_build", lambda *_: "")
 
     return shift

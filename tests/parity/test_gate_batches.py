@@ -16,6 +16,7 @@ from roi_accel.backends.plan import ModelSize, Plan
 from roi_accel.errors import ParityError
 from roi_accel.inference.models import resolve
 from roi_accel.inference.network import SaliencyNetwork, SaliencySize
+from roi_accel.inference.ort_session import NetworkSession
 from roi_accel.inference.providers import plan_provider
 from roi_accel.masks.network import NetworkSource
 
@@ -54,17 +55,20 @@ class DriftingSession(CudaLookalike):
         return [changed]
 
 
+CREATE = NetworkSession._create  # noqa: SLF001 - to run on the CPU in a provider's place
+
+
 @pytest.fixture
 def drift(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
     """Return a function after which ``--ep cuda`` runs on the CPU, and errs where it is told."""
 
     def drift(batch: int = -1, place: int = 0, offset: float = 6e-5) -> None:
         def create(self: Any, content: bytes, plan: Any, threads: int) -> Any:
-            session = self._create_on_cpu(content, threads)
+            session = CREATE(self, content, None, threads)
             on_cpu = plan.provider == "CPUExecutionProvider"
             return session if on_cpu else DriftingSession(session, batch, place, offset)
 
-        monkeypatch.setattr("roi_accel.inference.ort_session.NetworkSession._create", create)
+        monkeypatch.setattr(NetworkSession, "_create", create)
         monkeypatch.setattr("roi_accel.inference.ort_session._not_in_this_build", lambda *_: "")
 
     return drift

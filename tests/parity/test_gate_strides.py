@@ -19,6 +19,7 @@ from roi_accel.backends.plan import ModelSize, Plan
 from roi_accel.errors import ParityError
 from roi_accel.inference.models import resolve
 from roi_accel.inference.network import SaliencyNetwork, SaliencySize
+from roi_accel.inference.ort_session import NetworkSession
 from roi_accel.inference.providers import plan_provider
 from roi_accel.masks.network import NetworkSource
 from roi_accel.masks.over_time import OverTime, Smoothing, masks_over_time
@@ -80,15 +81,18 @@ def test_wrong_input_names_the_frame_that_was_looked_at(
         score(tiny_pair, gate="all", saliency_batch=batch)
 
 
+CREATE = NetworkSession._create  # noqa: SLF001 - to run on the CPU in a provider's place
+
+
 @pytest.fixture
 def on_cuda(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let ``--ep cuda`` run on the CPU."""
 
     def create(self: Any, content: bytes, plan: Any, threads: int) -> Any:
-        session = self._create_on_cpu(content, threads)
+        session = CREATE(self, content, None, threads)
         return session if plan.provider == "CPUExecutionProvider" else CudaLookalike(session)
 
-    monkeypatch.setattr("roi_accel.inference.ort_session.NetworkSession._create", create)
+    monkeypatch.setattr(NetworkSession, "_create", create)
     monkeypatch.setattr("roi_accel.inference.ort_session._not_in_this_build", lambda *_: "")
 
 
