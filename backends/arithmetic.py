@@ -47,17 +47,10 @@ class NotSaliencyError(ValueError):
 
 
 def quantise(saliency: NDArray[np.float32]) -> NDArray[np.uint16]:
-    """Return floor(m * 65535 + 0.5) as uint16, so that a mask is an ordinary 16-bit gray image.
+    """Return floor(m * 65535 + 0.5) of saliency in [0, 1]: a mask is a 16-bit gray image.
 
-    Parameters
-    ----------
-    saliency : float32[h, w]
-        Saliency in [0, 1]; values within 1e-6 of the interval are clamped into it.
-
-    Raises
-    ------
-    NotSaliencyError
-        A value is not finite, or further than 1e-6 outside [0, 1]; the message has its position.
+    Values within 1e-6 of the interval are clamped into it. NotSaliencyError with the position of a
+    value that is not finite, or further outside.
     """
     # One comparison catches NaN, infinity and range alike: NaN compares false.
     # guard: mask-not-a-number, mask-range
@@ -118,17 +111,9 @@ def interpolate_lines(
 
 
 def on_grid(mask: NDArray[np.uint16], rows: AxisTable, columns: AxisTable) -> NDArray[np.uint16]:
-    """Return mask codes on another grid, horizontally first, because masks have few rows.
+    """Return mask codes, uint16[height, width], on a grid with the tables `rows` and `columns`.
 
-    Parameters
-    ----------
-    mask : uint16[mask_height, mask_width]
-    rows, columns : AxisTable
-        Of the grid, or of a part of it.
-
-    Returns
-    -------
-    uint16[height, width]
+    Horizontally first, because masks have few rows.
     """
     shape = len(rows.left), len(columns.left)
     wide, scratch = np.empty((2, mask.shape[0], shape[1]), np.uint32)
@@ -220,10 +205,7 @@ def mean_alpha(mask: NDArray[np.uint16], fade: FadeTable) -> float:
 def smoothing_weight(frames: Fraction) -> int:
     """Return (1 - exp(-1 / frames)) * 2**30, rounded half up; at least 1, so that states move.
 
-    Parameters
-    ----------
-    frames : Fraction
-        The time constant, above 0: after so many frames a step is 1 - 1/e, 63 %, done.
+    `frames` is the time constant, above 0: after so many frames a step is 1 - 1/e, 63 %, done.
     """
     exact = Context(prec=_DIGITS, rounding=ROUND_HALF_EVEN)
     power = exact.divide(Decimal(-frames.denominator), Decimal(frames.numerator))
@@ -242,14 +224,6 @@ def smooth(state: NDArray[np.int64], mask: Mask, weight: int) -> bool:
     By (((mask << 16) - state) * weight + 2**29) >> 30. The difference has 32 bits and a sign, the
     weight at most 31: the product fits in 63. The shift is arithmetic, so that halves are rounded
     up, and the state never leaves the span between what it was and the mask.
-
-    Parameters
-    ----------
-    state : int64[height, width]
-        From `state_of`; 0..65535 * 65536.
-    mask : uint16[height, width]
-    weight : int
-        From `smoothing_weight`.
     """
     step = state_of(mask)
     step -= state

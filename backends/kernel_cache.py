@@ -34,13 +34,8 @@ def cache_folder() -> Path:
 def lend_cache(variable: str, folder: Path) -> bool:
     """Point `variable` to a temporary folder where `folder` cannot be written.
 
-    For libraries that do not work without a cache. Nothing is done where the user has set it to a
-    folder that can be.
-
-    Returns
-    -------
-    bool
-        Whether a folder was lent; it is removed when the process ends.
+    For libraries that do not work without a cache. Return whether a folder was lent; it is removed
+    when the process ends.
     """
     existing = next(path for path in (folder, *folder.absolute().parents) if path.exists())
     if existing.is_dir() and os.access(existing, os.W_OK | os.X_OK):
@@ -52,16 +47,7 @@ def lend_cache(variable: str, folder: Path) -> bool:
 
 
 def build_failure(device: GpuDevice, log: str, source: str) -> BackendUnavailable:
-    """Return the error of kernels that do not compile, and keep what the compiler said.
-
-    Parameters
-    ----------
-    device : GpuDevice
-    log : str
-        The compiler's words, and its options.
-    source : str
-        What was to be compiled.
-    """
+    """Return the error of kernels that do not compile, and keep the compiler's `log`."""
     text = f"{device.status.description}, driver {device.status.driver}\n\n{log}\n\n{source}"
     path = _write_log(text)  # guard: opencl-build-log
     return BackendUnavailable(

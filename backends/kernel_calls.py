@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from importlib import resources
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +11,7 @@ import numpy as np
 
 from roi_accel.backends import tables
 from roi_accel.backends.arithmetic import SLACK
-from roi_accel.backends.tables import colour_table, fade_table, model_boxes
+from roi_accel.backends.tables import colour_table, fade_table, model_boxes, normalisation_table
 from roi_accel.errors import BackendUnavailable
 
 if TYPE_CHECKING:
@@ -52,15 +52,9 @@ def kernel_source(
 ) -> str:
     """Return the whole program for `api` and planes of `sample`, ready to be compiled.
 
-    Parameters
-    ----------
-    api : str
-        ``opencl`` (C 1.2) or ``cuda`` (C++ for NVRTC): the prelude's name in ``kernels/``. The
-        kernels take the same arguments in all.
-    sample : dtype
-        `PixelFormat.dtype`: uint8 or uint16. The bit depth itself is an argument where it matters.
-    on_processor : bool
-        Whether the device is a processor, whose compiler makes vectors of loops.
+    `api` is ``opencl`` (C 1.2) or ``cuda`` (C++ for NVRTC), the prelude's name in ``kernels/``; the
+    kernels take the same arguments in both. The bit depth itself is an argument where it matters.
+    `on_processor` is whether the device is a processor, whose compiler makes vectors of loops.
     """
     defines = {
         "SAMPLE_BYTES": f"{sample.itemsize}",
@@ -89,15 +83,9 @@ Buffer = Any
 
 @dataclass(frozen=True)
 class KernelCall:
-    """One kernel with its arguments, ready for whatever API launches it.
+    """One kernel with its arguments, buffers and numpy.uint32, for whatever API launches it.
 
-    Attributes
-    ----------
-    name : str
-        The kernel's.
-    size : (width, height)
-        Work-items, before they are rounded up to whole groups.
-    arguments : tuple of buffers and numpy.uint32
+    `size` is its work-items, (width, height), before they are rounded up to whole groups.
     """
 
     name: str
@@ -105,80 +93,43 @@ class KernelCall:
     arguments: tuple[Buffer | np.uint32, ...]
 
 
-class GridLayout:
-    """How the planes of one grid lie in a device's memory: one behind the other, rows padded.
+class GridCalls:
+    """How the planes of one grid lie in a device's memory, and the kernels on them.
 
-    Parameters
-    ----------
-    grid : PlaneGrid
-    on_processor : bool
-        Whether a work-item has a segment of a row, and not one vector as on a GPU.
+    Planes lie one behind the other, rows padded to `pitch` samples, in an array of `shape`:
+    (planes, height, pitch). `on_processor` is whether a work-item has a segment of a row, and not
+    one vector as on a GPU. BackendUnavailable where planes are too large for 32-bit indices.
 
-    Attributes
-    ----------
-    pitch : int
-        Samples from one row to the next.
-    shape : (planes, height, pitch)
-        Of the array that holds them.
-
-    Raises
-    ------
-    BackendUnavailable
-        The planes are too large for 32-bit indices.
+    Below, `mask_rows` is the buffer of the mask's rows upsampled to the grid's width,
+    uint16[mask_height, pitch], which `upsample_rows` writes, and `rows` the grid's `packed_axis`.
     """
 
-    def __init__(self, grid: PlaneGrid, *, on_processor: bool = False) -> None:
+    def __init__(self, plan: Plan, grid: PlaneGrid, *, on_processor: bool = False) -> None:
         height, width = grid.shape
-        self.grid = grid
-        self.on_processor = on_processor
+        self.planes = grid.planes
+        self.width = width
         self.pitch = -(-width // PITCH_SAMPLES) * PITCH_SAMPLES
         self.shape = (len(grid.planes), height, self.pitch)
         if math.prod(self.shape) > MAX_INDEX:
             msg = f"planes of {width}x{height} are too large for 32-bit indices"
             raise BackendUnavailable(msg, remedy="--backend numpy takes them")
-
-    @property
-    def vectors(self) -> tuple[int, int]:
-        """Work-items, each with its lanes whole."""
-        height, width = self.grid.shape
-        return -(-width // lanes_of(on_processor=self.on_processor)), height
-
-
-class GridCalls:
-    """The kernels on one grid of a plan.
-
-    Parameters
-    ----------
-    plan : Plan
-    layout : GridLayout
-    mask_rows : buffer of uint16[mask_height, pitch]
-        The mask's rows upsampled to the grid's width, which `upsample_rows` writes.
-    rows : buffer of uint32
-        The grid's `packed_axis` of rows.
-    """
-
-    def __init__(self, plan: Plan, layout: GridLayout, mask_rows: Buffer, rows: Buffer) -> None:
-        self._plan = plan
-        self._layout = layout
-        self._mask_rows = mask_rows
-        self._rows = rows
+        self._items = (-(-width // lanes_of(on_processor=on_processor)), height)
+        self._row_items = self._items[0] if on_processor else width
+        self._mask_size = (plan.mask_width, plan.mask_height)
         fade = fade_table(plan.threshold_code, plan.fade_code)
         self._fade = (fade.threshold, fade.opaque_from, fade.slope)
 
-    def upsample_rows(self, mask: Buffer, columns: Buffer) -> KernelCall:
+    def upsample_rows(self, mask: Buffer, columns: Buffer, mask_rows: Buffer) -> KernelCall:
         """Return the horizontal interpolation of `mask`, by the `packed_axis` of columns."""
-        plan, layout = self._plan, self._layout
-        width = layout.grid.shape[1]
-        items = layout.vectors[0] if layout.on_processor else width
-        numbers = _uint32s(plan.mask_width, plan.mask_height, width, layout.pitch)
-        arguments = (mask, columns, self._mask_rows, *numbers)
-        return KernelCall("upsample_rows", (items, plan.mask_height), arguments)
+        numbers = _uint32s(*self._mask_size, self.width, self.pitch)
+        size = (self._row_items, self._mask_size[1])
+        return KernelCall("upsample_rows", size, (mask, columns, mask_rows, *numbers))
 
     def substitute(
         self,
-        reference: Buffer,
-        distorted: Buffer,
-        masked: Buffer,
+        frames: tuple[Buffer, Buffer, Buffer],
+        mask_rows: Buffer,
+        rows: Buffer,
         *,
         planes: int | None = None,
         pitches: tuple[int, int] | None = None,
@@ -187,35 +138,31 @@ class GridCalls:
 
         Parameters
         ----------
-        reference, distorted, masked : buffer
-            Samples, one plane behind the other.
+        frames : three buffers
+            Samples of reference, distorted and masked, one plane behind the other.
+        mask_rows, rows : buffer
         planes : int, optional
             How many. Default: all of the grid's.
         pitches : (int, int), optional
-            Samples from one row to the next of `reference` and `distorted`. Default: the layout's.
+            Samples from one row to the next of reference and distorted. Default: the grid's.
         """
-        height, width = self._layout.grid.shape
-        pitch = self._layout.pitch
-        count = planes or len(self._layout.grid.planes)
-        numbers = _uint32s(width, height, *(pitches or (pitch, pitch)), pitch, count, *self._fade)
-        buffers = (reference, distorted, masked, self._mask_rows, self._rows)
-        return KernelCall("substitute", self._layout.vectors, (*buffers, *numbers))
+        count, height, pitch = self.shape
+        pitches = pitches or (pitch, pitch)
+        numbers = _uint32s(self.width, height, *pitches, pitch, planes or count, *self._fade)
+        return KernelCall("substitute", self._items, (*frames, mask_rows, rows, *numbers))
 
-    def upsample_mask(self, alpha: Buffer) -> KernelCall:
+    def upsample_mask(self, mask_rows: Buffer, rows: Buffer, alpha: Buffer) -> KernelCall:
         """Return the writing of alpha on the grid, uint32[height, pitch]."""
-        height, width = self._layout.grid.shape
-        numbers = _uint32s(width, height, self._layout.pitch, *self._fade)
-        buffers = (self._mask_rows, self._rows, alpha)
-        return KernelCall("upsample_mask", self._layout.vectors, (*buffers, *numbers))
+        numbers = _uint32s(self.width, self.shape[1], self.pitch, *self._fade)
+        return KernelCall("upsample_mask", self._items, (mask_rows, rows, alpha, *numbers))
 
 
 def preprocess(
     plan: Plan,
     model: ModelSize,
-    layouts: Sequence[GridLayout],
+    grids: Sequence[GridCalls],
     planes: Sequence[Buffer],
-    boxes: Sequence[Buffer],
-    normalised: Buffer,
+    tables: Sequence[Buffer],
     network_input: Buffer,
 ) -> KernelCall:
     """Return the making of the network's input from the reference.
@@ -225,30 +172,25 @@ def preprocess(
     plan : Plan
     model : ModelSize
         The plan's.
-    layouts : sequence of two GridLayout
-        Of the grids that hold Y and U.
+    grids : sequence of two GridCalls
+        Those that hold Y and U.
     planes : sequence of two buffers
         The reference's samples on those grids.
-    boxes : sequence of four buffers
-        As `packed_boxes` orders them.
-    normalised : buffer of uint32[3, 256]
-        The bits of `normalisation_table`.
+    tables : sequence of five buffers
+        Of `packed_tables`.
     network_input : buffer of uint32[3, padded_height, padded_width]
         Takes the bits of float32.
     """
-    luma, chroma = layouts
+    luma, chroma = grids
     size = (model.padded_width, model.padded_height)
     _, height, pitch = chroma.shape
-    first_chroma = 1 - chroma.grid.planes.start
+    first_chroma = 1 - chroma.planes.start
     offsets = (first_chroma * height * pitch, (first_chroma + 1) * height * pitch)
     colour = colour_table(plan.colour_matrix, plan.colour_range)
     shift = plan.pixel_format.bit_depth - 8
-    numbers = (
-        *(luma.pitch, pitch, *offsets, *size, (1 << shift) >> 1, shift),
-        *(colour.black, colour.luma, colour.v_to_r, colour.u_to_g, colour.v_to_g, colour.u_to_b),
-    )
-    buffers = (*planes, *boxes, normalised, network_input)
-    return KernelCall("preprocess", size, (*buffers, *_uint32s(*numbers)))
+    numbers = (luma.pitch, pitch, *offsets, *size, (1 << shift) >> 1, shift, *astuple(colour))
+    arguments = (*planes, *tables, network_input, *_uint32s(*numbers))
+    return KernelCall("preprocess", size, arguments)
 
 
 def quantise(
@@ -262,7 +204,7 @@ def quantise(
     model : ModelSize
         The network's.
     saliency : buffer of uint32[padded_height, padded_width]
-        The bits of the network's float32 output.
+        The bits of its float32 output.
     mask : buffer of uint16[mask_height, mask_width]
     strays : buffer of uint32[1]
         Set to 1 where a value is not finite or not in [0, 1].
@@ -279,13 +221,14 @@ def packed_axis(table: AxisTable) -> NDArray[np.uint32]:
     return np.concatenate([table.left, table.right, table.weight])
 
 
-def packed_boxes(plan: Plan) -> list[NDArray[np.uint32]]:
-    """Return luma's boxes of columns and of rows, then chroma's, each as kernels read it.
+def packed_tables(plan: Plan) -> list[NDArray[np.uint32]]:
+    """Return what `preprocess` looks up: luma's boxes of columns and of rows, chroma's, and levels.
 
-    That is start, stop. Empty where the plan has no model size.
+    Boxes are start, stop; levels the bits of `normalisation_table`. Empty without a model size.
     """
     tables = [table for boxes in model_boxes(plan)[:2] for table in (boxes.columns, boxes.rows)]
-    return [np.concatenate([table.start, table.stop]) for table in tables]
+    packed = [np.concatenate([table.start, table.stop]) for table in tables]
+    return [*packed, normalisation_table().view(np.uint32)] if packed else []
 
 
 def _uint32s(*numbers: int) -> tuple[np.uint32, ...]:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from roi_accel.backends.kernel_calls import MAX_INDEX, VECTOR_SAMPLES, GridCalls, GridLayout
+from roi_accel.backends.kernel_calls import MAX_INDEX, VECTOR_SAMPLES, GridCalls
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -99,16 +99,14 @@ class CudaGrid:
         columns: Untyped,
         rows: Untyped,
     ) -> None:
-        self.layout = GridLayout(grid)
-        self.width = grid.shape[1]
-        dtype = plan.pixel_format.dtype
-        self.reference = StagedArray(device, self.layout.shape, dtype)
-        self.distorted = StagedArray(device, self.layout.shape, dtype)
-        self.masked = StagedArray(device, self.layout.shape, dtype)
+        self.calls = GridCalls(plan, grid)
+        self.reference, self.distorted, self.masked = (
+            StagedArray(device, self.calls.shape, plan.pixel_format.dtype) for _ in range(3)
+        )
         self.current = Source((), ())
-        mask_rows = device.cupy.empty((plan.mask_height, self.layout.pitch), np.uint16)
-        self.calls = GridCalls(plan, self.layout, mask_rows, rows)
-        self.upsample_rows = self.calls.upsample_rows(mask, columns)
+        mask_rows = device.cupy.empty((plan.mask_height, self.calls.pitch), np.uint16)
+        self.tables = (mask_rows, rows)
+        self.upsample_rows = self.calls.upsample_rows(mask, columns, mask_rows)
 
     def load(self, staged: StagedArray, frame: Frame, stream: Untyped, *, in_place: bool) -> Source:
         """Bring this grid's planes of `frame` to where the kernels can read them.
@@ -116,10 +114,10 @@ class CudaGrid:
         Planes in the host's memory are sent to `staged`, others copied there on the device. With
         `in_place` the latter stay where they are if their rows begin where a vector may.
         """
-        planes = [frame.planes[index] for index in self.layout.grid.planes]
+        planes = [frame.planes[index] for index in self.calls.planes]
         if isinstance(planes[0], np.ndarray):
             for row, plane in enumerate(planes):
-                np.copyto(staged.host[row, :, : self.width], plane)
+                np.copyto(staged.host[row, :, : self.calls.width], plane)
             staged.send(stream)
         elif in_place and all(map(_has_aligned_rows, planes)):
             pitches = tuple(plane.strides[0] // plane.itemsize for plane in planes)
@@ -127,19 +125,18 @@ class CudaGrid:
         else:
             for row, plane in enumerate(planes):
                 staged.copy_rows(row, plane, stream)
-        return Source(tuple(staged.device), (self.layout.pitch,) * len(planes), staged.device)
+        return Source(tuple(staged.device), (self.calls.pitch,) * len(planes), staged.device)
 
     def substitute(self, distorted: Source, masked: Untyped) -> Iterator[KernelCall]:
         """Yield the calls that blend into `masked`: one, or one per plane of scattered frames."""
         reference = self.current
         if reference.whole is not None and distorted.whole is not None:
-            yield self.calls.substitute(reference.whole, distorted.whole, masked)
+            yield self.calls.substitute((reference.whole, distorted.whole, masked), *self.tables)
             return
         for row, target in enumerate(masked):
             pitches = (reference.pitches[row], distorted.pitches[row])
-            yield self.calls.substitute(
-                reference.planes[row], distorted.planes[row], target, planes=1, pitches=pitches
-            )
+            frames = (reference.planes[row], distorted.planes[row], target)
+            yield self.calls.substitute(frames, *self.tables, planes=1, pitches=pitches)
 
 
 def _has_aligned_rows(plane: Untyped) -> bool:

@@ -12,9 +12,8 @@ import numpy as np
 from roi_accel.backends import kernel_calls
 from roi_accel.backends.arithmetic import quantise
 from roi_accel.backends.cuda.memory import CudaGrid, StagedArray
-from roi_accel.backends.kernel_calls import packed_axis, packed_boxes
+from roi_accel.backends.kernel_calls import packed_axis, packed_tables
 from roi_accel.backends.protocol import DeviceTensor
-from roi_accel.backends.tables import normalisation_table
 from roi_accel.errors import BackendUnavailable
 
 if TYPE_CHECKING:
@@ -45,8 +44,7 @@ class Tables:
         send = device.cupy.asarray
         self.columns = [send(packed_axis(grid.columns)) for grid in grids]
         self.rows = [send(packed_axis(grid.rows)) for grid in grids]
-        self.boxes = [send(boxes) for boxes in packed_boxes(plan)]
-        self.normalised = send(normalisation_table().view(np.uint32))
+        self.network = [send(table) for table in packed_tables(plan)]
         device.cupy.cuda.get_current_stream().synchronize()
 
 
@@ -138,12 +136,12 @@ class Slot:
     def upsample(self, mask: Mask, alphas: Sequence[NDArray[np.uint32]]) -> None:
         """Write alpha of each grid into the host's `alphas`."""
         dtype = np.dtype(np.uint32)
-        staged = [StagedArray(self._device, g.layout.shape[1:], dtype) for g in self._grids]
+        staged = [StagedArray(self._device, g.calls.shape[1:], dtype) for g in self._grids]
         with self._working():
             self._send_mask(mask)
             self._phases.end("upload")
             for grid, array in zip(self._grids, staged, strict=True):
-                self._launch(grid.calls.upsample_mask(array.device))
+                self._launch(grid.calls.upsample_mask(*grid.tables, array.device))
                 array.fetch(self._stream)
             self._phases.finish("upsample")
         for alpha, array in zip(alphas, staged, strict=True):
@@ -157,8 +155,8 @@ class Slot:
                 grid.masked.fetch(self._stream)
             self._phases.finish("download")
         for grid in self._grids:
-            for index, plane in zip(grid.layout.grid.planes, grid.masked.host, strict=True):
-                np.copyto(masked.planes[index], plane[:, : grid.width])
+            for index, plane in zip(grid.calls.planes, grid.masked.host, strict=True):
+                np.copyto(masked.planes[index], plane[:, : grid.calls.width])
 
     def substitute_on_device(self, reference: Frame, distorted: Frame, mask: Mask) -> list[Untyped]:
         """Return the blended planes in the device's memory."""
@@ -168,7 +166,7 @@ class Slot:
             self._blend(reference, distorted, mask, targets)
             self._phases.finish("download")
         pairs = zip(self._grids, targets, strict=True)
-        return [plane[:, : grid.width] for grid, target in pairs for plane in target]
+        return [plane[:, : grid.calls.width] for grid, target in pairs for plane in target]
 
     def _blend(
         self, reference: Frame, distorted: Frame, mask: Mask, targets: Sequence[Untyped]
@@ -253,10 +251,9 @@ class _Network:
         self.preprocess = kernel_calls.preprocess(
             plan,
             model,
-            (luma.layout, chroma.layout),
+            (luma.calls, chroma.calls),
             (luma.reference.device, chroma.reference.device),
-            tables.boxes,
-            tables.normalised,
+            tables.network,
             self.input.device,
         )
         self._quantise = kernel_calls.quantise(

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pyopencl as cl
 
-from roi_accel.backends.kernel_calls import GridCalls, GridLayout, packed_axis
+from roi_accel.backends.kernel_calls import GridCalls, packed_axis
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -78,35 +78,35 @@ class OpenclGrid:
         prepare: Callable[[KernelCall], Launch],
     ) -> None:
         on_processor = memory.device.is_processor
-        self.layout = GridLayout(grid, on_processor=on_processor)
-        self.shape = grid.shape
+        self.calls = GridCalls(plan, grid, on_processor=on_processor)
         dtype = plan.pixel_format.dtype
-        self.reference = memory.array(self.layout.shape, dtype)
-        self._distorted = memory.array(self.layout.shape, dtype)
-        self._masked = memory.array(self.layout.shape, dtype)
+        self.reference, self.distorted, self._masked = (
+            memory.array(self.calls.shape, dtype) for _ in range(3)
+        )
         self._alpha: DeviceArray | None = None
         self._memory = memory
         self._prepare = prepare
-        mask_rows = memory.buffer(plan.mask_height * self.layout.pitch * 2)
+        mask_rows = memory.buffer(plan.mask_height * self.calls.pitch * 2)
         columns, rows = (memory.table(packed_axis(axis)) for axis in (grid.columns, grid.rows))
-        self._calls = GridCalls(plan, self.layout, mask_rows, rows)
-        self._upsample_rows = prepare(self._calls.upsample_rows(mask.buffer, columns))
-        planes = (self.reference.buffer, self._distorted.buffer, self._masked.buffer)
-        self._substitute = prepare(self._calls.substitute(*planes))
+        self._tables = (mask_rows, rows)
+        self._upsample_rows = prepare(self.calls.upsample_rows(mask.buffer, columns, mask_rows))
+        frames = (self.reference.buffer, self.distorted.buffer, self._masked.buffer)
+        self._substitute = prepare(self.calls.substitute(frames, *self._tables))
         # A segment beyond a row's end would be read and written in the next row of a frame.
-        self._substitute_plane = (
-            prepare(self._calls.substitute(*planes, planes=1))
-            if on_processor and self.layout.pitch == self.shape[1]
-            else None
-        )
+        self.works_in_place = on_processor and self.calls.pitch == self.calls.width
+        """Whether planes can be masked where they lie in the host's memory, without a copy."""
+        if self.works_in_place:
+            call = self.calls.substitute(frames, *self._tables, planes=1)
+            self._substitute_plane = prepare(call)
 
-    def upload_reference(self, queue: cl.CommandQueue, frame: Frame) -> cl.Event:
-        """Send this grid's planes of `frame`."""
-        return self.reference.upload(queue, lambda host: self._fill(host, frame))
+    def upload(self, array: DeviceArray, queue: cl.CommandQueue, frame: Frame) -> cl.Event:
+        """Send this grid's planes of `frame` to `array`, one of those above."""
 
-    def upload_distorted(self, queue: cl.CommandQueue, frame: Frame) -> cl.Event:
-        """Send this grid's planes of `frame`."""
-        return self._distorted.upload(queue, lambda host: self._fill(host, frame))
+        def fill(host: NDArray[Any]) -> None:
+            for row, plane in enumerate(self.calls.planes):
+                np.copyto(host[row, :, : self.calls.width], frame.planes[plane])
+
+        return array.upload(queue, fill)
 
     def upsample_rows(self, queue: cl.CommandQueue, after: Sequence[cl.Event]) -> cl.Event:
         """Interpolate the mask horizontally."""
@@ -118,11 +118,6 @@ class OpenclGrid:
         """Blend, and start bringing the masked planes to the host."""
         return self._substitute.start(queue, after), self._masked.download(queue)
 
-    @property
-    def works_in_place(self) -> bool:
-        """Whether planes can be masked where they lie in the host's memory, without a copy."""
-        return self._substitute_plane is not None
-
     def substitute_in_place(
         self,
         queue: cl.CommandQueue,
@@ -130,7 +125,7 @@ class OpenclGrid:
         distorted: Frame,
         planes: Sequence[NDArray[Any]],
     ) -> Iterator[tuple[cl.Event, Download]]:
-        """Yield the launch and the download of each plane of this grid, blended into `planes`.
+        """Yield the launch and the download of each plane of this grid; needs `works_in_place`.
 
         A plane is there once its download is over; there is nothing to copy.
 
@@ -142,29 +137,21 @@ class OpenclGrid:
         planes : sequence of arrays
             Those of the masked frame, Y, U and V.
         """
-        if self._substitute_plane is None:
-            msg = "a row of this grid is not a whole number of segments"
-            raise ValueError(msg)
-        for number in self.layout.grid.planes:
+        for number in self.calls.planes:
             masked = self._memory.lend(planes[number], is_written=True)
-            inputs = (self._memory.lend(frame.planes[number]) for frame in (reference, distorted))
-            buffers = [*(each.buffer for each in inputs), masked.buffer]
+            inputs = [self._memory.lend(frame.planes[number]) for frame in (reference, distorted)]
+            buffers = [array.buffer for array in (*inputs, masked)]
             yield self._substitute_plane.start(queue, buffers=buffers), masked.download(queue)
 
     def upsample(self, queue: cl.CommandQueue) -> tuple[cl.Event, Download]:
         """Make alpha, and start bringing it to the host."""
         if self._alpha is None:
             # Four bytes a sample that scoring never asks for.
-            shape = self.layout.shape[1:]
-            self._alpha = self._memory.array(shape, np.dtype(np.uint32))
-        call = self._calls.upsample_mask(self._alpha.buffer)
+            self._alpha = self._memory.array(self.calls.shape[1:], np.dtype(np.uint32))
+        call = self.calls.upsample_mask(*self._tables, self._alpha.buffer)
         return self._prepare(call).start(queue), self._alpha.download(queue)
 
     def copy_planes(self, planes: Sequence[NDArray[Any]], host: NDArray[Any]) -> None:
         """Copy this grid's masked planes from `host` into a frame's."""
-        for row, plane in enumerate(self.layout.grid.planes):
-            np.copyto(planes[plane], host[row, :, : self.shape[1]])
-
-    def _fill(self, host: NDArray[Any], frame: Frame) -> None:
-        for row, plane in enumerate(self.layout.grid.planes):
-            np.copyto(host[row, :, : self.shape[1]], frame.planes[plane])
+        for row, plane in enumerate(self.calls.planes):
+            np.copyto(planes[plane], host[row, :, : self.calls.width])

@@ -19,7 +19,6 @@ from roi_accel.backends.gpu import GpuSession
 from roi_accel.backends.opencl.backend import OpenclDevice
 from roi_accel.backends.opencl.grid import Launch, OpenclGrid
 from roi_accel.backends.opencl.memory import Memory, translate
-from roi_accel.backends.tables import normalisation_table
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -133,10 +132,9 @@ class OpenclSession(GpuSession[OpenclDevice]):
             kernel_calls.preprocess(
                 plan,
                 plan.model,
-                (luma.layout, chroma.layout),
+                (luma.calls, chroma.calls),
                 (luma.reference.buffer, chroma.reference.buffer),
-                [memory.table(boxes) for boxes in kernel_calls.packed_boxes(plan)],
-                memory.table(normalisation_table().view(np.uint32)),
+                [memory.table(table) for table in kernel_calls.packed_tables(plan)],
                 self._network_input.buffer,
             )
         )
@@ -165,7 +163,7 @@ class OpenclSession(GpuSession[OpenclDevice]):
         downloads = []
         for grid in self._grids:
             sent = self._send_reference(grid, reference)
-            sent.append(grid.upload_distorted(self._uploads, distorted))
+            sent.append(grid.upload(grid.distorted, self._uploads, distorted))
             self._events.append(("upload", sent[-1]))
             self._uploads.flush()
             launch, download = grid.substitute(self._work, sent)
@@ -187,7 +185,7 @@ class OpenclSession(GpuSession[OpenclDevice]):
     def _send_reference(self, grid: OpenclGrid, reference: Frame) -> list[cl.Event]:
         if reference is self._resident:
             return []
-        sent = grid.upload_reference(self._uploads, reference)
+        sent = grid.upload(grid.reference, self._uploads, reference)
         self._events.append(("upload", sent))
         return [sent]
 

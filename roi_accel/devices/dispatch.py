@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import importlib
 import logging
 import os
 from dataclasses import dataclass
-from importlib.metadata import entry_points
+from importlib.metadata import EntryPoint, entry_points
 from typing import TYPE_CHECKING
 
 from roi_accel._util.suggest import did_you_mean, no_such
@@ -53,15 +52,7 @@ _LOGGER = logging.getLogger("roi_accel")
 
 @dataclass(frozen=True)
 class Choice:
-    """A backend, bound to its device, and why it is this one.
-
-    Attributes
-    ----------
-    backend : Backend
-    reason : str
-    status : DeviceStatus
-        What the backend's probe says of the device in use.
-    """
+    """A backend, bound to its device, why it is this one, and what its probe says of the device."""
 
     backend: Backend
     reason: str
@@ -126,7 +117,8 @@ def choose_backend(
         There is no such backend or device, or it cannot be used here; says why and what helps.
         A backend or device asked for by name is never replaced by another.
     """
-    of_device = _backend_of(device)
+    prefix = (device or "").partition(":")[0]
+    of_device = prefix if prefix in backend_names() else None
     if name not in {None, AUTO} and of_device not in {None, name}:
         msg = f"device {device!r} belongs to the {of_device} backend, not to {name}"
         raise BackendUnavailable(msg, remedy=f"leave out --backend, or say --backend {of_device}")
@@ -141,24 +133,16 @@ def choose_backend(
         return _choose(HOST_ORDER, threads)
     if device is not None:
         msg = f"device {device!r} does not say which backend it belongs to"
-        meant = did_you_mean(device.partition(":")[0], (*backend_names(), HOST_DEVICE))
+        meant = did_you_mean(prefix, (*backend_names(), HOST_DEVICE))
         raise BackendUnavailable(
             msg, remedy=f"{meant}for example cuda:0 or opencl:0.0; see roi-accel devices"
         )
     return _choose(AUTO_ORDER, threads)
 
 
-def _backend_of(device: str | None) -> str | None:
-    """Return the backend that a device id such as ``opencl:0.1`` names."""
-    prefix = (device or "").partition(":")[0]
-    return prefix if prefix in backend_names() else None
-
-
 def _choose(order: tuple[str, ...], threads: int | None) -> Choice:
     passed_over: list[str] = []
     for name in order:
-        if name not in BACKENDS:
-            continue
         found = probe(name)
         ready = [status for status in found if status.state == "ready" and status.in_auto]
         if ready:
@@ -178,10 +162,7 @@ def _open(
     reason: str,
     found: list[DeviceStatus] | None = None,
 ) -> Choice:
-    """Return backend `name` on `device`, or raise BackendUnavailable with the reason and remedy.
-
-    `found` is what its probe says, where it has been asked already.
-    """
+    """Return backend `name` on `device`; `found` is what its probe says, where it was asked."""
     is_variable = name == os.environ.get(BACKEND_VARIABLE)
     check_backends((name,), said_by=BACKEND_VARIABLE if is_variable else "")
     found = probe(name) if found is None else found
@@ -204,11 +185,9 @@ def _open(
 
 
 def _backend_class(name: str) -> type[Backend]:
-    location = BACKENDS.get(name)
-    if location is not None:
-        module, _, attribute = location.partition(":")
-        found: type[Backend] = getattr(importlib.import_module(module), attribute)
-        return found
-    (point,) = entry_points(group=ENTRY_POINTS, name=name)
-    loaded: type[Backend] = point.load()
-    return loaded
+    if name in BACKENDS:
+        point = EntryPoint(name, BACKENDS[name], ENTRY_POINTS)
+    else:
+        (point,) = entry_points(group=ENTRY_POINTS, name=name)
+    backend: type[Backend] = point.load()
+    return backend

@@ -20,20 +20,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class ScorerStatus:
-    """A scorer that can be named with ``--vmaf``.
+    """A scorer that can be named with ``--vmaf``; `kind` is its name in a result's provenance.
 
-    Attributes
-    ----------
-    kind : str
-        Its name in a result's provenance.
-    path : str
-        The executable; empty for a scorer that another package brings.
-    version : str
-        What it reports, or why it cannot be used.
-    found : str
-        Where.
-    libvmaf : str
-        The version of the libvmaf inside, or why that could not be learned.
+    `path` is empty for a scorer that another package brings. Instead of a version there may be the
+    reason why there is none. `found` says where it was found.
     """
 
     kind: str
@@ -45,19 +35,9 @@ class ScorerStatus:
 
 @dataclass(frozen=True)
 class ProviderMatch:
-    """The execution provider that a device asks for, and how to get it where it is missing.
+    """The execution provider that a device asks for, and the command that installs it.
 
-    Attributes
-    ----------
-    device : str
-        As ``--device`` writes it.
-    backend : str
-    provider : str
-        ONNX Runtime's name.
-    reason : str
-        Why this one.
-    remedy : str
-        The command that installs it; empty where this onnxruntime has it.
+    `provider` is ONNX Runtime's name; `remedy` is empty where this onnxruntime has it.
     """
 
     device: str
@@ -69,21 +49,10 @@ class ProviderMatch:
 
 @dataclass(frozen=True)
 class Inventory:
-    """What was found.
+    """What this machine has.
 
-    Attributes
-    ----------
-    backends : mapping of str to list of DeviceStatus
-    auto : str
-        What ``auto`` takes, and why.
-    onnxruntime : str
-        Its version, or why it cannot be imported.
-    providers : tuple of str
-        The execution providers of this build of onnxruntime.
-    matches : list of ProviderMatch
-        The provider that each device asks for.
-    scorers : list of ScorerStatus
-        Programs in the order in which they are preferred, then those that other packages bring.
+    `auto` is what ``auto`` takes, and why; `onnxruntime` its version, or why it cannot be imported;
+    `scorers` are programs in the order of preference, then those that other packages bring.
     """
 
     backends: Mapping[str, list[DeviceStatus]]
@@ -150,7 +119,6 @@ def _onnxruntime() -> tuple[str, tuple[str, ...]]:
 
 
 def _scorers() -> list[ScorerStatus]:
-    """Return the programs in the order of preference, then what other packages bring."""
     found = [
         ScorerStatus(
             program.name,

@@ -42,16 +42,10 @@ _STILL = 0.05
 
 @dataclass(frozen=True)
 class Shift:
-    """By how many frames the distorted video seems to be late; negative if it is early.
+    """By how many frames the distorted video seems to be late, -2 to 2; negative if it is early.
 
-    Attributes
-    ----------
-    frames : int
-        From -2 to 2, never 0.
-    gain : float
-        How much higher PSNR is there, in dB; the least of the probes that agree.
-    probes, agreeing : int
-        Moments at which the reference moved, and those that speak for this shift.
+    PSNR is `gain` dB higher there, or more, at the `agreeing` of the `probes` at which the
+    reference moved.
     """
 
     frames: int
@@ -136,12 +130,8 @@ _WORTH_SAYING = 0.02
 class Inspector:
     """Sees each frame of a run once; no score depends on it.
 
-    Parameters
-    ----------
-    infos : sequence of VideoInfo
-        The reference's, then those of the distorted videos.
-    skipped : (int, int)
-        What ``--frame-skip-ref`` and ``--frame-skip-dist`` were, to advise others.
+    `infos` are the reference's, then those of the distorted videos; `skipped` is what
+    ``--frame-skip-ref`` and ``--frame-skip-dist`` were, to advise others.
     """
 
     def __init__(self, infos: Sequence[VideoInfo], *, skipped: tuple[int, int] = (0, 0)) -> None:

@@ -69,13 +69,14 @@ def copied(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     from roi_accel.backends.opencl.grid import OpenclGrid  # noqa: PLC0415 - needs pyopencl
 
     seen: list[str] = []
-    upload = OpenclGrid.upload_distorted
+    upload = OpenclGrid.upload
 
-    def noting(self: OpenclGrid, *args: object) -> object:
-        seen.append("copied")
-        return upload(self, *args)
+    def noting(self: OpenclGrid, array: object, *args: object) -> object:
+        if array is self.distorted:
+            seen.append("copied")
+        return upload(self, array, *args)
 
-    monkeypatch.setattr(OpenclGrid, "upload_distorted", noting)
+    monkeypatch.setattr(OpenclGrid, "upload", noting)
     return seen
 
 
