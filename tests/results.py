@@ -2,10 +2,19 @@
 
 from __future__ import annotations
 
+import json
+from importlib import resources
 from typing import Any
 
-from roi_accel.results.pooling import blend, pool
+from roi_accel.results.build import blend, pool
 from roi_accel.results.result import FrameScore, Result
+
+
+def result_schema() -> dict[str, Any]:
+    """Return the published JSON Schema of one result."""
+    text = resources.files("roi_accel.data").joinpath("result.schema.json").read_text("utf-8")
+    schema: dict[str, Any] = json.loads(text)
+    return schema
 
 
 def make_result(*, frames: int = 3, regions: tuple[str, ...] = (), **changes: Any) -> Result:

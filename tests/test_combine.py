@@ -1,4 +1,4 @@
-"""Claims about `roi_accel.results.pooling`: the blend and the pools are their formulas, no more."""
+"""Claims about `roi_accel.results.build`: the blend and the pools are their formulas, no more."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from roi_accel.results.pooling import blend, pool
+from roi_accel.results.build import blend, pool
 
 SCORES = st.floats(-0.5, 110)
 SERIES = st.lists(st.tuples(SCORES, st.floats(0, 1)), min_size=1, max_size=30)

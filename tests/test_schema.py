@@ -8,9 +8,7 @@ from typing import Any
 
 import jsonschema
 import pytest
-from results import make_result
-
-from roi_accel.results.result import result_schema
+from results import make_result, result_schema
 
 Damage = Callable[[dict[str, Any]], object]
 

@@ -15,11 +15,11 @@ import jsonschema
 import numpy as np
 import pytest
 from clips import P8, damaged, run_ffmpeg, smooth_frames, write_raw, write_y4m
+from results import result_schema
 
 import roi_accel
 from roi_accel.errors import BackendUnavailable, InputError, ModelError, ScorerError
 from roi_accel.inference.network import SaliencyNetwork
-from roi_accel.results.result import result_schema
 from roi_accel.scorers.ffmpeg import bundled_ffmpeg
 
 if TYPE_CHECKING:

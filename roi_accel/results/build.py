@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from roi_accel.backends.arithmetic import mean_alpha, mean_saliency
 from roi_accel.backends.tables import fade_table
-from roi_accel.results.pooling import blend, pool
 from roi_accel.results.result import FrameScore, Result
 
 if TYPE_CHECKING:
@@ -73,19 +73,22 @@ def build_result(
     saliency = [means[number].saliency for number in numbers]
     series = _metric_series(full, masked, models, weight, keep_features=keep_features)
     region_series = {
-        name: _region_series(full, log, models[0], weight)
+        name: _model_series(full, log, models[0], weight)
         for name, log in zip(region_names, regions, strict=True)
     }
+    for metrics in region_series.values():
+        del metrics["vmaf_full"]
+
+    def at(position: int, series: dict[str, list[float]]) -> dict[str, float]:
+        return {name: values[position] for name, values in series.items()}
+
     frames = tuple(
         FrameScore(
             frame_number=number,
-            metrics={name: values[position] for name, values in series.items()},
+            metrics=at(position, series),
             saliency_mean=means[number].saliency,
             alpha_mean=means[number].alpha,
-            regions={
-                region: {name: values[position] for name, values in metrics.items()}
-                for region, metrics in region_series.items()
-            },
+            regions={name: at(position, metrics) for name, metrics in region_series.items()},
         )
         for position, number in enumerate(numbers)
     )
@@ -119,26 +122,24 @@ def _metric_series(
     """Return every reported metric per scored frame, the first model's as ``vmaf_...``."""
     series: dict[str, list[float]] = {}
     for number, model in enumerate(models):
-        prefix = "vmaf" if number == 0 else model.name
-        scores = full.metrics[model.name], masked.metrics[model.name]
-        series[f"{prefix}_full"], series[f"{prefix}_masked"] = map(list, scores)
-        series[f"{prefix}_roi"] = [blend(f, m, weight) for f, m in zip(*scores, strict=True)]
+        prefix = model.name if number else "vmaf"
+        series |= _model_series(full, masked, model, weight, prefix)
     if keep_features:
         scored = {model.name for model in models}
-        for name in full.metrics:
-            if name not in scored:
-                series[f"{name}_full"] = list(full.metrics[name])
-                series[f"{name}_masked"] = list(masked.metrics[name])
+        for name in [name for name in full.metrics if name not in scored]:
+            series[f"{name}_full"] = list(full.metrics[name])
+            series[f"{name}_masked"] = list(masked.metrics[name])
     return series
 
 
-def _region_series(
-    full: ScoreLog, region: ScoreLog, model: VmafModel, weight: float
+def _model_series(
+    full: ScoreLog, masked: ScoreLog, model: VmafModel, weight: float, prefix: str = "vmaf"
 ) -> dict[str, list[float]]:
-    scores = full.metrics[model.name], region.metrics[model.name]
+    scores = full.metrics[model.name], masked.metrics[model.name]
     return {
-        "vmaf_masked": list(scores[1]),
-        "vmaf_roi": [blend(f, m, weight) for f, m in zip(*scores, strict=True)],
+        f"{prefix}_full": list(scores[0]),
+        f"{prefix}_masked": list(scores[1]),
+        f"{prefix}_roi": [blend(f, m, weight) for f, m in zip(*scores, strict=True)],
     }
 
 
@@ -156,3 +157,56 @@ def _region_summary(
         "vmaf_roi": blend(full_mean, masked_mean, weight),
         "pooled_metrics": pooled,
     }
+
+
+def blend(full: float, masked: float, weight: float) -> float:
+    """Return ``(1 - weight) * full + weight * masked``, never clamped: some models exceed 100.
+
+    ValueError if a score is not finite, or the weight is not in [0, 1].
+    """
+    if not 0.0 <= weight <= 1.0:
+        msg = f"weight must be in [0, 1], not {weight}"
+        raise ValueError(msg)
+    if not (math.isfinite(full) and math.isfinite(masked)):
+        msg = f"scores must be finite, not {full} and {masked}"
+        raise ValueError(msg)
+    return (1.0 - weight) * full + weight * masked
+
+
+def pool(values: Sequence[float], saliency: Sequence[float]) -> dict[str, float]:
+    """Return the pools of one metric over time.
+
+    Parameters
+    ----------
+    values : sequence of float
+        The metric per frame; not empty.
+    saliency : sequence of float
+        Each frame's mean saliency in [0, 1], as long as `values`.
+
+    Returns
+    -------
+    dict
+        ``min``, ``max``, ``mean``; ``harmonic_mean`` as libvmaf defines it (libvmaf/src/libvmaf.c),
+        n / sum(1 / (v + 1)) - 1, absent where a value is -1 or less and it means nothing; and
+        ``saliency_weighted_mean``, sum(s * v) / sum(s), which is the mean where no frame has any
+        saliency.
+
+    Raises
+    ------
+    ValueError
+        A value or a saliency is not finite, or there are not as many of one as of the other.
+    """
+    if not all(map(math.isfinite, (*values, *saliency))):
+        msg = "values and saliency must be finite"
+        raise ValueError(msg)
+    count = len(values)
+    mean = math.fsum(values) / count
+    pools = {"min": min(values), "max": max(values), "mean": mean}
+    if pools["min"] > -1.0:
+        pools["harmonic_mean"] = count / math.fsum(1.0 / (v + 1.0) for v in values) - 1.0
+    largest = max(saliency)
+    # Relative to the largest, so that the products of tiny weights cannot vanish.
+    weights = [s / largest if largest > 0.0 else 1.0 for s in saliency]
+    weighted = math.fsum(s * v for s, v in zip(weights, values, strict=True))
+    pools["saliency_weighted_mean"] = weighted / math.fsum(weights)
+    return pools

@@ -63,6 +63,7 @@ def provenance(
 
 def video_facts(info: VideoInfo) -> dict[str, Any]:
     """Return what a result says of one video: its frames as they were scored, and its file."""
+    scaled = info.scaled_from and dict(zip(("width", "height"), info.scaled_from, strict=True))
     return {
         "width": info.width,
         "height": info.height,
@@ -76,10 +77,6 @@ def video_facts(info: VideoInfo) -> dict[str, Any]:
         "frame_rate": str(info.frame_rate) if info.frame_rate else None,
         "codec": info.codec,
         "skipped_frames": info.skipped,
-        "scaled_from": _size(info.scaled_from) if info.scaled_from else None,
+        "scaled_from": scaled,
         "crop": asdict(info.crop) if info.crop else None,
     }
-
-
-def _size(size: tuple[int, int]) -> dict[str, int]:
-    return {"width": size[0], "height": size[1]}

@@ -8,12 +8,15 @@ from __future__ import annotations
 import csv
 import io
 import json
+from copy import deepcopy
 from dataclasses import dataclass
-from importlib import resources
+from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from roi_accel._util.text import in_json, in_table
+from roi_accel.errors import InputError
+from roi_accel.results.summary import HEADINGS, TITLES, facts, score_rows
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -87,7 +90,7 @@ class Result:
         The VMAF model, the source of the mask, and the two files, as they were named.
     frames : tuple of FrameScore
     pooled_metrics : mapping of str to mapping of str to float
-        For each metric, and for ``alpha_mean``, its pools over time (see `results.pooling`).
+        For each metric, and for ``alpha_mean``, its pools over time (see `results.build`).
     regions : mapping of str to mapping
         For each named region ``vmaf_masked``, ``vmaf_roi`` and its ``pooled_metrics``.
     provenance : mapping
@@ -102,8 +105,8 @@ class Result:
 
     vmaf_full: float
     vmaf_masked: float
-    vmaf_roi: float
     weight: float
+    vmaf_roi: float
     model: str
     saliency_model: str
     reference: str
@@ -118,9 +121,7 @@ class Result:
 
     def __repr__(self) -> str:
         """Return scores and frame count in one line; `to_json` has all, frame by frame."""
-        scores = ", ".join(
-            f"{name} {getattr(self, name):.2f}" for name in ("vmaf_full", "vmaf_masked", "vmaf_roi")
-        )
+        scores = ", ".join(f"{name} {getattr(self, name):.2f}" for name in TITLES)
         counts = [f"{len(self.frames)} frame{'s' * (len(self.frames) != 1)}"]
         if self.warnings:
             counts.append(f"{len(self.warnings)} warning{'s' * (len(self.warnings) != 1)}")
@@ -128,28 +129,13 @@ class Result:
         return f"<Result of {names}: {scores}; {', '.join(counts)}>"
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the result as the JSON schema describes it, vmaf-roi-score's nine keys first."""
-        content = {
-            "schema_version": SCHEMA_VERSION,
-            "vmaf_full": self.vmaf_full,
-            "vmaf_masked": self.vmaf_masked,
-            "weight": self.weight,
-            "vmaf_roi": self.vmaf_roi,
-            "model": self.model,
-            "saliency_model": self.saliency_model,
-            "reference": self.reference,
-            "distorted": self.distorted,
-            "frames": [frame.to_dict() for frame in self.frames],
-            "pooled_metrics": {name: dict(pools) for name, pools in self.pooled_metrics.items()},
-        }
-        if self.regions:
-            content["regions"] = {name: dict(region) for name, region in self.regions.items()}
-        return content | {
-            "provenance": dict(self.provenance),
-            "warnings": list(self.warnings),
-            "parity": dict(self.parity),
-            "timing": dict(self.timing),
-        }
+        """Return the result as its JSON has it."""
+        content = {"schema_version": SCHEMA_VERSION, **vars(self), "frames": []}
+        content = deepcopy(content | {"warnings": list(self.warnings)})
+        content["frames"] = [frame.to_dict() for frame in self.frames]
+        if not self.regions:
+            del content["regions"]
+        return content
 
     def to_json(self, *, indent: int | None = 2) -> str:
         """Return strict JSON: a NaN or an infinity anywhere is a ValueError, never written."""
@@ -170,14 +156,35 @@ class Result:
         InputError
             pandas is not installed; the extra ``pandas`` brings it.
         """
-        from roi_accel.results.notebook import to_frame  # noqa: PLC0415 - it is made of results
-
-        return to_frame(self)
+        try:
+            import pandas as pd  # noqa: PLC0415 - only for who asks
+        except ImportError as error:
+            msg = "a table of the frames needs pandas, which is not installed"
+            raise InputError(msg, remedy='pip install "roi-accel[pandas]"') from error
+        numbers = [frame.frame_number for frame in self.frames]
+        rows = [frame.to_row() for frame in self.frames]
+        table = pd.DataFrame(rows, index=pd.Index(numbers, name="frame"))
+        table.attrs = {"reference": self.reference, "distorted": self.distorted}
+        return table
 
     def _repr_html_(self) -> str:
-        from roi_accel.results.notebook import to_html  # noqa: PLC0415 - as above
-
-        return to_html(self)
+        heads = ("distorted", *(escape(head).replace("\n", "<br>") for head in HEADINGS))
+        rows = "".join(
+            f"<tr><td>{'&emsp;' * name.startswith('  ')}{escape(name.removeprefix('  '))}</td>"
+            f"{''.join(f'<td>{score}</td>' for score in scores)}</tr>"
+            for name, scores in score_rows([self])
+        )
+        notes = "".join(
+            f"<tr><th>{escape(what)}</th><td>{escape(fact)}</td></tr>"
+            for what, fact in facts(self).items()
+        )
+        warnings = "".join(f"<li>{escape(warning)}</li>" for warning in self.warnings)
+        return (
+            "<table><caption>VMAF where people look</caption>"
+            f"<thead><tr>{''.join(f'<th>{head}</th>' for head in heads)}</tr></thead>"
+            f"<tbody>{rows}</tbody></table><table><tbody>{notes}</tbody></table>"
+            + (f"<p>Warnings</p><ul>{warnings}</ul>" if warnings else "")
+        )
 
 
 def to_json(results: Result | Sequence[Result], *, indent: int | None = 2) -> str:
@@ -208,27 +215,13 @@ def _dump(content: object, indent: int | None) -> str:
 
 def to_csv(results: Sequence[Result]) -> str:
     """Return a table with one row per distorted video and frame, for spreadsheets."""
-    rows = [row for result in results for row in _csv_rows(result)]
+    rows = [
+        {"distorted": result.distorted, "frame": frame.frame_number, **frame.to_row()}
+        for result in results
+        for frame in result.frames
+    ]
     with io.StringIO(newline="") as text:
         writer = csv.DictWriter(text, fieldnames=list(rows[0]), lineterminator="\n")
         writer.writeheader()
         writer.writerows(rows)
         return in_table(text.getvalue())
-
-
-def _csv_rows(result: Result) -> list[dict[str, object]]:
-    return [
-        {
-            "distorted": result.distorted,
-            "frame": frame.frame_number,
-            **frame.to_row(),
-        }
-        for frame in result.frames
-    ]
-
-
-def result_schema() -> dict[str, Any]:
-    """Return the published JSON Schema of one result."""
-    text = resources.files("roi_accel.data").joinpath("result.schema.json").read_text("utf-8")
-    schema: dict[str, Any] = json.loads(text)
-    return schema

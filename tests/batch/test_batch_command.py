@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from manifests import batch, records, result_in, single, totals, write_csv
+from results import result_schema
 
 from roi_accel.parity.record import read_record
-from roi_accel.results.result import result_schema
 
 if TYPE_CHECKING:
     from conftest import Bench

@@ -10,9 +10,8 @@ from typing import TYPE_CHECKING
 import jsonschema
 import pytest
 from commands import assert_one_line, run, run_json
+from results import result_schema
 from terminal import on_terminal
-
-from roi_accel.results.result import result_schema
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, cast
 import numpy as np
 import pytest
 from clips import P8, damaged, smooth_frames, write_raw, write_y4m
+from results import result_schema
 
 import roi_accel
 from roi_accel._util.timing import Stopwatch
@@ -24,7 +25,6 @@ from roi_accel.masks.over_time import OverTime, Smoother, Smoothing, masks_over_
 from roi_accel.masks.source import MaskSource
 from roi_accel.options import ScoreOptions
 from roi_accel.parity.gate import Gate
-from roi_accel.results.result import result_schema
 from roi_accel.run.score import score_all
 
 if TYPE_CHECKING:

@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 from clips import P8, damaged, smooth_frames, write_raw
 from faulty_backend import REAL, REAL_WIDTH, CudaLookalike, InferringBackend
+from results import result_schema
 from support import console_script
 
 import roi_accel
@@ -28,7 +29,6 @@ from roi_accel.parity import selftest
 from roi_accel.parity.calibration import table_tolerance
 from roi_accel.parity.gate import Gate, GateMode, is_checked
 from roi_accel.parity.selftest import run_self_test
-from roi_accel.results.result import result_schema
 from roi_accel.scorers.scoring import ProgramScoring
 
 if TYPE_CHECKING:

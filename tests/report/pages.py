@@ -12,7 +12,7 @@ from results import make_result
 
 from roi_accel.backends.frame import ColourMatrix, ColourRange, FrameSet
 from roi_accel.report.page import Thumbnails, make_page
-from roi_accel.results.pooling import blend, pool
+from roi_accel.results.build import blend, pool
 from roi_accel.results.result import FrameScore
 from roi_accel.video import VideoInfo
 
