@@ -14,7 +14,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
     from pathlib import Path
 
-    from roi_accel.scorers.options import VmafFeature, VmafModel
     from roi_accel.scorers.protocol import ScoringRequest
 
 
@@ -57,14 +56,16 @@ class FfmpegScorer(ProgramScorer):
 
     def launches(self, request: ScoringRequest, model_files: Sequence[str]) -> list[Launch]:
         """Return the one process, which reads every stream."""
+        models = zip(request.models, model_files, strict=True)
         options = {
             "log_fmt": "json",
             "n_threads": str(request.threads_per_variant),
             "n_subsample": str(request.subsample),
-            "model": f"'{filter_models(request.models, model_files)}'",
+            "model": f"'{in_filter(model.argument(file) for model, file in models)}'",
         }
         if request.features:
-            options["feature"] = f"'{filter_features(request.features)}'"
+            features = in_filter(feature.filter_argument for feature in request.features)
+            options["feature"] = f"'{features}'"
         # All streams have the same frame rate, so equal frames have equal times; a stream that ends
         # early ends the comparison instead of repeating its last frame, which the count reveals.
         options |= {"shortest": "1", "repeatlast": "0"}
@@ -90,16 +91,6 @@ class FfmpegScorer(ProgramScorer):
         return [Launch(tuple(range(request.variants + 1)), arguments)]
 
 
-def filter_models(models: Iterable[VmafModel], model_files: Iterable[str]) -> str:
-    r"""Return `models` as FFmpeg's ``model=`` value, its colons escaped for a filter graph."""
-    texts = (model.argument(file) for model, file in zip(models, model_files, strict=True))
-    return "|".join(texts).replace(":", r"\:")
-
-
-def filter_features(features: Iterable[VmafFeature]) -> str:
-    r"""Return `features` as FFmpeg's ``feature=`` value, its colons escaped for a filter graph."""
-    texts = (
-        ":".join(f"{key}={value}" for key, value in (("name", feature.name), *feature.options))
-        for feature in features
-    )
-    return "|".join(texts).replace(":", r"\:")
+def in_filter(arguments: Iterable[str]) -> str:
+    r"""Return values of FFmpeg's ``model=`` or ``feature=``, colons escaped for a filter graph."""
+    return "|".join(arguments).replace(":", r"\:")

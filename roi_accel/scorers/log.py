@@ -6,8 +6,12 @@ import json
 import sys
 from typing import TYPE_CHECKING, Any
 
+from roi_accel._util.strict_json import unique_keys
+from roi_accel._util.text import printable
 from roi_accel.errors import ScorerError
 from roi_accel.scorers.protocol import ScoreLog
+
+_REMEDY = "try another scorer with --vmaf, and report this with --debug's output"
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -17,34 +21,23 @@ if TYPE_CHECKING:
 
 
 def read_log(path: Path, *, frames_fed: int, subsample: int, scores: tuple[str, ...]) -> ScoreLog:
-    """Return the log at `path`.
-
-    Parameters
-    ----------
-    path : Path
-        The JSON log that the scorer wrote.
-    frames_fed : int
-        How many frames the scorer was given.
-    subsample : int
-        The scorer was asked for every `subsample`-th frame alone.
-    scores : tuple of str
-        The metrics that must be there: the models' names.
+    """Return the JSON log at `path` that a scorer wrote; the parameters are those of `check_log`.
 
     Raises
     ------
     ScorerError
-        The log is absent, not JSON, has other frames than were fed, lacks a score, or one is not a
-        finite number.
+        The log is absent or not JSON, or `check_log` refuses it.
     """
     try:
-        content = json.loads(path.read_text(encoding="utf-8"), object_pairs_hook=_without_repeats)
+        content = json.loads(path.read_text(encoding="utf-8"), object_pairs_hook=unique_keys)
         frames = content["frames"]
         numbers = tuple(frame["frameNum"] for frame in frames)
         names = tuple(frames[0]["metrics"]) if frames else ()
         metrics = {name: tuple(frame["metrics"][name] for frame in frames) for name in names}
         version = str(content["version"])
     except (OSError, ValueError, LookupError, TypeError, RecursionError) as error:
-        msg = f"VMAF left no usable log ({type(error).__name__}: {error})"
+        hint = "; a model and a feature share it" if "duplicate key" in str(error) else ""
+        msg = f"VMAF left no usable log ({type(error).__name__}: {error}{hint})"
         raise ScorerError(msg, remedy=_REMEDY) from error
     log = ScoreLog(version, numbers, metrics)
     check_log(log, frames_fed=frames_fed, subsample=subsample, scores=scores)
@@ -59,23 +52,19 @@ def check_scores(
     Parameters
     ----------
     videos : sequence of VideoScores
-        What the scorer answered.
+        What the scorer called `scorer` answered.
     request : ScoringRequest
     frames_fed : int
-        How many frames the scorer was given.
+        How many frames it was given.
     scorer : str
-        Its name, for the message.
     """
     counts = [len(video.masked) for video in videos]
     if counts != [request.masks] * request.videos:
         msg = f"{scorer} scored {counts} masks, not {[request.masks] * request.videos}"
         raise ScorerError(msg, remedy=_REMEDY)
-    scores = tuple(model.name for model in request.models)
-    for video in videos:
-        for log in (video.full, *video.masked):
-            check_log(
-                log, frames_fed=frames_fed, subsample=request.subsample, scores=scores, who=scorer
-            )
+    subsample, scores = request.subsample, tuple(model.name for model in request.models)
+    for log in (log for video in videos for log in (video.full, *video.masked)):
+        check_log(log, frames_fed=frames_fed, subsample=subsample, scores=scores, who=scorer)
 
 
 def check_log(
@@ -86,8 +75,12 @@ def check_log(
     Parameters
     ----------
     log : ScoreLog
-    frames_fed, subsample, scores
-        As for `read_log`.
+    frames_fed : int
+        How many frames the scorer was given.
+    subsample : int
+        It was asked for every `subsample`-th frame alone.
+    scores : tuple of str
+        The metrics that must be there: the models' names.
     who : str
         Whose log it is, for the message.
     """
@@ -101,28 +94,14 @@ def check_log(
         raise ScorerError(msg, remedy=_REMEDY)
     for name in scores:
         if name not in log.metrics:
-            names = ", ".join(map(_shown, log.metrics))
-            msg = f"{who} has no score {name!r}; it has {names or 'none'}"
+            names = ", ".join(map(_shown, log.metrics)) or "none"
+            msg = f"{who} has no score {name!r}; it has {names}"
             raise ScorerError(msg, remedy=_REMEDY)
     for name, values in log.metrics.items():
         if len(values) != len(numbers):
             msg = f"{who} has {len(values)} values of {_shown(name)} for {len(numbers)} frames"
             raise ScorerError(msg, remedy=_REMEDY)
         _check_finite(f"{who}'s {_shown(name)}", values)  # guard: vmaf-log-finite
-
-
-_REMEDY = "try another scorer with --vmaf, and report this with --debug's output"
-
-
-def _without_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """Return `pairs` as a dictionary; of two equal names one would hide the other's value."""
-    found = dict(pairs)
-    if len(found) < len(pairs):
-        names = [name for name, _ in pairs]
-        repeated = next(name for name in names if names.count(name) > 1)
-        msg = f"it gives {repeated!r} twice: a model and a feature share the name"
-        raise ValueError(msg)
-    return found
 
 
 def _check_finite(what: str, values: tuple[Any, ...]) -> None:
@@ -135,5 +114,4 @@ def _check_finite(what: str, values: tuple[Any, ...]) -> None:
 
 
 def _shown(value: object) -> str:
-    """Return the beginning of a value for a message, without what no terminal can show."""
-    return (value if isinstance(value, str) and value.isprintable() else repr(value))[:80]
+    return printable(value if isinstance(value, str) else repr(value))[:80]

@@ -39,25 +39,16 @@ _FEATURES: tuple[str, ...] = (
 )
 """Its feature extractors (libvmaf/src/feature/feature_extractor.c)."""
 
-# What may stand in a filter graph and in libvmaf's lists without any quoting.
 _PAIRS_REMEDY = r"options are written key=value and joined by ':'; a ':' in a path is written '\:'"
 _PLAIN = re.compile(r"[A-Za-z0-9_.+-]+")
 
 
 @dataclass(frozen=True)
 class VmafModel:
-    """One VMAF model: a built-in version or a file, the name its scores get, and its options.
+    """One VMAF model: a `version` built into libvmaf or a JSON file, and its options.
 
-    Attributes
-    ----------
-    name : str
-        Key of the model's scores in VMAF's log.
-    version : str
-        Name of a model built into libvmaf; empty for a file.
-    path : Path or None
-        A model file (JSON).
-    options : tuple of (key, value)
-        Such as ``("enable_transform", "true")`` or ``("motion.motion_force_zero", "true")``.
+    `name` is the key of the model's scores in VMAF's log; the version is empty for a file. An
+    option is such as ``("enable_transform", "true")`` or ``("motion.motion_force_zero", "true")``.
     """
 
     name: str
@@ -69,13 +60,9 @@ class VmafModel:
         return self.version or str(self.path)
 
     def argument(self, model_file: str) -> str:
-        """Return the model as libvmaf writes it, `model_file` being the file's name where it runs.
-
-        It is the value of the `vmaf` tool's ``--model``.
-        """
+        """Return the value of the `vmaf` tool's ``--model``; a file is called `model_file`."""
         source = ("version", self.version) if self.version else ("path", model_file)
-        pairs = (source, ("name", self.name), *self.options)
-        return ":".join(f"{key}={value}" for key, value in pairs)
+        return _joined((source, ("name", self.name), *self.options))
 
 
 @dataclass(frozen=True)
@@ -87,9 +74,13 @@ class VmafFeature:
 
     @property
     def argument(self) -> str:
-        """The feature as libvmaf writes it: the value of the `vmaf` tool's ``--feature``."""
-        options = ":".join(f"{key}={value}" for key, value in self.options)
-        return f"{self.name}={options}" if options else self.name
+        """The value of the `vmaf` tool's ``--feature``."""
+        return f"{self.name}={_joined(self.options)}" if self.options else self.name
+
+    @property
+    def filter_argument(self) -> str:
+        """The same as FFmpeg's filter takes it."""
+        return _joined((("name", self.name), *self.options))
 
 
 def parse_models(texts: tuple[str, ...]) -> tuple[VmafModel, ...]:
@@ -132,10 +123,8 @@ def _parse_model(text: str, *, first: bool) -> VmafModel:
         raise InputError(msg, remedy="check the path, or use version= for a built-in model")
     default_name = FIRST_NAME if first else version or (path.stem if path else "")
     name = options.pop("name", default_name)
-    for value in (name, version, *options, *options.values()):
-        if value and not _PLAIN.fullmatch(value):
-            msg = f"{what}: {value!r} may hold only letters, digits and _ . + -"
-            raise InputError(msg, remedy="give the model a plain name with name=...")
+    plain = [value for value in (name, version, *options, *options.values()) if value]
+    _check_plain(plain, what, remedy="give the model a plain name with name=...")
     return VmafModel(name, version, path, tuple(options.items()))
 
 
@@ -152,12 +141,18 @@ def parse_features(texts: tuple[str, ...]) -> tuple[VmafFeature, ...]:
         what = f"feature {text!r}"
         name, _, rest = text.partition("=")
         options = _pairs(rest, what) if rest else {}
-        for value in (name, *options, *options.values()):
-            if not _PLAIN.fullmatch(value):
-                msg = f"{what}: {value!r} may hold only letters, digits and _ . + -"
-                raise InputError(msg, remedy="for example --feature psnr=enable_chroma=true")
+        remedy = "for example --feature psnr=enable_chroma=true"
+        _check_plain((name, *options, *options.values()), what, remedy=remedy)
         features.append(VmafFeature(name, tuple(options.items())))
     return tuple(features)
+
+
+def _check_plain(values: Iterable[str], what: str, *, remedy: str) -> None:
+    """Refuse what could not stand in a filter graph and in libvmaf's lists without any quoting."""
+    for value in values:
+        if not _PLAIN.fullmatch(value):
+            msg = f"{what}: {value!r} may hold only letters, digits and _ . + -"
+            raise InputError(msg, remedy=remedy)
 
 
 def guess_names(models: Iterable[VmafModel], features: Iterable[VmafFeature]) -> str:
@@ -185,3 +180,7 @@ def _pairs(text: str, what: str, *, bare_keys: tuple[str, ...] = ()) -> dict[str
             raise InputError(msg, remedy="give it once")
         pairs[key] = value
     return pairs
+
+
+def _joined(pairs: Iterable[tuple[str, str]]) -> str:
+    return ":".join(f"{key}={value}" for key, value in pairs)

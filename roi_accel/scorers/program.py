@@ -34,17 +34,7 @@ _TRIAL_SECONDS = 20.0
 
 @dataclass(frozen=True)
 class ProgramScorer(ABC):
-    """An executable with libvmaf.
-
-    Attributes
-    ----------
-    path : Path
-        Absolute, since it is run in another folder.
-    version : str
-        What the program reports.
-    source : str
-        Where it was found: ``--vmaf``, ``ROI_ACCEL_VMAF``, ``PATH`` or ``imageio-ffmpeg``.
-    """
+    """An executable with libvmaf, at an absolute path since it is run in another folder."""
 
     path: Path
     version: str
@@ -65,10 +55,10 @@ class ProgramScorer(ABC):
             if path is None:
                 continue
             try:
-                found = cls.identify(Path(path).absolute(), source)
+                program = cls.identify(Path(path).absolute(), source)
             except ScorerError:
                 continue  # An ffmpeg without libvmaf on PATH is common, and not a fault.
-            yield found
+            yield program
 
     @classmethod
     @abstractmethod
@@ -82,10 +72,7 @@ class ProgramScorer(ABC):
     def plan(self, request: ScoringRequest, folder: Path) -> list[Launch]:
         """Return the processes that score `request` in `folder`, to which models are copied.
 
-        Raises
-        ------
-        InputError
-            A model file cannot be read.
+        InputError if a model file cannot be read.
         """
         files = [_copy_model(model, n, folder) for n, model in enumerate(request.models)]
         return self.launches(request, files)

@@ -27,10 +27,6 @@ class ScoringRequest:
 
     Attributes
     ----------
-    pixel_format, width, height
-        Geometry of every frame.
-    videos : int
-        Distorted videos.
     masks : int
         Masks per frame: the union's, then one per region. 0 where full frames alone are scored.
     models, features
@@ -89,15 +85,7 @@ class ScoreLog:
 
 @dataclass(frozen=True)
 class VideoScores:
-    """What a scorer says of one distorted video.
-
-    Attributes
-    ----------
-    full : ScoreLog
-        Of the whole frames.
-    masked : tuple of ScoreLog
-        One per mask of the request, in their order.
-    """
+    """What a scorer says of one distorted video: its full frames, then each mask in order."""
 
     full: ScoreLog
     masked: tuple[ScoreLog, ...] = ()
@@ -106,19 +94,11 @@ class VideoScores:
 class Scoring(Closing):
     """A running scorer, as a context manager.
 
-    Parameters
-    ----------
-    scorer : Scorer
-        The one at work: another than was asked to open it where that one hands over.
-    request : ScoringRequest
-
-    Attributes
-    ----------
-    warnings : tuple of str
-        What the reader of these scores should know of how they were made.
+    `scorer` is the one at work: another than was asked to open it where that one hands over.
     """
 
     warnings: tuple[str, ...] = ()
+    """What the reader of these scores should know of how they were made."""
 
     def __init__(self, scorer: Scorer, request: ScoringRequest) -> None:
         self.scorer = scorer
@@ -134,13 +114,7 @@ class Scoring(Closing):
 
     @abstractmethod
     def finish(self) -> list[VideoScores]:
-        """Wait for the scores, and return them per distorted video.
-
-        Raises
-        ------
-        ScorerError
-            It failed, or has not scored every frame.
-        """
+        """Wait for the scores per distorted video; ScorerError if not every frame has one."""
 
     def close(self) -> None:
         """Leave nothing behind: no process, no file. A second time does nothing."""

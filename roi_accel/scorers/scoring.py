@@ -65,19 +65,8 @@ def log_name(variant: int) -> str:
 class ProgramScoring(Scoring):
     """One run of a program over a reference and its variants, as a context manager.
 
-    Parameters
-    ----------
-    scorer : ProgramScorer
-        The program to run.
-    request : ScoringRequest
-        What to score.
-    stall_seconds : float
-        How long a scorer may take no input, or stay after its last, before it is ended.
-
-    Raises
-    ------
-    ScorerError
-        From any method: the scorer cannot be started, died, hung or left no whole log.
+    A scorer that takes no input for `stall_seconds`, or stays as long after its last, is ended.
+    ScorerError, from any method, if it cannot be started, died, hung or left no whole log.
     """
 
     def __init__(
@@ -139,11 +128,11 @@ class ProgramScoring(Scoring):
             )
         except ScorerError as error:
             # ffmpeg ends with status 0 where libvmaf refuses the frames; its words tell why.
-            said = " | ".join(filter(None, (process.last_words() for process in self._processes)))
-            if not said:
+            words = [words for process in self._processes if (words := process.last_words())]
+            if not words:
                 raise
             remedy = "the model may need larger frames; try another --model or --vmaf"
-            msg = f"{error.message}: {said}"
+            msg = f"{error.message}: {' | '.join(words)}"
             raise ScorerError(msg, remedy=remedy) from error
 
     def close(self) -> None:
@@ -161,13 +150,13 @@ class ProgramScoring(Scoring):
     def _await_end(self, process: _Process) -> None:
         while not process.wait(_POLL_SECONDS):
             self._check_stall(process)
-        if process.status != 0 or process.is_broken():  # guard: vmaf-status
+        if process.has_failed():  # guard: vmaf-status
             raise process.failure(what="failed")
 
     def _check_stall(self, process: _Process) -> None:
         seconds = process.seconds_without_progress()
         if seconds > self._stall_seconds:  # guard: vmaf-stall
-            process.kill()
+            kill(process.process)
             raise process.failure(what=f"took no input for {seconds:.0f} s and was ended")
 
 
@@ -180,47 +169,39 @@ class _Process(Closing):
         command = launch.arguments(pipes)
         self._name = Path(command[0]).name
         try:
-            self._process = start(command, folder=folder, pipes=pipes)
+            self.process = start(command, folder=folder, pipes=pipes)
         except OSError as error:
             for writer in self.writers.values():
                 writer.close(_RELEASE_SECONDS)
             msg = f"{command[0]} cannot be started: {error}"
             raise ScorerError(msg, remedy="check --vmaf") from error
-        try:
-            self._serve()
-        except BaseException:
-            self.kill()
-            raise
-
-    def _serve(self) -> None:
-        """Start the threads that listen to the process and write to it."""
         self._tail: deque[str] = deque(maxlen=_TAIL_LINES)
         self._listener = threading.Thread(target=self._listen, daemon=True)
-        self._listener.start()
-        for writer in self.writers.values():
-            writer.start()
         self._last_count = 0
         self._last_progress = time.monotonic()
-
-    @property
-    def status(self) -> int | None:
-        """The exit status, negative for a signal, None while running."""
-        return self._process.returncode
+        try:
+            self._listener.start()
+            for writer in self.writers.values():
+                writer.start()
+        except BaseException:
+            kill(self.process)
+            raise
 
     def has_exited(self) -> bool:
-        """Whether the process has ended."""
-        return self._process.poll() is not None
+        """Return whether the process has ended."""
+        return self.process.poll() is not None
 
-    def is_broken(self) -> bool:
-        """Whether it closed a pipe before it had read everything."""
-        return any(writer.broken.is_set() for writer in self.writers.values())
+    def has_failed(self) -> bool:
+        """Return whether the process, which has ended, failed or closed a pipe too early."""
+        is_broken = any(writer.broken.is_set() for writer in self.writers.values())
+        return is_broken or self.process.returncode != 0
 
     def wait(self, seconds: float) -> bool:
         """Wait for the end; return whether it came in time."""
         # Its stderr ends with it, which is seen at once; a wait with a timeout looks every 50 ms.
         self._listener.join(seconds)
         try:
-            self._process.wait(seconds)
+            self.process.wait(seconds)
         except subprocess.TimeoutExpired:
             return False
         return True
@@ -236,19 +217,19 @@ class _Process(Closing):
     def failure(self, *, what: str) -> ScorerError:
         """Return the error that says how this process ended, in its own last words.
 
-        Raises
-        ------
-        MemoryError
-            It ended because there was no memory to write a frame with.
+        MemoryError if it ended because there was no memory to write a frame with.
         """
         for writer in self.writers.values():
             if writer.error is not None:
                 raise writer.error
-        how = _ending(self.status) if self.wait(_EXIT_SECONDS) else "but went on running"
-        said = self.last_words()
-        ending = f": {said}" if said else " without output"  # guard: vmaf-own-words
+        has_ended = self.wait(_EXIT_SECONDS)
+        how = _ending(self.process.returncode) if has_ended else "but went on running"
+        words = self.last_words()
+        ending = f": {words}" if words else " without output"  # guard: vmaf-own-words
         remedy = "check --model and --feature, or try another --vmaf"
-        if (self.status or 0) < 0:  # A signal: nothing that its options could have caused.
+        if (
+            self.process.returncode or 0
+        ) < 0:  # A signal: nothing that its options could have caused.
             remedy = "run again, with fewer --threads if memory is short, or try another --vmaf"
         return ScorerError(f"{self._name} {what} ({how}){ending}", remedy=remedy)
 
@@ -258,17 +239,13 @@ class _Process(Closing):
         lines = (_ADDRESSED_HEAD.sub(r"\1:", line) for line in self._tail)  # guard: vmaf-addresses
         return " | ".join(line for line in lines if line.strip())
 
-    def kill(self) -> None:
-        """End the process and all it started."""
-        kill(self._process)
-
     def close(self) -> None:
         """End it, and release its pipes and threads."""
         if not self.has_exited():
-            self.kill()
+            kill(self.process)
         if not self._release():
             # A wrapper script has died, and the program it started still holds our pipes.
-            self.kill()
+            kill(self.process)
             self._release()
 
     def _release(self) -> bool:
@@ -277,12 +254,12 @@ class _Process(Closing):
         self._listener.join(_RELEASE_SECONDS)
         if self._listener.is_alive():
             return False  # Closing a stream that is being read would wait for its reader.
-        if self._process.stderr:
-            self._process.stderr.close()
+        if self.process.stderr:
+            self.process.stderr.close()
         return all(closed)
 
     def _listen(self) -> None:
-        stream: IO[bytes] | None = self._process.stderr
+        stream: IO[bytes] | None = self.process.stderr
         if stream is not None:
             for line in stream:
                 self._tail.append(line.decode(errors="replace").rstrip())
@@ -312,9 +289,8 @@ def _temporary_folder() -> tempfile.TemporaryDirectory[str]:
         ) from error
 
 
-def _ending(status: int | None) -> str:
-    """Return how a process ended, in words, from its exit status."""
-    if status is None or status >= 0:
+def _ending(status: int) -> str:
+    if status >= 0:
         return f"exit status {status}"
     with contextlib.suppress(ValueError):  # Real-time signals have numbers only.
         return signal.Signals(-status).name

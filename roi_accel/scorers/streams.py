@@ -23,21 +23,9 @@ if TYPE_CHECKING:
 
 
 def start(command: list[str], *, folder: Path, pipes: Sequence[int]) -> subprocess.Popen[bytes]:
-    """Start `command` in a process group of its own, with its stderr in a pipe.
+    """Start `command` in `folder` and a process group of its own, with its stderr in a pipe.
 
-    Parameters
-    ----------
-    command : list of str
-        The program and its arguments; there is no shell.
-    folder : Path
-        Where it runs.
-    pipes : sequence of int
-        Descriptors that it inherits.
-
-    Raises
-    ------
-    OSError
-        It cannot be started.
+    It inherits the descriptors `pipes`. OSError if it cannot be started.
     """
 
     def begin() -> subprocess.Popen[bytes]:

@@ -14,7 +14,7 @@ from roi_accel.errors import RoiAccelError, ScorerError
 from roi_accel.scorers.program import REMEDY
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
     from roi_accel.scorers.program import ProgramScorer
     from roi_accel.scorers.protocol import Scorer
@@ -68,25 +68,19 @@ def find_scorer(requested: str | None = None) -> Scorer:
 def installed_programs() -> Iterator[ProgramScorer]:
     """Yield every usable program on PATH and in imageio-ffmpeg, in the order of preference."""
     for name in PROGRAMS:
-        yield from _program(name).installed()
+        yield from _scorer_class(name).installed()
 
 
 def open_named(name: str, source: str) -> Scorer:
-    """Return the scorer of the table called `name`, other than a program.
-
-    Raises
-    ------
-    ScorerError
-        Its package cannot be imported, or it cannot be used here.
-    """
+    """Return the scorer called `name`, other than a program; ScorerError if it cannot be used."""
     try:
-        make: Callable[..., Scorer] = _scorer_class(name)
-        return make(source=source)
+        scorer: Scorer = _scorer_class(name)(source=source)
     except RoiAccelError:
         raise
     except Exception as error:
         msg = f"the scorer {name} cannot be used: {type(error).__name__}: {error}"
         raise ScorerError(msg, remedy="repair the package that it is from") from error
+    return scorer
 
 
 def _requested(text: str, source: str) -> Scorer:
@@ -97,13 +91,9 @@ def _requested(text: str, source: str) -> Scorer:
     if path is None:
         msg = f"{source} names {text!r}, which is not an executable file or a command on PATH"
         raise ScorerError(msg, remedy=f"{did_you_mean(text, names)}check the path; {REMEDY}")
-    program = _program("ffmpeg" if "ffmpeg" in Path(path).name.lower() else "vmaf")
-    return program.identify(Path(path).absolute(), source)
-
-
-def _program(name: str) -> type[ProgramScorer]:
-    found: type[ProgramScorer] = _scorer_class(name)
-    return found
+    name = "ffmpeg" if "ffmpeg" in Path(path).name.lower() else "vmaf"
+    program: ProgramScorer = _scorer_class(name).identify(Path(path).absolute(), source)
+    return program
 
 
 def _scorer_class(name: str) -> Any:  # noqa: ANN401 - whatever class an entry point names

@@ -175,7 +175,7 @@ def test_a_name_that_stands_twice_is_refused(log: Path) -> None:
     log.write_text(
         '{"version": "3", "frames": [{"frameNum": 0, "metrics": {"vmaf": 90.0, "vmaf": 30.0}}]}'
     )
-    with pytest.raises(ScorerError, match="'vmaf' twice"):
+    with pytest.raises(ScorerError, match="duplicate key 'vmaf'; a model and a feature share it"):
         read_log(log, frames_fed=1, subsample=1, scores=("vmaf",))
 
 

@@ -12,7 +12,7 @@ from clips import P8, damaged, frame_set, smooth_frames
 
 from roi_accel.errors import InputError
 from roi_accel.scorers import ScoringRequest, parse_features, parse_models
-from roi_accel.scorers.ffmpeg import FfmpegScorer, filter_features, filter_models
+from roi_accel.scorers.ffmpeg import FfmpegScorer, in_filter
 from roi_accel.scorers.scoring import ProgramScoring
 
 if TYPE_CHECKING:
@@ -70,12 +70,15 @@ def test_name_and_options_are_handed_on_in_both_syntaxes() -> None:
     models = parse_models((text,))
     expected = "version=vmaf_v0.6.1:name=mine:enable_transform=true:motion.motion_force_zero=true"
     assert models[0].argument("") == expected
-    assert filter_models(models, ("",)) == expected.replace(":", r"\:")
+    assert in_filter(model.argument("") for model in models) == expected.replace(":", r"\:")
 
 
 def test_several_models_are_joined_for_the_filter() -> None:
     models = parse_models(("version=a", "version=b"))
-    assert filter_models(models, ("", "")) == r"version=a\:name=vmaf|version=b\:name=b"
+    assert (
+        in_filter(model.argument("") for model in models)
+        == r"version=a\:name=vmaf|version=b\:name=b"
+    )
 
 
 def test_features_are_handed_on_in_both_syntaxes() -> None:
@@ -84,7 +87,7 @@ def test_features_are_handed_on_in_both_syntaxes() -> None:
         "psnr=enable_chroma=true:enable_mse=false",
         "float_ssim",
     ]
-    assert filter_features(features) == (
+    assert in_filter(feature.filter_argument for feature in features) == (
         r"name=psnr\:enable_chroma=true\:enable_mse=false|name=float_ssim"
     )
 
