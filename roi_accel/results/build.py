@@ -174,14 +174,12 @@ def blend(full: float, masked: float, weight: float) -> float:
 
 
 def pool(values: Sequence[float], saliency: Sequence[float]) -> dict[str, float]:
-    """Return the pools of one metric over time.
+    """Return the pools of one metric over time, whose values are not empty.
 
     Parameters
     ----------
-    values : sequence of float
-        The metric per frame; not empty.
-    saliency : sequence of float
-        Each frame's mean saliency in [0, 1], as long as `values`.
+    values, saliency : sequence of float
+        The metric, and the mean saliency in [0, 1], of each frame.
 
     Returns
     -------
@@ -189,12 +187,7 @@ def pool(values: Sequence[float], saliency: Sequence[float]) -> dict[str, float]
         ``min``, ``max``, ``mean``; ``harmonic_mean`` as libvmaf defines it (libvmaf/src/libvmaf.c),
         n / sum(1 / (v + 1)) - 1, absent where a value is -1 or less and it means nothing; and
         ``saliency_weighted_mean``, sum(s * v) / sum(s), which is the mean where no frame has any
-        saliency.
-
-    Raises
-    ------
-    ValueError
-        A value or a saliency is not finite, or there are not as many of one as of the other.
+        saliency. ValueError if a number is not finite or the lengths differ.
     """
     if not all(map(math.isfinite, (*values, *saliency))):
         msg = "values and saliency must be finite"

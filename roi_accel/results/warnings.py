@@ -42,12 +42,7 @@ def pair_warnings(
 ) -> tuple[str, ...]:
     """Return a line for each thing about this pair that its reader should know.
 
-    Parameters
-    ----------
-    reference, distorted : VideoInfo
-    options : ScoreOptions
-    means : sequence of MaskMeans
-        Of every frame.
+    `means` are those of the masks of every frame.
     """
     lines = [f"{each.path} {each.doubt}" for each in (reference, distorted) if each.doubt]
     lines += _colour_differences(reference, distorted)

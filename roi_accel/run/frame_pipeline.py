@@ -55,7 +55,7 @@ def masked_frames(
     """Yield every frame of a run with its masks, masked and checked.
 
     Once it is closed all threads have ended. At the end of the frames the gate and the mask source
-    have found nothing wrong.
+    have found nothing wrong. A RoiAccelError comes from whatever stage, at its frame.
 
     Parameters
     ----------
@@ -68,11 +68,6 @@ def masked_frames(
         Called by one thread with each frame in order, once its masks are known.
     progress : callable, optional
         Called by the caller's thread after each frame.
-
-    Raises
-    ------
-    RoiAccelError
-        From whatever stage, at its frame.
     """
     inputs, stopwatch = run.inputs, run.stopwatch
     total = _expected_count(inputs)
@@ -115,23 +110,15 @@ def frames_with_masks(
 ) -> Generator[FrameSet, None, None]:
     """Yield a run's frames with their masks, not masked: all, or those of the numbers `wanted`.
 
+    The gate compares each of the wanted frames, and after the last of them the run is finished.
     Only decoding has threads of its own. Where a mask does not depend on the frames before, the
-    network sees the wanted frames alone.
-
-    Parameters
-    ----------
-    run : Run
-    wanted : collection of int, optional
-        The gate compares each of these; after the last of them the run is finished.
-    progress : callable, optional
-        Called after each frame that was read on the way to the last wanted one.
+    network sees the wanted frames alone. `progress` is called after each frame that was read on the
+    way.
 
     Raises
     ------
     InputError
         There are fewer frames than the last one that is wanted.
-    RoiAccelError
-        At the frame.
     """
     limit, shortest = run.inputs.frame_count, run.options.shortest
     if wanted is not None:
@@ -183,20 +170,12 @@ def frames_with_masks(
 def mask_frames(run: Run, frames: FrameSet, videos: Collection[int] | None = None) -> FrameSet:
     """Return `frames` with the distorted frames masked by each of its masks, as VMAF sees them.
 
-    Parameters
-    ----------
-    run : Run
-    frames : FrameSet
-        With its masks.
-    videos : collection of int, optional
-        The distorted videos, counted from 0, to mask; all by default.
+    Only those of `videos`, counted from 0, are masked if they are given.
 
     Raises
     ------
-    BackendUnavailable
-        The device failed.
-    ParityError
-        The gate found a difference.
+    BackendUnavailable, ParityError
+        The device failed, or the gate found a difference.
     """
     with run.stopwatch.stage("substitute", frames.index):
         expected = run.gate.expect_masked(frames)
@@ -243,16 +222,10 @@ class FrameObserver(Protocol):
         ...
 
     def take(self, video: int, frames: FrameSet, info: VideoInfo) -> None:
-        """Take in a chosen frame.
+        """Take in a frame that was chosen for the distorted video `video`, counted from 0.
 
-        Parameters
-        ----------
-        video : int
-            The distorted video, counted from 0, that the frame was chosen for.
-        frames : FrameSet
-            With the union's mask and that video's masked frame; good until the next one is taken.
-        info : VideoInfo
-            The reference's, with the colours that the mask was found in.
+        It has the union's mask and that video's masked frame, and is good until the next one is
+        taken; `info` is the reference's, with the colours that the mask was found in.
         """
         ...
 
@@ -270,11 +243,6 @@ def replay_frames(run: Run, observer: FrameObserver, results: Sequence[Result]) 
     observer : FrameObserver
     results : sequence of Result
         One per distorted video.
-
-    Raises
-    ------
-    RoiAccelError
-        A file changed since it was scored, or the device fails now.
     """
     chosen = [frozenset(observer.choose(result)) for result in results]
     wanted = frozenset[int]().union(*chosen)

@@ -48,16 +48,12 @@ def synced_frames(
     frame_count : int or None
         Stop after so many frames.
     shortest : bool
-        Stop where the shortest video ends; otherwise unequal lengths are an error.
+        Stop where the shortest video ends; otherwise unequal lengths are an InputError with all of
+        them.
     stopwatch : Stopwatch
         Counts the stage ``decode``.
     depth : int
         Frames of each video that may wait.
-
-    Raises
-    ------
-    InputError
-        One video has more frames than another; says how many each has.
     """
     with ExitStack() as threads:
         iterators = [

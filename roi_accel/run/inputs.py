@@ -49,10 +49,8 @@ class Inputs:
         The reference as its file has it: what boxes and mask files refer to.
     whole_size : (int, int)
         Width and height of the frames before cropping.
-    frame_count : int or None
-        Stop after so many frames; None to go on to the end.
-    duration_frames : int or None
-        How many of them ``--duration`` asked for.
+    frame_count, duration_frames : int or None
+        Stop after so many frames; how many of them ``--duration`` asked for.
     scaling : mapping or None
         How frames were scaled, for ``provenance``; None where none were.
     warnings : sequence of tuple of str
@@ -78,10 +76,7 @@ class Inputs:
     def masks_of(self, source: MaskSource) -> MaskSource:
         """Return `source`, which was made for `file`, for the frames that are scored.
 
-        Raises
-        ------
-        InputError
-            It has masks of another part of the frames than the one that is scored.
+        InputError if it has masks of another part of the frames than the one that is scored.
         """
         if source.covers is not None:
             if source.covers != self.crop:  # guard: mask-crop
@@ -109,12 +104,6 @@ def prepare_inputs(opened: Sequence[VideoReader], options: ScoreOptions) -> Inpu
     Seconds count from the frames that are left after ``--frame-skip-ref`` and
     ``--frame-skip-dist``, at the reference's frame rate. The rectangle of ``--crop`` is in pixels
     of the scaled frame.
-
-    Parameters
-    ----------
-    opened : sequence of VideoReader
-        The reference, then the distorted videos.
-    options : ScoreOptions
 
     Raises
     ------
@@ -168,13 +157,7 @@ def _span(file: VideoInfo, options: ScoreOptions) -> tuple[int, int | None]:
 
 
 def frame_rate(file: VideoInfo, options: ScoreOptions, option: str) -> Fraction:
-    """Return the reference's frames per second, which `option` needs.
-
-    Raises
-    ------
-    InputError
-        The file does not declare it and ``--fps`` is not given.
-    """
+    """Return the reference's frames per second, which `option` needs; InputError if unknown."""
     rate = file.frame_rate or options.fps
     if rate is None:
         msg = f"{printable(file.path)}: does not declare its frame rate, which {option} needs"

@@ -47,16 +47,8 @@ _VMAF_PER_HELPER = 4
 class ThreadShares:
     """Threads that each part of a run may keep busy.
 
-    Attributes
-    ----------
-    decode : int
-        Of each video's decoder.
-    network : int
-        ONNX Runtime's, within one operator.
-    kernels : int
-        A backend's on the processor.
-    vmaf : int
-        libvmaf's, all variants together.
+    `network` is ONNX Runtime's within one operator, `kernels` a backend's on the processor, and
+    `vmaf` libvmaf's, all variants together.
     """
 
     decode: int
@@ -76,18 +68,7 @@ def share_threads(total: int) -> ThreadShares:
 
 
 class DumpFolder:
-    """A folder that is created once something is saved.
-
-    Parameters
-    ----------
-    path : Path
-        It need not exist, its parent must.
-
-    Raises
-    ------
-    OutputError
-        `path` cannot be a folder.
-    """
+    """A folder, in one that exists, that is created once something is saved."""
 
     def __init__(self, path: Path) -> None:
         if not path.is_dir():
@@ -100,13 +81,7 @@ class DumpFolder:
         self._path = path
 
     def save(self, name: str, content: bytes) -> Path:
-        """Write `content` to a new file `name`, all or nothing, and return its path.
-
-        Raises
-        ------
-        OutputError
-            The file exists, or cannot be written.
-        """
+        """Write `content` to a new file `name`, all or nothing, and return its path."""
         path = self._path / name
         try:
             self._path.mkdir(exist_ok=True)
@@ -121,18 +96,7 @@ class DumpFolder:
 class OpenInputs:
     """A run whose videos are open, before a device is chosen.
 
-    Attributes
-    ----------
-    options : ScoreOptions
-    stopwatch : Stopwatch
-    threads : ThreadShares
-    calibration : Calibration
-        The tolerances of the gate.
-    inputs : Inputs
-    over_time : OverTime
-        How masks depend on those of other frames.
-    given : MaskSource or None
-        The masks that the options name; None where a network finds them.
+    `given` is the source of masks that the options name, None where a network finds them.
     """
 
     options: ScoreOptions
@@ -153,16 +117,7 @@ class OpenInputs:
 class Run(OpenInputs):
     """A run that is ready for its frames: the device is verified as far as it can be before them.
 
-    Attributes
-    ----------
-    choice : Choice
-        The backend, and why it.
-    source : MaskSource
-        The one given, or the network.
-    session : Session
-    lock : Lock
-        Held while a session that serves one thread at a time is called.
-    gate : Gate
+    `lock` is held while a session that serves one thread at a time is called.
     """
 
     choice: Choice
@@ -174,16 +129,8 @@ class Run(OpenInputs):
     def finish(self, frame_count: int, *, whole: bool) -> None:
         """Check gate and source once the last of `frame_count` frames is done.
 
-        Parameters
-        ----------
-        frame_count : int
-        whole : bool
-            Whether the videos were read to their end.
-
-        Raises
-        ------
-        ParityError, InputError
-            What the device or the source gave cannot be trusted after all.
+        ParityError or InputError if what they gave cannot be trusted after all. The videos were
+        read to their end if `whole`.
         """
         self.gate.finish()
         self.source.finish(frame_count, whole=whole)
@@ -195,10 +142,7 @@ def open_inputs(
 ) -> Iterator[OpenInputs]:
     """Open the reference and the distorted videos of `paths`, in this order, and the masks given.
 
-    Raises
-    ------
-    InputError
-        One of them cannot be used, or they do not belong together.
+    InputError if one of them cannot be used, or they do not belong together.
     """
     threads = share_threads(options.threads)
     calibration = read_calibration(options.calibration) if options.calibration else Calibration()
@@ -232,10 +176,7 @@ def open_inputs(
 def open_given_source(inputs: Inputs, options: ScoreOptions) -> Iterator[MaskSource | None]:
     """Open the mask source that the options name; None where a network is to find the mask.
 
-    Raises
-    ------
-    InputError
-        It cannot be used, or is to be smoothed though its masks have been already.
+    InputError if it cannot be used, or is to be smoothed though its masks have been already.
     """
     source = open_mask_source(
         mask=options.mask,
@@ -258,13 +199,7 @@ def open_given_source(inputs: Inputs, options: ScoreOptions) -> Iterator[MaskSou
 
 @contextmanager
 def open_run(opened: OpenInputs) -> Iterator[Run]:
-    """Choose the backend, load the network unless masks are given, and pass the self-test.
-
-    Raises
-    ------
-    RoiAccelError
-        One of its subclasses.
-    """
+    """Choose the backend, load the network unless masks are given, and pass the self-test."""
     options, stopwatch = opened.options, opened.stopwatch
     choice = choose_backend(options.backend, device=options.device, threads=opened.threads.kernels)
     gate = Gate(

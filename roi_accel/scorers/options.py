@@ -87,12 +87,8 @@ def parse_models(texts: tuple[str, ...]) -> tuple[VmafModel, ...]:
     """Return the models of ``--model`` options; the first one is scored, all are reported.
 
     The first model's scores are called ``vmaf`` unless it has a ``name=``; further ones are called
-    after their version or file.
-
-    Raises
-    ------
-    InputError
-        An option is malformed, names no model, or two models have one name.
+    after their version or file. InputError if an option is malformed, names no model, or two models
+    have one name.
     """
     models = tuple(_parse_model(text, first=number == 0) for number, text in enumerate(texts))
     names = [model.name for model in models]
@@ -129,13 +125,7 @@ def _parse_model(text: str, *, first: bool) -> VmafModel:
 
 
 def parse_features(texts: tuple[str, ...]) -> tuple[VmafFeature, ...]:
-    """Return the features of ``--feature`` options, such as ``psnr=enable_chroma=true``.
-
-    Raises
-    ------
-    InputError
-        An option is malformed.
-    """
+    """Return the features of ``--feature`` options, such as ``psnr=enable_chroma=true``."""
     features = []
     for text in texts:
         what = f"feature {text!r}"

@@ -68,14 +68,9 @@ class ScoringRequest:
 class ScoreLog:
     """The scores of one video, or of one of its masked variants.
 
-    Attributes
-    ----------
-    version : str
-        Of the library that computed them; a result calls it ``libvmaf``.
-    frame_numbers : tuple of int
-        The frames that were scored, 0-based.
-    metrics : mapping of str to tuple of float
-        For each metric its value per scored frame; one is named after each model of the request.
+    `version` is that of the library that computed them; a result calls it ``libvmaf``. The frames
+    that were scored are counted from 0, and `metrics` has for each metric its value per scored
+    frame; one is named after each model of the request.
     """
 
     version: str

@@ -227,9 +227,7 @@ class _Process(Closing):
         words = self.last_words()
         ending = f": {words}" if words else " without output"  # guard: vmaf-own-words
         remedy = "check --model and --feature, or try another --vmaf"
-        if (
-            self.process.returncode or 0
-        ) < 0:  # A signal: nothing that its options could have caused.
+        if (self.process.returncode or 0) < 0:  # A signal, which its options cannot have caused.
             remedy = "run again, with fewer --threads if memory is short, or try another --vmaf"
         return ScorerError(f"{self._name} {what} ({how}){ending}", remedy=remedy)
 

@@ -67,13 +67,7 @@ _STDERR = 2
 
 
 class StreamWriter:
-    """Writes frames, in order, to one pipe that a scorer reads.
-
-    Parameters
-    ----------
-    depth : int
-        How many frames may wait.
-    """
+    """Writes frames, in order, to one pipe that a scorer reads; `depth` of them may wait."""
 
     def __init__(self, depth: int) -> None:
         self.read_end, self._write_end = (_above_standard(end) for end in os.pipe())

@@ -41,20 +41,11 @@ def scorer_names() -> tuple[str, ...]:
 
 
 def find_scorer(requested: str | None = None) -> Scorer:
-    """Return the scorer to use.
+    """Return the scorer to use; ScorerError if the one asked for cannot be used, or none was found.
 
     In this order: `requested`, the variable ``ROI_ACCEL_VMAF``, `vmaf` on PATH, `ffmpeg` on PATH if
-    it has libvmaf, the ffmpeg inside imageio-ffmpeg. What is asked for by name never falls back.
-
-    Parameters
-    ----------
-    requested : str, optional
-        The name of a scorer in the table, or a `vmaf` or `ffmpeg`: a path, or a command on PATH.
-
-    Raises
-    ------
-    ScorerError
-        The one asked for cannot be used; or none was found.
+    it has libvmaf, the ffmpeg inside imageio-ffmpeg. What is asked for by name never falls back. It
+    is the name of a scorer in the table, or a `vmaf` or `ffmpeg`: a path, or a command on PATH.
     """
     for text, source in ((requested, "--vmaf"), (os.environ.get(VMAF_VARIABLE), VMAF_VARIABLE)):
         if text:

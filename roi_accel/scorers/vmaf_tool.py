@@ -52,12 +52,7 @@ class VmafTool(ProgramScorer):
     def open(self, request: ScoringRequest) -> ProgramScoring:
         """Start scoring, by an ffmpeg where this tool may be wrong and was only found on PATH.
 
-        Raises
-        ------
-        InputError
-            It was asked for by name, and its versions disagree on the chroma planes.
-        ScorerError
-            It cannot be started, does not know a model or feature, or there is no ffmpeg.
+        InputError if it was asked for by name, and its versions disagree on the chroma planes.
         """
         odd, unsafe = has_odd_chroma(request), bool(request.width % _SAFE_WIDTH)
         if (odd or unsafe) and self.source == ON_PATH:

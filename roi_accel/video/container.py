@@ -81,13 +81,9 @@ def open_container(source: SourceFile, suffix: str, threads: int) -> ContainerRe
 
     The first frame is decoded here: what it says about itself is more certain than what the
     container says about it, and a file that cannot be decoded is refused before anything starts.
-
     The suffix is as for `opened`, the number of threads as for `decode`.
 
-    Raises
-    ------
-    InputError
-        If it is not a video, is cut off, or needs a conversion that is more than repacking.
+    InputError if it is not a video, is cut off, or needs a conversion that is more than repacking.
     """
     path = source.path
     with (

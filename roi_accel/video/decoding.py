@@ -71,12 +71,8 @@ class _NamelessFile:
 def opened(source: SourceFile, suffix: str) -> Iterator[tuple[InputContainer, VideoStream]]:
     """Open a file as a container, and find its first video stream.
 
-    The suffix is ``.mp4`` or the like, "" where the name has none that is known.
-
-    Raises
-    ------
-    InputError
-        If PyAV is missing, the file is cut off, or it holds no video that can be decoded.
+    The suffix is ``.mp4`` or the like, "" where the name has none that is known. InputError if PyAV
+    is missing, the file is cut off, or it holds no video that can be decoded.
     """
     try:
         import av  # noqa: PLC0415  (heavy, and needed for nothing but containers)
@@ -112,6 +108,8 @@ def decode(
 ) -> Generator[VideoFrame, None, None]:
     """Give the pictures of a stream that `opened` gave, in order of display.
 
+    InputError at the first damaged packet or frame, and at an end that comes too soon.
+
     Parameters
     ----------
     container, stream
@@ -120,11 +118,6 @@ def decode(
         For messages.
     threads : int
         0 for as many as FFmpeg finds right.
-
-    Raises
-    ------
-    InputError
-        At the first damaged packet or frame, and at an end that comes too soon.
     """
     packets = frames = 0  # packets without those that an edit list hides
     end = Fraction(0)  # of the last packet, in seconds

@@ -133,13 +133,7 @@ class VideoInfo:
 
 
 def check_dimensions(path: Path, geometry: RawGeometry) -> None:
-    """Refuse a frame size that is not positive or beyond `MAX_SIDE`, before memory is taken.
-
-    Raises
-    ------
-    InputError
-        With the memory that one frame would take.
-    """
+    """Refuse a frame size that is not positive or beyond `MAX_SIDE`, before memory is taken."""
     width, height, pixel_format = geometry.width, geometry.height, geometry.pixel_format
     if width < 1 or height < 1:
         size = f"a frame of {width}x{height} is empty"
@@ -155,13 +149,7 @@ def check_dimensions(path: Path, geometry: RawGeometry) -> None:
 
 
 def check_scorable(info: VideoInfo) -> None:
-    """Refuse a video that libvmaf cannot score whatever its content.
-
-    Raises
-    ------
-    InputError
-        When a side is under 32 pixels: libvmaf crashes there or gives random scores.
-    """
+    """Refuse a video with a side under 32 pixels, which libvmaf cannot score."""
     if min(info.width, info.height) < MIN_SCORABLE_SIDE:  # guard: small-side
         msg = (
             f"{printable(info.path)}: {info.width}x{info.height} is too small to score; "
@@ -171,13 +159,7 @@ def check_scorable(info: VideoInfo) -> None:
 
 
 def check_same_geometry(reference: VideoInfo, distorted: VideoInfo) -> None:
-    """Refuse a pair that differs in size, bit depth or chroma subsampling.
-
-    Raises
-    ------
-    InputError
-        Naming what differs and printing both geometries.
-    """
+    """Refuse a pair that differs in size, bit depth or chroma subsampling."""
     one, other = (
         {
             "size": (info.width, info.height),

@@ -26,16 +26,7 @@ _MOST_ELEMENTS = 1_000_000  # an hour of one-frame fragments; bounds the walk th
 def missing_bytes(stream: BinaryIO, size: int) -> int:
     """Return how many bytes the outermost elements of a container reach beyond its end.
 
-    Parameters
-    ----------
-    stream : seekable binary stream
-    size : int
-        The file's size.
-
-    Returns
-    -------
-    int
-        0 if the file is complete, or of a kind that does not say.
+    That is 0 if the file, of `size` bytes, is complete, or of a kind that does not say.
     """
     stream.seek(0)
     head = stream.read(64)

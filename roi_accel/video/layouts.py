@@ -29,17 +29,9 @@ class Component(NamedTuple):
 class Layout(NamedTuple):
     """How FFmpeg stores a format, and the planar format that holds the same samples.
 
-    Parameters
-    ----------
-    pixel_format : PixelFormat
-        What it is repacked to.
-    components : tuple of Component
-        Y, U and V; or Y alone for gray, whose chroma is then neutral (half the range).
-    shift : int
-        Unused low bits below each sample.
-    big_endian : bool
-    full_range : bool
-        Whether the format's name itself says full range (``yuvj``).
+    The components are Y, U and V; or Y alone for gray, whose chroma is then neutral (half the
+    range). `shift` unused low bits are below each sample. `full_range` is whether the format's name
+    itself says full range (``yuvj``).
     """
 
     pixel_format: PixelFormat
@@ -123,7 +115,8 @@ def repack(planes: Sequence[VideoPlane], layout: Layout, width: int, height: int
     """Return the planar frame that holds the samples of `planes`.
 
     Where the layout is planar already the result is a read-only view, with padded rows, that keeps
-    `planes` alive; otherwise it is a copy.
+    `planes` alive; otherwise it is a copy. ValueError if the picture is stored bottom-up, or has
+    bits set below its samples, which a repacking would lose.
 
     Parameters
     ----------
@@ -131,12 +124,6 @@ def repack(planes: Sequence[VideoPlane], layout: Layout, width: int, height: int
     layout : Layout
     width, height : int
         Luma size.
-
-    Raises
-    ------
-    ValueError
-        If the picture is stored bottom-up, or has bits set below its samples, which a repacking
-        would lose.
     """
     pixel_format = layout.pixel_format
     shapes = pixel_format.plane_shapes(width, height)

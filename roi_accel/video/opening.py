@@ -59,10 +59,6 @@ def open_video(
     threads : int, default 0
         Of the decoder; 0 for as many as FFmpeg finds right.
 
-    Returns
-    -------
-    VideoReader
-
     Raises
     ------
     InputError
@@ -118,10 +114,12 @@ def bitrate_of(
     frames: int | None = None,
     frame_rate: Fraction | float | None = None,
 ) -> float | None:
-    """Return the bits per second of a file's first video stream.
+    """Return the bits per second of a file's first video stream; None of raw video and Y4M.
 
     That is the size of all its packets over its duration, frames by frame rate; sound and the
-    container's overhead are left out. The whole file is read, and nothing is decoded.
+    container's overhead are left out. The whole file is read, and nothing is decoded. It is None,
+    too, without a frame rate. InputError if the file cannot be read, is cut off, or has no video
+    stream.
 
     Parameters
     ----------
@@ -132,16 +130,6 @@ def bitrate_of(
     frame_rate : fractions.Fraction or float, optional
         Frames per second. Default: the stream's own average, which an elementary stream may not
         have, or not truly; the reference's is then the one to give.
-
-    Returns
-    -------
-    float or None
-        None for what is not compressed, raw video and Y4M, and for a stream without a frame rate.
-
-    Raises
-    ------
-    InputError
-        The file cannot be read, is cut off, or has no video stream.
     """
     source = SourceFile.examine(path)
     suffix = source.path.suffix.lower()

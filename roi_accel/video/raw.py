@@ -50,11 +50,8 @@ class RawReader(CheckedReader):
 def open_raw(source: SourceFile, geometry: RawGeometry) -> RawReader:
     """Return the reader of a raw file.
 
-    Raises
-    ------
-    InputError
-        If the frame size is impossible, or the file is not a whole number of frames; the remedy
-        then names geometries that fit.
+    InputError if the frame size is impossible, or the file is not a whole number of frames; the
+    remedy then names geometries that fit.
     """
     width, height, pixel_format = geometry.width, geometry.height, geometry.pixel_format
     check_dimensions(source.path, geometry)

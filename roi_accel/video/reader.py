@@ -30,12 +30,7 @@ class VideoReader(Closing):
     """Gives a video's frames in order; every iteration begins at the first frame.
 
     A frame stays valid after the next one is read, and after the reader is closed. `close` is safe
-    to call twice, and from another thread.
-
-    Parameters
-    ----------
-    info : VideoInfo
-        What is known of the video as this reader gives it.
+    to call twice, and from another thread. `info` is about the video as this reader gives it.
     """
 
     def __init__(self, info: VideoInfo) -> None:
@@ -48,15 +43,9 @@ class VideoReader(Closing):
 class CheckedReader(VideoReader):
     """A reader of one file; a kind of file implements `_frames`.
 
-    Every frame is checked for samples above the bit depth, and the file for change, before the
-    frame is handed out: reading may stop at any frame, so a check at the end could be passed by.
-    Both cost microseconds to a tenth of a millisecond at 1080p.
-
-    Parameters
-    ----------
-    info : VideoInfo
-    source : SourceFile
-        The file as it was when `info` was read from it.
+    Every frame is checked for samples above the bit depth, and the file for change since it was
+    examined, before the frame is handed out: reading may stop at any frame, so a check at the end
+    could be passed by. Both cost microseconds to a tenth of a millisecond at 1080p.
     """
 
     def __init__(self, info: VideoInfo, source: SourceFile) -> None:
@@ -135,18 +124,10 @@ class DerivedReader(VideoReader):
 
 
 class SkippingReader(DerivedReader):
-    """A video from some frame on.
+    """A video from frame `count` on; `because` are the options that say so, for messages.
 
     The frames before it are read and checked like all others: only so is a frame's number certain
     in every kind of file. InputError if no frame is left.
-
-    Parameters
-    ----------
-    inner : VideoReader
-    count : int
-        How many frames to leave out, at least 1.
-    because : str
-        The options that say so, for messages.
     """
 
     def __init__(self, inner: VideoReader, count: int, because: str) -> None:
@@ -197,13 +178,8 @@ def read_planar(stream: BufferedReader, info: VideoInfo, index: int) -> Frame:
     """Read frame `index`, of unpadded planes, into a buffer of its own.
 
     The bytes are copied, not mapped: if a file shrinks under a mapping, touching it kills the
-    process with SIGBUS, while a short read is an error that can be reported. The copy takes about
-    0.4 ms for a 1080p 10-bit frame.
-
-    Raises
-    ------
-    InputError
-        If the stream ends within the frame, with the number of missing bytes.
+    process with SIGBUS, while a short read is an InputError. The copy takes about 0.4 ms for a
+    1080p 10-bit frame.
     """
     path, pixel_format = info.path, info.pixel_format
     wanted = pixel_format.frame_bytes(info.width, info.height)
@@ -237,11 +213,6 @@ def check_depth(frame: Frame, path: Path, index: int) -> None:
 
     A bitwise OR over a plane exceeds ``2**bit_depth - 1`` exactly if one of its samples does, and
     is as fast as a maximum on whole planes (0.1 ms at 1080p) and faster on padded ones.
-
-    Raises
-    ------
-    InputError
-        Naming frame, plane, position and value of the first such sample.
     """
     pixel_format = frame.pixel_format
     if pixel_format.max_value == np.iinfo(pixel_format.dtype).max:

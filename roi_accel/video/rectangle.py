@@ -61,10 +61,11 @@ class Rectangle:
     def check(self, pixel_format: PixelFormat, width: int, height: int) -> None:
         """Refuse a rectangle that is not inside the frame, or cuts through a chroma sample.
 
-        Raises
-        ------
-        InputError
-            With the nearest rectangle that would do.
+        Parameters
+        ----------
+        pixel_format : PixelFormat
+        width, height : int
+            The frame's luma size.
         """
         if self.x + self.width > width or self.y + self.height > height:
             msg = f"--crop {self} reaches beyond the {width}x{height} frame"

@@ -37,17 +37,12 @@ _LEVELS = 256
 def to_rgb(frame: Frame, matrix: ColourMatrix, colour_range: ColourRange) -> Rgb:
     """Return a frame as the network's own fixed-point matrix sees it, at full size.
 
-    Parameters
-    ----------
-    frame : Frame
-        Any pixel format. Samples are rounded to 8 bits, chroma is repeated, not interpolated.
-    matrix : ColourMatrix
-    colour_range : ColourRange
+    Samples are rounded to 8 bits, chroma is repeated, not interpolated. The transfer is left as it
+    is: HDR looks pale, as in any viewer that ignores it.
 
     Returns
     -------
     uint8[height, width, 3]
-        The transfer is left as it is: HDR looks pale, as in any viewer that ignores it.
     """
     shape = frame.height, frame.width
     luma, u, v = (
@@ -61,17 +56,7 @@ def to_rgb(frame: Frame, matrix: ColourMatrix, colour_range: ColourRange) -> Rgb
 
 
 def enlarge(mask: Mask, height: int, width: int) -> Mask:
-    """Return a mask on a grid of `height` x `width`, by the rule that makes alpha of it.
-
-    Parameters
-    ----------
-    mask : uint16[mask_height, mask_width]
-        0..65535 for saliency 0..1.
-
-    Returns
-    -------
-    uint16[height, width]
-    """
+    """Return a mask on a grid of `height` x `width`, by the rule that makes alpha of it."""
     mask_height, mask_width = mask.shape
     return on_grid(mask, axis_table(mask_height, height), axis_table(mask_width, width))
 
@@ -83,18 +68,14 @@ def mask_over(rgb: Rgb, mask: Mask) -> Rgb:
     ----------
     rgb : uint8[height, width, 3]
     mask : uint16[height, width]
-        On the frame's own grid (see `enlarge`), 0..65535 for saliency 0..1.
+        On the frame's own grid (see `enlarge`), 0..65535 for saliency 0..1; ValueError if it is
+        not.
 
     Returns
     -------
     uint8[height, width, 3]
         65 % of the colour map, 35 % of the frame's luminance, so that no hue of the frame can be
         taken for one of the map.
-
-    Raises
-    ------
-    ValueError
-        The mask is not on the frame's grid.
     """
     if mask.shape != rgb.shape[:2]:
         msg = f"a mask of shape {mask.shape} does not lie on a frame of shape {rgb.shape[:2]}"

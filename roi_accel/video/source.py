@@ -40,10 +40,7 @@ class SourceFile:
     def examine(cls, path: str | os.PathLike[str], option: str = "") -> Self:
         """Return the file at `path`, which `option` named.
 
-        Raises
-        ------
-        InputError
-            If there is none, or it is empty, a directory, a pipe or a device.
+        InputError if there is none, or it is empty, a directory, a pipe or a device.
         """
         if not os.fspath(path):
             msg = f"{option or 'a video file'}: the name of the file is empty"
@@ -66,11 +63,7 @@ class SourceFile:
         """Return the file, opened for reading; its `name` is a number.
 
         A library that is given only that cannot take the path for a pattern or a protocol.
-
-        Raises
-        ------
-        InputError
-            It cannot be opened, or something else than a regular file has its place now.
+        InputError if it cannot be opened, or something else than a regular file has its place now.
         """
         # O_NONBLOCK: opening a pipe that nobody writes to would wait forever.
         flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)

@@ -21,13 +21,7 @@ _RATIO = re.compile(r"[1-9][0-9]{0,8}/[1-9][0-9]{0,8}")
 
 
 def parse_seconds(value: str | float | Fraction) -> Fraction:
-    """Return a time of up to nine digits before and after the point, exactly.
-
-    Raises
-    ------
-    InputError
-        It is not such a number, or negative.
-    """
+    """Return a time of up to nine digits before and after the point, exactly; else InputError."""
     if isinstance(value, Fraction) and value >= 0:
         return value
     text = _plain(value)
@@ -38,13 +32,7 @@ def parse_seconds(value: str | float | Fraction) -> Fraction:
 
 
 def parse_rate(value: str | float | Fraction) -> Fraction:
-    """Return frames per second, given as ``25``, ``29.97`` or ``30000/1001``.
-
-    Raises
-    ------
-    InputError
-        It is none of these, or 0.
-    """
+    """Return frames per second, given as ``25``, ``29.97`` or ``30000/1001``; else InputError."""
     if isinstance(value, Fraction) and value > 0:
         return value
     text = _plain(value)
@@ -75,10 +63,7 @@ def frames_within(
 ) -> tuple[int, int | None]:
     """Return how many frames lie before `start`, and how many from there on within `duration`.
 
-    Raises
-    ------
-    InputError
-        No frame begins within `duration`.
+    InputError if no frame begins within `duration`.
     """
     begin = start or Fraction(0)
     first = frames_before(begin, rate)

@@ -25,18 +25,9 @@ _CENTRED = "420jpeg"
 
 
 class FrameWriter:
-    """Writes a video's frames, Y4M or raw by the file's name.
+    """Writes a video's frames to `file`, Y4M or raw by the name `path`, with one of `SUFFIXES`.
 
-    Parameters
-    ----------
-    path : Path
-        With one of `SUFFIXES`.
-    file : binary file
-        What is written to.
-    info : VideoInfo
-        What the frames are.
-    rate : Fraction or None
-        Frames per second, which only Y4M says; None where nobody knows.
+    Only Y4M says the frames per second, `rate`; None where nobody knows.
     """
 
     def __init__(

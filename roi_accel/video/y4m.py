@@ -61,11 +61,8 @@ class Y4mReader(CheckedReader):
 def open_y4m(source: SourceFile, head: bytes) -> Y4mReader:
     """Return the reader of a Y4M file whose first bytes are `head`.
 
-    Raises
-    ------
-    InputError
-        If the header is malformed or asks for what is not read, no frame follows it, or the last
-        one is truncated.
+    InputError if the header is malformed or asks for what is not read, no frame follows it, or the
+    last one is truncated.
     """
     info, length = parse_header(head, source.path)
     if source.size == length:  # guard: y4m-header-only
@@ -96,25 +93,10 @@ def _count_frames(source: SourceFile, start: int, frame_bytes: int) -> int:
 
 
 def parse_header(head: bytes, path: Path) -> tuple[VideoInfo, int]:
-    """Parse the header line at the start of `head`.
+    """Return what the header line at the start of `head` says, and its length with its newline.
 
-    Parameters
-    ----------
-    head : bytes
-        The first `HEAD_BYTES` of the file, or all of a shorter one.
-    path : pathlib.Path
-        For messages.
-
-    Returns
-    -------
-    (VideoInfo, int)
-        What the header says, and its length in bytes, its newline included; the first FRAME marker
-        follows.
-
-    Raises
-    ------
-    InputError
-        For anything but a complete header of a progressive video in a known colour space.
+    `head` is the first `HEAD_BYTES` of the file, or all of a shorter one. InputError for anything
+    but a complete header of a progressive video in a known colour space.
     """
     end = head.find(b"\n", 0, HEAD_BYTES)  # guard: y4m-header-newline
     if end < 0:
