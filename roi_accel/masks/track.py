@@ -1,28 +1,35 @@
-"""Boxes per frame, as object trackers and annotation tools write them."""
+"""Boxes per frame, as object trackers and annotation tools write them, from CSV or JSON."""
 
 from __future__ import annotations
 
+import csv
 import hashlib
-from typing import TYPE_CHECKING
+import io
+import json
+from array import array
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated, Any
 
 import numpy as np
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from roi_accel._util import strict_json
 from roi_accel._util.files import read_bounded
-from roi_accel._util.text import printable
+from roi_accel._util.text import printable, short_repr
+from roi_accel._util.validation import first_fault
 from roi_accel.errors import InputError
-from roi_accel.masks.boxes import Box, draw_regions, region_names
+from roi_accel.masks.boxes import Box, check_name, draw_regions, region_names
 from roi_accel.masks.source import Mask, MaskSource
-from roi_accel.masks.track_file import parse_track
 from roi_accel.video.source import SourceFile
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
     from numpy.typing import NDArray
 
     from roi_accel.backends.frame import Frame
     from roi_accel.backends.protocol import Session
-    from roi_accel.masks.track_file import TrackTable
 
 MAX_BYTES = 64 << 20
 MAX_BOXES_PER_FRAME = 4096
@@ -31,6 +38,147 @@ MAX_BOXES_PER_FRAME = 4096
 _OPTION = "--roi-track"
 # Trackers print float32: 1.1 and 2.9 as 1.1000000238 and 2.9000000954. That reaches no fifth pixel.
 _SLACK = 1e-6
+
+MAX_FRAME = 10**8
+"""Beyond any video: 38 days at 30 frames per second."""
+
+MAX_PIXELS = 10**6
+"""Beyond any frame's side, in pixels."""
+
+_NUMBERS = ("frame", "x", "y", "w", "h")
+_REMEDY = "the columns are frame,x,y,w,h and, if wanted, name (docs/masks.md)"
+
+_Frame = Annotated[float, Field(ge=0, le=MAX_FRAME, multiple_of=1, allow_inf_nan=False)]
+_Place = Annotated[float, Field(ge=-MAX_PIXELS, le=MAX_PIXELS, allow_inf_nan=False)]
+_Side = Annotated[float, Field(gt=0, le=MAX_PIXELS, allow_inf_nan=False)]
+
+
+class _Row(BaseModel):
+    """One box; tables exported to JSON write an empty name as null."""
+
+    model_config = ConfigDict(strict=True, extra="forbid")
+
+    frame: _Frame
+    x: _Place
+    y: _Place
+    w: _Side
+    h: _Side
+    name: str | None = None
+
+
+@dataclass(frozen=True)
+class TrackTable:
+    """The rows of a track file, in its order.
+
+    Attributes
+    ----------
+    frame : int64[n]
+        0-based frame numbers, 0..MAX_FRAME.
+    boxes : float64[n, 4]
+        x, y, w, h in pixels of the luma grid; finite, none beyond MAX_PIXELS, w and h above 0.
+    name : int64[n]
+        Index into `names`.
+    names : tuple of str
+        Region names in order of first use; an empty one is not a region.
+    """
+
+    frame: NDArray[np.int64]
+    boxes: NDArray[np.float64]
+    name: NDArray[np.int64]
+    names: tuple[str, ...]
+
+
+def parse_track(data: bytes, source: str) -> TrackTable:
+    """Read a track from the content of a file: JSON if it begins with ``[`` or ``{``, else CSV.
+
+    Parameters
+    ----------
+    data : bytes
+        UTF-8, with or without a byte order mark.
+    source : str
+        The file's name, for messages.
+
+    Raises
+    ------
+    InputError
+        Anything else than a table of boxes; says in which line or box, and in which column.
+    """
+    try:
+        text = data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        msg = f"{source}: not text in UTF-8 (byte {error.start})"
+        raise InputError(msg, remedy="save the boxes as CSV or JSON text") from error
+    rows = _json_rows if text.lstrip()[:1] in {"[", "{"} else _csv_rows
+    numbers, indices, names = array("d"), array("q"), dict[str, int]()  # small for millions of rows
+    for place, row in rows(text, source):
+        try:
+            box = _Row.model_validate(row)
+        except ValidationError as error:
+            msg = f"{place}: {first_fault(error, _Row.model_fields)}"
+            raise InputError(msg, remedy=_REMEDY) from error
+        name = check_name(box.name or "", f"{place}, name")
+        indices.append(names.setdefault(name, len(names)))
+        numbers.extend((box.frame, box.x, box.y, box.w, box.h))
+    if not indices:
+        msg = f"{source}: holds no boxes"
+        raise InputError(msg, remedy=_REMEDY)
+    values = np.array(numbers, dtype=np.float64).reshape(-1, len(_NUMBERS))
+    return TrackTable(
+        frame=values[:, 0].astype(np.int64),
+        boxes=np.ascontiguousarray(values[:, 1:]),
+        name=np.array(indices, dtype=np.int64),
+        names=tuple(names),
+    )
+
+
+def _csv_rows(text: str, source: str) -> Iterator[tuple[str, object]]:
+    reader = csv.reader(io.StringIO(text, newline=""), strict=True)
+    columns: list[str] = []
+    try:
+        for row in filter(None, reader):
+            place = f"{source}, line {reader.line_num}"
+            if not columns:
+                columns = [name.strip().lower() for name in row]
+                expected = [*_NUMBERS, "name"] if "name" in columns else list(_NUMBERS)
+                if sorted(columns) != sorted(expected):
+                    msg = f"{place}: the columns are {short_repr(','.join(row))}"
+                    raise InputError(msg, remedy=_REMEDY)
+                continue
+            if len(row) != len(columns):
+                msg = f"{place}: {len(row)} values for {len(columns)} columns"
+                raise InputError(msg, remedy=_REMEDY)
+            pairs = zip(columns, row, strict=True)
+            yield place, {key: cell if key == "name" else _number(cell) for key, cell in pairs}
+    except csv.Error as error:
+        msg = f"{source}, line {reader.line_num}: not CSV: {error}"
+        raise InputError(msg, remedy=_REMEDY) from error
+
+
+def _number(text: str) -> float | str:
+    """Return a cell's number; what is not one is left for the validation."""
+    try:
+        # Python's float() also reads 1_000 and the digits of other scripts; CSV has neither.
+        return float(text) if text.isascii() and "_" not in text else text
+    except ValueError:
+        return text
+
+
+def _json_rows(text: str, source: str) -> Iterator[tuple[str, object]]:
+    try:
+        document: Any = strict_json.loads(text)
+    except json.JSONDecodeError as error:
+        msg = f"{source}, line {error.lineno}, column {error.colno}: not JSON: {error.msg}"
+        raise InputError(msg, remedy=_REMEDY) from error
+    except ValueError as error:
+        msg = f"{source}: {error}"
+        raise InputError(msg, remedy=_REMEDY) from error
+    if isinstance(document, dict) and set(document) == {"boxes"}:
+        document = document["boxes"]
+    if not isinstance(document, list):
+        msg = f'{source}: expected a list of boxes or {{"boxes": [...]}}'
+        raise InputError(msg, remedy=_REMEDY)
+    for index, row in enumerate(document):
+        yield f"{source}, boxes[{index}]", row
 
 
 class TrackSource(MaskSource):

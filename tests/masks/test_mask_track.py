@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from roi_accel.errors import InputError
 from roi_accel.masks import track
 from roi_accel.masks.track import TrackSource
-from roi_accel.masks.track_file import parse_track
+from roi_accel.masks.track import parse_track
 
 pytestmark = pytest.mark.usefixtures("no_python_warnings")
 
@@ -172,51 +172,66 @@ def test_track_for_another_video_size_is_refused(track_of: Any) -> None:
     ("content", "message"),
     [
         ("", "is empty (0 bytes)"),
-        (" \r\n\n", "the file is empty"),
+        (" \r\n\n", "line 1: the columns are"),
         (HEADER, "holds no boxes"),
         ("[]", "holds no boxes"),
         ('{"boxes": []}', "holds no boxes"),
         (b"\x89PNG\r\n\x1a\n\0\0\0", "not text in UTF-8"),
-        (b"\0\1\2\3", "line 1: unknown column"),
-        ("0,1,2,3,4\n", "line 1: unknown column '0'"),
-        ("frame;x;y;w;h\n", "line 1: unknown column 'frame;x;y;w;h'"),
-        ("frame,x,y,w,h,label\n", "line 1: unknown column 'label'"),
-        ("frame,x,y,w\n", "line 1: missing column h"),
-        ("frame,x,y,w,h,h\n", "line 1: duplicate column"),
+        (b"\0\1\2\3", "line 1: the columns are"),
+        ("0,1,2,3,4\n", "line 1: the columns are '0,1,2,3,4'"),
+        ("frame;x;y;w;h\n", "line 1: the columns are 'frame;x;y;w;h'"),
+        ("frame,x,y,w,h,label\n", "line 1: the columns are 'frame,x,y,w,h,label'"),
+        ("frame,x,y,w\n", "line 1: the columns are 'frame,x,y,w'"),
+        ("frame,x,y,w,h,h\n", "line 1: the columns are 'frame,x,y,w,h,h'"),
         (HEADER + "0,1,2,3\n", "line 2: 4 values for 5 columns"),
         (HEADER + "0,1,2,3,4\n\n0,1,2,3,4,5\n", "line 4: 6 values for 5 columns"),
-        (HEADER + "0,1,2,3,four\n", "line 2, column h: 'four' is not a number"),
-        (HEADER + "0,,2,3,4\n", "line 2, column x: '' is not a number"),
-        (HEADER + "0,1_0,2,3,4\n", "line 2, column x: '1_0' is not a number"),
-        (HEADER + "0,1,٣,3,4\n", "line 2, column y: '٣' is not a number"),
-        (HEADER + "0,1,2,3,4\n0,nan,2,3,4\n", "line 3, column x: nan is not a finite number"),
-        (HEADER + "0,1,inf,3,4\n", "line 2, column y: inf is not a finite number"),
-        (HEADER + "0,1,2,3,1e999\n", "line 2, column h: inf is not a finite number"),
-        (HEADER + "-1,1,2,3,4\n", "line 2, column frame: -1 is negative"),
-        (HEADER + "0.5,1,2,3,4\n", "line 2, column frame: 0.5 is not a whole number"),
-        (HEADER + "1e15,1,2,3,4\n", "line 2, column frame: 1e+15 is absurdly large"),
-        (HEADER + "0,1,2,0,4\n", "line 2, column w: 0 is not above 0"),
-        (HEADER + "0,1,2,3,-4\n", "line 2, column h: -4 is not above 0"),
-        (HEADER + "0,1,2,3,1e7\n", "line 2, column h: 1e+07 is absurdly large"),
-        (HEADER + "0,-1e7,2,3,4\n", "line 2, column x: -1e+07 is absurdly large"),
+        (HEADER + "0,1,2,3,four\n", "line 2: 'h' is 'four'; expected a valid number"),
+        (HEADER + "0,,2,3,4\n", "line 2: 'x' is ''; expected a valid number"),
+        (HEADER + "0,1_0,2,3,4\n", "line 2: 'x' is '1_0'; expected a valid number"),
+        (HEADER + "0,1,٣,3,4\n", "line 2: 'y' is '٣'; expected a valid number"),
+        (HEADER + "0,1,2,3,4\n0,nan,2,3,4\n", "line 3: 'x' is nan; expected a finite number"),
+        (HEADER + "0,1,inf,3,4\n", "line 2: 'y' is inf; expected a finite number"),
+        (HEADER + "0,1,2,3,1e999\n", "line 2: 'h' is inf; expected a finite number"),
+        (HEADER + "-1,1,2,3,4\n", "line 2: 'frame' is -1.0; expected greater than or equal to 0"),
+        (HEADER + "0.5,1,2,3,4\n", "line 2: 'frame' is 0.5; expected a multiple of 1"),
+        (
+            HEADER + "1e15,1,2,3,4\n",
+            "line 2: 'frame' is 1000000000000000.0; expected less than or equal to 100000000",
+        ),
+        (HEADER + "0,1,2,0,4\n", "line 2: 'w' is 0.0; expected greater than 0"),
+        (HEADER + "0,1,2,3,-4\n", "line 2: 'h' is -4.0; expected greater than 0"),
+        (
+            HEADER + "0,1,2,3,1e7\n",
+            "line 2: 'h' is 10000000.0; expected less than or equal to 1000000",
+        ),
+        (
+            HEADER + "0,-1e7,2,3,4\n",
+            "line 2: 'x' is -10000000.0; expected greater than or equal to -1000000",
+        ),
         (HEADER + '0,1,2,3,"4\n', "line 2: not CSV"),
         (HEADER + "0,1,2,3," + "9" * 200_000 + "\n", "not CSV: field larger"),
-        ("frame,x,y,w,h,name\n0,1,2,3,4,a=b\n", "line 2, column name: a region's name"),
-        ("frame,x,y,w,h,name\n0,1,2,3,4,a\tb\n", "line 2, column name: a region's name"),
+        ("frame,x,y,w,h,name\n0,1,2,3,4,a=b\n", "line 2, name: a region's name"),
+        ("frame,x,y,w,h,name\n0,1,2,3,4,a\tb\n", "line 2, name: a region's name"),
         ("[", "line 1, column 2: not JSON"),
         ("[" * 100_000, "nested too deeply"),
         ('{"boxes": [], "version": 1}', "expected a list of boxes"),
         ('{"boxes": 3}', "expected a list of boxes"),
-        ("[3]", "boxes[0]: expected an object, found int"),
-        ('[{"frame": 0}]', "boxes[0]: missing field x"),
-        ('[{"frame":0,"x":1,"y":2,"w":3,"h":4,"id":5}]', "boxes[0]: unknown field 'id'"),
+        ("[3]", "boxes[0]: expected a valid dictionary"),
+        ('[{"frame": 0}]', "boxes[0]: 'x' is missing"),
+        ('[{"frame":0,"x":1,"y":2,"w":3,"h":4,"id":5}]', "boxes[0]: unknown key 'id'"),
         ('[{"frame":0,"frame":0,"x":1,"y":2,"w":3,"h":4}]', "duplicate key"),
-        ('[{"frame":0,"x":"1","y":2,"w":3,"h":4}]', "boxes[0], field x: '1' is not a number"),
-        ('[{"frame":true,"x":1,"y":2,"w":3,"h":4}]', "field frame: 'True' is not a number"),
-        ('[{"frame":0,"x":NaN,"y":2,"w":3,"h":4}]', "field x: nan is not a finite number"),
-        ('[{"frame":0,"x":1,"y":2,"w":3,"h":4,"name":5}]', "field name: '5' is not text"),
-        ('[{"frame":0,"x":1,"y":2,"w":3,"h":4,"name":"\\ud800"}]', "field name: a region's name"),
-        ('[{"frame":0,"x":1' + "0" * 400 + ',"y":2,"w":3,"h":4}]', "absurdly large"),
+        (
+            '[{"frame":0,"x":"1","y":2,"w":3,"h":4}]',
+            "boxes[0]: 'x' is '1'; expected a valid number",
+        ),
+        ('[{"frame":true,"x":1,"y":2,"w":3,"h":4}]', "'frame' is True; expected a valid number"),
+        ('[{"frame":0,"x":NaN,"y":2,"w":3,"h":4}]', "NaN is not a JSON number"),
+        ('[{"frame":0,"x":1,"y":2,"w":3,"h":4,"name":5}]', "'name' is 5; expected a valid string"),
+        (
+            '[{"frame":0,"x":1,"y":2,"w":3,"h":4,"name":"\\ud800"}]',
+            "boxes[0], name: a region's name",
+        ),
+        ('[{"frame":0,"x":1' + "0" * 400 + ',"y":2,"w":3,"h":4}]', "boxes[0]: 'x' is 1000"),
         ('[{"frame":0,"x":1' + "0" * 5000 + ',"y":2,"w":3,"h":4}]', "boxes.csv: "),
     ],
     ids=lambda value: repr(value)[:40],
@@ -231,7 +246,7 @@ def test_what_is_no_track_is_refused_with_its_place(
 
 
 def test_first_fault_in_the_file_is_the_one_reported(track_of: Any) -> None:
-    with pytest.raises(InputError, match="line 3, column w"):
+    with pytest.raises(InputError, match="line 3: 'w' is"):
         track_of(HEADER + "0,1,2,3,4\n0,1,2,-3,4\n-1,nan,2,3,4\n")
 
 
