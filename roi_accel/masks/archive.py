@@ -46,13 +46,7 @@ _DAMAGE = (
 
 
 def is_archive(path: Path) -> bool:
-    """Return whether the file at `path` is an archive, by its content or its name.
-
-    Raises
-    ------
-    InputError
-        It cannot be opened.
-    """
+    """Return whether a file is an archive, by content or name; InputError if it cannot be read."""
     head = SourceFile.examine(path, OPTION).head()
     return head.startswith(_MAGIC) or path.suffix.lower() == SUFFIX
 
@@ -69,13 +63,7 @@ class MaskArchive(MaskFile):
         self.place, self.origin = self._read_about()
 
     def masks(self) -> Generator[Mask]:
-        """Yield the masks in order, one decompressed at a time.
-
-        Raises
-        ------
-        InputError
-            The file is damaged.
-        """
+        """Yield the masks in order, one decompressed at a time; InputError for a damaged file."""
         if self._file.closed:
             return
         with self._damage("is damaged"):

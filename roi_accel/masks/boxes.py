@@ -33,16 +33,9 @@ _SHOWN = 80
 
 @dataclass(frozen=True)
 class Box:
-    """Pixels [x, x + width) by [y, y + height) of the luma grid.
+    """Pixels [x, x + width) by [y, y + height) of the luma grid, which may lie outside the frame.
 
-    Parameters
-    ----------
-    x, y : int
-        Top left pixel; may lie outside the frame.
-    width, height : int
-        In pixels, at least 1.
-    name : str
-        The region it belongs to; empty for none.
+    `name` is the region it belongs to; empty for none.
     """
 
     x: int

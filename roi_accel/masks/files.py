@@ -107,15 +107,7 @@ def check_size(width: int, height: int, where: str) -> None:
 
 
 def check_shape(mask: tuple[int, int], frame: tuple[int, int], where: str) -> None:
-    """Raise InputError unless the mask `has_shape` of the frame.
-
-    Parameters
-    ----------
-    mask, frame : (int, int)
-        (height, width) in pixels.
-    where : str
-        The file, for the message.
-    """
+    """Raise InputError unless the mask `has_shape` of the frame; `where` is the file."""
     if has_shape(mask, frame):
         return
     height, width = mask
@@ -131,12 +123,8 @@ def has_shape(mask: tuple[int, int], frame: tuple[int, int]) -> bool:
     """Return whether some common scale makes `frame` into `mask` up to rounding.
 
     Each side may miss that scale by one pixel; by half of `MODEL_MULTIPLE`, where both sides are
-    multiples of it, because the masks of networks have sides rounded so.
-
-    Parameters
-    ----------
-    mask, frame : (int, int)
-        (height, width) in pixels.
+    multiples of it, because the masks of networks have sides rounded so. Both sizes are
+    (height, width) in pixels.
     """
     height, width = mask
     frame_height, frame_width = frame

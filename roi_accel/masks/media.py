@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, BinaryIO
 
+from roi_accel._util.error_translation import require
 from roi_accel._util.text import printable
 from roi_accel.errors import InputError
 from roi_accel.masks.files import MAX_SAMPLES, MaskFile, check_size
@@ -70,13 +71,7 @@ class MaskMedia(MaskFile):
             context.thread_type = "AUTO"
 
     def masks(self) -> Generator[Mask]:
-        """Yield the masks in order, one decoded at a time.
-
-        Raises
-        ------
-        InputError
-            A frame cannot be decoded, is not gray, or has another size than the first.
-        """
+        """Yield the masks in order; InputError where a frame is damaged, not gray or resized."""
         for index, frame in enumerate(self._frames()):
             where = self._where if self.is_picture else f"{self._where}, frame {index}"
             if (frame.height, frame.width) != self.size:
@@ -131,13 +126,9 @@ def _limits() -> dict[str, str]:
 
 def _open(file: BinaryIO, where: str) -> InputContainer:
     """Return the container in `file`, opened by content alone."""
+    av = require("av", "cpu", f"{where}: reading pictures and videos")
     try:
-        import av  # noqa: PLC0415 (av is heavy and optional)
-    except ImportError as error:
-        msg = f"{where}: reading pictures and videos needs PyAV: {error}"
-        raise InputError(msg, remedy='pip install "roi-accel[cpu]"') from error
-    try:
-        return av.open(
+        container: InputContainer = av.open(
             file,
             mode="r",
             # No protocol is called "none": a playlist in the file cannot open anything.
@@ -148,6 +139,7 @@ def _open(file: BinaryIO, where: str) -> InputContainer:
     except (av.FFmpegError, OSError, ValueError) as error:
         msg = f"{where}: neither a picture nor a video that FFmpeg reads ({_RAW}): {_reason(error)}"
         raise InputError(msg, remedy=_REMEDY) from error
+    return container
 
 
 def _reason(error: BaseException) -> str:
@@ -183,8 +175,7 @@ class ClipSource(MaskSource):
     file : MaskFile
         The opened file, which this source closes.
     first_frame : int
-        The reference's frame whose mask comes first; masks of frames before it are decoded and left
-        out.
+        The reference's frame whose mask comes first; masks of earlier frames are left out.
 
     Raises
     ------

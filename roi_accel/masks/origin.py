@@ -10,6 +10,7 @@ from pydantic import AfterValidator, AliasPath, BaseModel, ConfigDict, Field, Va
 from roi_accel._util import strict_json
 from roi_accel._util.files import sha256_of
 from roi_accel._util.text import printable, short_repr
+from roi_accel._util.validation import first_fault
 from roi_accel.errors import InputError, unreadable
 
 if TYPE_CHECKING:
@@ -43,23 +44,8 @@ Digest = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
 class MaskOrigin(BaseModel):
     """How a file of masks says that it was made; None where it does not say.
 
-    Attributes
-    ----------
-    made_by : str or None
-        The version of roi-accel.
-    saliency_model : str or None
-        As in a result.
-    model_sha256 : str or None
-        Of the network, or of the file that the masks were made from.
-    stride : int or None
-        ``--saliency-stride``.
-    smoothed : float or None
-        Seconds of ``--mask-smooth``, now or when the masks were first made.
-    reference : str or None
-        Its name.
-    reference_bytes : int or None
-    reference_sha256 : str or None
-        Of its file.
+    `model_sha256` is of the network or of the file that the masks were made from, `smoothed` the
+    seconds of ``--mask-smooth``, now or when the masks were first made.
     """
 
     model_config = ConfigDict(strict=True, frozen=True, populate_by_name=True)
@@ -79,18 +65,7 @@ class MaskOrigin(BaseModel):
 
     @classmethod
     def from_about(cls, about: Mapping[str, Any]) -> MaskOrigin:
-        """Return what the text says.
-
-        Parameters
-        ----------
-        about : mapping
-            Of `read_about`; unknown keys are ignored.
-
-        Raises
-        ------
-        ValueError
-            A value is not one that roi-accel writes.
-        """
+        """Return what `read_about` found; ValueError for a value that roi-accel does not write."""
         for key in ("mask", "smoothing", "reference"):
             if not isinstance(about.get(key), dict | None):
                 msg = f"{key} is {short_repr(about[key])}"
@@ -99,10 +74,7 @@ class MaskOrigin(BaseModel):
         try:
             return cls.model_validate({key: about[key] for key in known & about.keys()})
         except ValidationError as error:
-            fault = error.errors()[0]
-            place = ".".join(str(part) for part in fault["loc"])
-            msg = f"{place} is {short_repr(fault['input'])}: {fault['msg']}"
-            raise ValueError(msg) from error
+            raise ValueError(first_fault(error)) from error
 
     def facts(self) -> dict[str, object]:
         """Return what a result records of it; strict JSON."""
@@ -144,13 +116,7 @@ def origin_text(facts: Mapping[str, Any]) -> str:
 
 
 def read_about(text: str) -> dict[str, Any]:
-    """Return what a text of `origin_text` holds.
-
-    Raises
-    ------
-    ValueError
-        It is not such a text, or of a later version.
-    """
+    """Return what a text of `origin_text` holds; ValueError for another or a later version."""
     if len(text) > MOST_TEXT:
         msg = f"longer than {MOST_TEXT} characters"
         raise ValueError(msg)
@@ -162,19 +128,9 @@ def read_about(text: str) -> dict[str, Any]:
 
 
 def origin_in_tags(tags: Mapping[str, str], where: str) -> MaskOrigin | None:
-    """Return what a video's tags say of its making, None where they do not.
+    """Return what a video's tags, by keys in any case, say of its making; None for nothing.
 
-    Parameters
-    ----------
-    tags : mapping of str to str
-        By keys in any case.
-    where : str
-        The file, for messages.
-
-    Raises
-    ------
-    InputError
-        The tag is malformed.
+    Raises InputError for a malformed tag of the file `where`.
     """
     text = {key.lower(): value for key, value in tags.items()}.get(ABOUT)
     if text is None:
@@ -188,14 +144,9 @@ def origin_in_tags(tags: Mapping[str, str], where: str) -> MaskOrigin | None:
 
 
 def reference_identity(path: Path) -> dict[str, Any]:
-    """Return size and SHA-256 of the reference's file, by which `is_from` knows it; reads it.
+    """Return size and SHA-256 of the reference's file, by which `is_from` knows it.
 
-    Nothing for a pipe, which cannot be read twice.
-
-    Raises
-    ------
-    InputError
-        It cannot be read.
+    Reads the file, InputError if it cannot; nothing for a pipe, which cannot be read twice.
     """
     try:
         if not path.is_file():

@@ -47,12 +47,8 @@ MAX_SMOOTH = Fraction(60)
 class Smoothing:
     """Exponential smoothing: each mask is drawn towards the next by the same share of the way.
 
-    Attributes
-    ----------
-    seconds : Fraction
-        The time constant, above 0: so long after a step 63 % of it are done.
-    rate : Fraction
-        Frames per second.
+    `seconds` is the time constant, above 0: so long after a step 63 % of it are done; `rate` is in
+    frames per second.
     """
 
     seconds: Fraction
@@ -203,7 +199,7 @@ class Smoother:
     Parameters
     ----------
     weight : int
-        Of `roi_accel.backends.arithmetic.smoothing_weight`.
+        Of `roi_accel.backends.temporal.smoothing_weight`.
     """
 
     def __init__(self, weight: int) -> None:
@@ -213,36 +209,33 @@ class Smoother:
     def next(self, masks: Masks) -> Masks:
         """Return the masks of the next frame, smoothed; the same object while one stays the same.
 
-        Parameters
-        ----------
-        masks : tuple of uint16[height, width]
-            As many as in every frame.
+        All of the run's masks are uint16[height, width], as many in every frame.
         """
         if not self._lines:
-            self._lines = [_Line(mask) for mask in masks]
+            self._lines = [_Line(state_of(mask), mask, mask) for mask in masks]
             return masks
-        return tuple(
-            line.next(mask, self._weight) for line, mask in zip(self._lines, masks, strict=True)
-        )
+        pairs = zip(self._lines, masks, strict=True)
+        return tuple(line.next(mask, self._weight) for line, mask in pairs)
 
 
+@dataclass
 class _Line:
     """One mask through the frames."""
 
-    def __init__(self, mask: Mask) -> None:
-        self._state: NDArray[np.int64] = state_of(mask)
-        self._given = self._smoothed = mask
-        self._is_at_rest = True
+    state: NDArray[np.int64]
+    last: Mask
+    smoothed: Mask
+    is_at_rest: bool = True
 
     def next(self, mask: Mask, weight: int) -> Mask:
-        if mask is self._given and self._is_at_rest:
-            return self._smoothed
-        self._is_at_rest = not smooth(self._state, mask, weight)
-        self._given = mask
-        smoothed = codes_of(self._state)
-        if not np.array_equal(smoothed, self._smoothed):
-            self._smoothed = _read_only(smoothed)
-        return self._smoothed
+        if mask is self.last and self.is_at_rest:
+            return self.smoothed
+        self.is_at_rest = not smooth(self.state, mask, weight)
+        self.last = mask
+        smoothed = codes_of(self.state)
+        if not np.array_equal(smoothed, self.smoothed):
+            self.smoothed = _read_only(smoothed)
+        return self.smoothed
 
 
 def _read_only(mask: Mask) -> Mask:

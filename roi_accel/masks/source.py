@@ -13,7 +13,7 @@ from roi_accel.errors import InputError
 from roi_accel.video.rectangle import Rectangle
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Mapping
 
     from roi_accel.backends.frame import Frame
     from roi_accel.backends.protocol import Session
@@ -28,14 +28,10 @@ _NUMBER = re.compile(r"[0-9]{1,9}")
 
 @dataclass(frozen=True, kw_only=True)
 class MaskPlace:
-    """Where masks belong; a file that says nothing of it is about whole frames, from the first on.
+    """Where masks belong: by default to whole frames, from the first on.
 
-    Attributes
-    ----------
-    first_frame : int
-        The number in the reference's file of the frame whose mask comes first.
-    crop : Rectangle or None
-        The part of the frame, after scaling, that the masks cover; None for the whole frame.
+    `first_frame` is the number in the reference's file of the frame whose mask comes first; `crop`
+    the part of the frame, after scaling, that the masks cover, None for all of it.
     """
 
     first_frame: int = 0
@@ -43,30 +39,21 @@ class MaskPlace:
 
     @classmethod
     def from_tags(cls, tags: Mapping[str, str], where: str) -> MaskPlace:
-        """Return the place that a file's tags name.
+        """Return the place that a file's tags, by keys in any case, name; others are ignored.
 
-        Parameters
-        ----------
-        tags : mapping of str to str
-            By keys in any case; others are passed over.
-        where : str
-            The file, for messages.
-
-        Raises
-        ------
-        InputError
-            A tag is malformed.
+        Raises InputError for a malformed tag of the file `where`.
         """
-        found = {key.lower(): value for key, value in tags.items()}
-        first, crop = found.get(FIRST_FRAME, "0"), found.get(CROP, "")
+        lower = {key.lower(): value for key, value in tags.items()}
+        first, crop = lower.get(FIRST_FRAME, "0"), lower.get(CROP, "")
+        remedy = "write it again with roi-accel mask"
         if not _NUMBER.fullmatch(first):
             msg = f"{where}: says {FIRST_FRAME} {first[:40]!r}, which is not a frame number"
-            raise InputError(msg, remedy="write it again with roi-accel mask")
+            raise InputError(msg, remedy=remedy)
         try:
             return cls(first_frame=int(first), crop=Rectangle.parse(crop) if crop else None)
         except InputError as error:
             msg = f"{where}: says {CROP} {crop[:40]!r}, which is not a rectangle W:H:X:Y"
-            raise InputError(msg, remedy="write it again with roi-accel mask") from error
+            raise InputError(msg, remedy=remedy) from error
 
     def tags(self) -> dict[str, str]:
         """Return the tags by which `from_tags` finds this place; none for the default."""
@@ -117,15 +104,7 @@ class MaskSource(Protocol):
         return 1
 
     def look(self, index: int, reference: Frame, session: Session) -> None:
-        """Take in frame `index` of a full batch, all of which are passed here before `masks`.
-
-        Parameters
-        ----------
-        index : int
-        reference : Frame
-        session : Session
-            As `masks` takes them.
-        """
+        """Take in frame `index` of a full batch, all of which are passed here before `masks`."""
         del index, reference, session
 
     def masks(self, index: int, reference: Frame, session: Session) -> tuple[Mask, ...]:
@@ -216,15 +195,12 @@ class CroppedSource(MaskSource):
 
     def masks(self, index: int, reference: Frame, session: Session) -> tuple[Mask, ...]:
         """Return the inner source's masks of frame `index`, cropped; the same objects for equal."""
-        return self._cropped(self._inner.masks(index, reference, session))
-
-    def _cropped(self, masks: Sequence[Mask]) -> tuple[Mask, ...]:
+        masks = self._inner.masks(index, reference, session)
         known = self._last
         self._last = {}
-        for mask in masks:
+        for key, mask in ((id(mask), mask) for mask in masks):
             # The mask is kept beside its crop, so that its id is not given to another meanwhile.
-            found = known.get(id(mask)) or self._last.get(id(mask)) or (mask, self._crop(mask))
-            self._last[id(mask)] = found
+            self._last[key] = known.get(key) or self._last.get(key) or (mask, self._crop(mask))
         return tuple(self._last[id(mask)][1] for mask in masks)
 
     def _crop(self, mask: Mask) -> Mask:

@@ -59,10 +59,7 @@ class StillSource(MaskSource):
 class ConstantSource(StillSource):
     """A mask of one sample for every frame (``--synthetic-mask FILL``).
 
-    Parameters
-    ----------
-    fill : float
-        Saliency in [0, 1]. Stored as floor(fill * 65535 + 0.5), as a network's output is.
+    `fill`, in [0, 1], is stored as floor(fill * 65535 + 0.5), as a network's output is.
     """
 
     def __init__(self, fill: float) -> None:
@@ -72,17 +69,9 @@ class ConstantSource(StillSource):
 
 
 class PictureSource(StillSource):
-    """A still gray picture (``--mask FILE``).
+    """A still gray picture (``--mask FILE``), from an opened file, which this closes.
 
-    Parameters
-    ----------
-    file : MaskFile
-        The opened file, which this closes.
-
-    Raises
-    ------
-    InputError
-        The file does not hold a gray picture, or holds more than one.
+    Raises InputError where the file does not hold a gray picture, or holds more than one.
     """
 
     def __init__(self, file: MaskFile) -> None:

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.lib import format as npy
 
 from roi_accel._util.closing import Closing
+from roi_accel._util.error_translation import require
 from roi_accel.errors import OutputError
 from roi_accel.masks.archive import MASKS
 from roi_accel.masks.archive import SUFFIX as ARCHIVE_SUFFIX
@@ -88,13 +89,7 @@ def open_mask_writer(
 
 
 class ClipWriter(MaskWriter):
-    """Masks as gray video of 16 bits: FFV1 in Matroska, a frame per mask, every one a key frame.
-
-    Parameters
-    ----------
-    file, size, rate, place, origin
-        As `open_mask_writer` takes them.
-    """
+    """Masks as gray video of 16 bits: FFV1 in Matroska, a frame per mask, every one a key frame."""
 
     def __init__(
         self,
@@ -105,13 +100,10 @@ class ClipWriter(MaskWriter):
         place: MaskPlace,
         origin: Mapping[str, Any],
     ) -> None:
-        try:
-            import av  # noqa: PLC0415 (av is heavy and optional)
-            from av.codec.context import Flags  # noqa: PLC0415
-            from av.video.reformatter import ColorRange  # noqa: PLC0415
-        except ImportError as error:
-            msg = f"writing a video of masks needs PyAV: {error}"
-            raise OutputError(msg, remedy='pip install "roi-accel[cpu]"') from error
+        av = require("av", "cpu", "writing a video of masks", error=OutputError)
+        from av.codec.context import Flags  # noqa: PLC0415 (av is heavy and optional)
+        from av.video.reformatter import ColorRange  # noqa: PLC0415
+
         self._frame_of = av.VideoFrame.from_ndarray
         self._file = _Watched(file)
         self._container = av.open(
@@ -183,14 +175,8 @@ class _Watched:
 class ArchiveWriter(MaskWriter):
     """Masks as one array of NumPy's archive, uint16[frames, height, width], and what made them.
 
-    An array's size stands before its samples, so they wait in a nameless file until all are there.
-
-    Parameters
-    ----------
-    file, size, place, origin
-        As `open_mask_writer` takes them.
-    folder : Path
-        On the disk that has room for them.
+    An array's size stands before its samples, so they wait in a nameless file in `folder`, whose
+    disk has room for them, until all are there.
     """
 
     def __init__(

@@ -15,8 +15,7 @@ from hypothesis import strategies as st
 
 from roi_accel.errors import InputError
 from roi_accel.masks import track
-from roi_accel.masks.track import TrackSource
-from roi_accel.masks.track import parse_track
+from roi_accel.masks.track import TrackSource, parse_track
 
 pytestmark = pytest.mark.usefixtures("no_python_warnings")
 
