@@ -1,11 +1,18 @@
-"""What backends on devices of their own share: devices, their choice, programs, failures."""
+"""What backends on devices of their own share: their choice, compiled kernels, failures."""
 
 from __future__ import annotations
 
+import atexit
+import hashlib
+import os
 import re
+import tempfile
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
+
+import platformdirs
 
 from roi_accel._util.suggest import did_you_mean
 from roi_accel.backends.host import check_threads
@@ -19,6 +26,9 @@ if TYPE_CHECKING:
 
     from roi_accel.backends.plan import Plan
     from roi_accel.backends.protocol import DeviceStatus
+
+
+CACHE_VARIABLE = "ROI_ACCEL_CACHE"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -175,3 +185,53 @@ class GpuSession(BaseSession, Generic[Device]):
             raise ValueError(msg)
         if self._failure is not None:  # guard: opencl-failure-kept
             raise BackendUnavailable(self._failure.message, remedy=self._failure.remedy)
+
+
+def cache_folder() -> Path:
+    """Return the folder of compiled kernels and build logs; it need not exist.
+
+    ``$ROI_ACCEL_CACHE/kernels`` where that variable is set, else ``kernels`` in the user's cache
+    folder for roi-accel.
+    """
+    chosen = os.environ.get(CACHE_VARIABLE)
+    if chosen:
+        return Path(os.path.expanduser(chosen)).absolute() / "kernels"  # noqa: PTH111 - Path's raises
+    return platformdirs.user_cache_path("roi-accel", appauthor=False) / "kernels"
+
+
+def lend_cache(variable: str, folder: Path) -> bool:
+    """Point `variable` to a temporary folder where `folder` cannot be written.
+
+    For libraries that do not work without a cache. Return whether a folder was lent; it is removed
+    when the process ends.
+    """
+    existing = next(path for path in (folder, *folder.absolute().parents) if path.exists())
+    if existing.is_dir() and os.access(existing, os.W_OK | os.X_OK):
+        return False
+    lent = tempfile.TemporaryDirectory(prefix="roi-accel-cache-")
+    atexit.register(lent.cleanup)
+    os.environ[variable] = lent.name
+    return True
+
+
+def build_failure(device: GpuDevice, log: str, source: str) -> BackendUnavailable:
+    """Return the error of kernels that do not compile, and keep the compiler's `log`."""
+    text = f"{device.status.description}, driver {device.status.driver}\n\n{log}\n\n{source}"
+    path = _write_log(text)  # guard: opencl-build-log
+    return BackendUnavailable(
+        f"the kernels do not compile for {device.label}; the compiler's log is {path}",
+        remedy="update the device's driver, or choose another --device or --backend",
+    )
+
+
+def _write_log(text: str) -> Path:
+    """Write `text` into the cache, or else into the temporary folder; return where."""
+    name = f"build-failure-{hashlib.sha256(text.encode()).hexdigest()[:16]}.log"
+    path = cache_folder() / name
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, "utf-8")
+    except OSError:
+        path = Path(tempfile.mkdtemp(prefix="roi-accel-")) / name
+        path.write_text(text, "utf-8")
+    return path

@@ -103,13 +103,7 @@ _RANGE_SAMPLES = 128 * 1024
 
 
 class RowThreadPool:
-    """The caller's thread and helpers, which start when first needed.
-
-    Parameters
-    ----------
-    threads : int
-        How many may compute at a time, the caller's included.
-    """
+    """The caller's thread and helpers, `threads` in all, which start when first needed."""
 
     def __init__(self, threads: int) -> None:
         self._threads = threads

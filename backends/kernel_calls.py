@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from roi_accel.backends.plan import ModelSize, Plan
-    from roi_accel.backends.tables import AxisTable, PlaneGrid
+    from roi_accel.backends.tables import PlaneGrid
 
 KERNELS = ("upsample_rows", "upsample_mask", "substitute", "preprocess", "quantise")
 """The kernels' names, each in the file of its name."""
@@ -101,7 +101,8 @@ class GridCalls:
     one vector as on a GPU. BackendUnavailable where planes are too large for 32-bit indices.
 
     Below, `mask_rows` is the buffer of the mask's rows upsampled to the grid's width,
-    uint16[mask_height, pitch], which `upsample_rows` writes, and `rows` the grid's `packed_axis`.
+    uint16[mask_height, pitch], which `upsample_rows` writes, and `rows` the grid's table of rows,
+    concatenated.
     """
 
     def __init__(self, plan: Plan, grid: PlaneGrid, *, on_processor: bool = False) -> None:
@@ -120,7 +121,7 @@ class GridCalls:
         self._fade = (fade.threshold, fade.opaque_from, fade.slope)
 
     def upsample_rows(self, mask: Buffer, columns: Buffer, mask_rows: Buffer) -> KernelCall:
-        """Return the horizontal interpolation of `mask`, by the `packed_axis` of columns."""
+        """Return the horizontal interpolation of `mask`, by the concatenated table of columns."""
         numbers = _uint32s(*self._mask_size, self.width, self.pitch)
         size = (self._row_items, self._mask_size[1])
         return KernelCall("upsample_rows", size, (mask, columns, mask_rows, *numbers))
@@ -216,18 +217,13 @@ def quantise(
     return KernelCall("quantise", size, (saliency, mask, strays, *numbers))
 
 
-def packed_axis(table: AxisTable) -> NDArray[np.uint32]:
-    """Return `table` as the kernels read it: left, right, weight."""
-    return np.concatenate([table.left, table.right, table.weight])
-
-
 def packed_tables(plan: Plan) -> list[NDArray[np.uint32]]:
     """Return what `preprocess` looks up: luma's boxes of columns and of rows, chroma's, and levels.
 
     Boxes are start, stop; levels the bits of `normalisation_table`. Empty without a model size.
     """
-    tables = [table for boxes in model_boxes(plan)[:2] for table in (boxes.columns, boxes.rows)]
-    packed = [np.concatenate([table.start, table.stop]) for table in tables]
+    boxes = model_boxes(plan)[:2]
+    packed = [np.concatenate(table) for rows, columns in boxes for table in (columns, rows)]
     return [*packed, normalisation_table().view(np.uint32)] if packed else []
 
 

@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from roi_accel.backends.host import RowTask
     from roi_accel.backends.plan import Plan
     from roi_accel.backends.protocol import Mask
-    from roi_accel.backends.tables import PlaneBoxes, PlaneGrid
+    from roi_accel.backends.tables import BoxTable, PlaneGrid
 
     Scratch = tuple[NDArray[np.uint32], NDArray[np.uint32], NDArray[np.uint32]]
 
@@ -66,14 +66,7 @@ class NumpyBackend(HostBackend):
 
 
 class NumpySession(BaseSession):
-    """Tables and scratch buffers for one plan.
-
-    Parameters
-    ----------
-    plan : Plan
-    threads : int, optional
-        Threads that share a frame's rows.
-    """
+    """Tables and scratch buffers for one plan; `threads` share a frame's rows."""
 
     def __init__(self, plan: Plan, threads: int = 1) -> None:
         super().__init__(plan)
@@ -87,7 +80,7 @@ class NumpySession(BaseSession):
     def _preprocess(self, reference: Frame, network_input: NDArray[np.float32]) -> None:
         bit_depth = self._plan.pixel_format.bit_depth
         luma, chroma_u, chroma_v = (
-            to_8_bits(_box_average(plane, boxes), bit_depth).astype(np.int32)
+            to_8_bits(_box_average(plane, *boxes), bit_depth).astype(np.int32)
             for plane, boxes in zip(reference.planes, self._boxes, strict=True)
         )
         levels = rgb_levels(luma, chroma_u, chroma_v, self._colour)
@@ -115,8 +108,7 @@ class _Grid:
         self.shape = grid.shape
         self._planes = grid.planes
         self._fade = fade
-        self._columns = grid.columns
-        self._rows = grid.rows
+        self._columns, self._rows = grid.columns, grid.rows
         self._block_rows = max(1, min(height, _BLOCK_SAMPLES // width))
         self._wide = np.empty((mask_height, width), np.uint32)
         self._wide_scratch = np.empty_like(self._wide)
@@ -216,10 +208,9 @@ class _Grid:
 
 
 def _box_average(
-    plane: NDArray[np.uint8] | NDArray[np.uint16], boxes: PlaneBoxes
+    plane: NDArray[np.uint8] | NDArray[np.uint16], rows: BoxTable, columns: BoxTable
 ) -> NDArray[np.uint32]:
     """Return the rounded mean over each box, in `plane`'s own depth."""
-    rows, columns = boxes.rows, boxes.columns
     sums = np.empty((len(rows.start), plane.shape[1]), np.uint32)
     for row, (start, stop) in enumerate(zip(rows.start, rows.stop, strict=True)):
         np.add.reduce(plane[start:stop], axis=0, dtype=np.uint32, out=sums[row])

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -39,16 +39,11 @@ _LUMA_WEIGHTS = {
 }
 
 
-@dataclass(frozen=True)
-class AxisTable:
-    """Bilinear upsampling along one axis: two source indices and a weight per output position.
+class AxisTable(NamedTuple):
+    """Bilinear upsampling along one axis, three uint32[n] for n output positions.
 
-    Attributes
-    ----------
-    left, right : uint32[n]
-        Neighbouring source indices, clamped at the edges.
-    weight : uint32[n]
-        Share of `right` in units of 1/65536, in 0..65536.
+    `left` and `right` are neighbouring source indices, clamped at the edges; `weight` is the share
+    of `right` in units of 1/65536, in 0..65536.
     """
 
     left: NDArray[np.uint32]
@@ -133,8 +128,7 @@ def fade_table(threshold_code: int, fade_code: int) -> FadeTable:
     return FadeTable(threshold_code, fade_code, slope)
 
 
-@dataclass(frozen=True)
-class BoxTable:
+class BoxTable(NamedTuple):
     """Box averaging along one axis: output i covers source samples start[i] .. stop[i] - 1."""
 
     start: NDArray[np.uint32]
@@ -158,16 +152,8 @@ def box_table(source: int, target: int, padded: int) -> BoxTable:
     return BoxTable(start.astype(np.uint32), stop.astype(np.uint32))
 
 
-@dataclass(frozen=True)
-class PlaneBoxes:
-    """Which samples of a plane are averaged into each pixel of the network's input."""
-
-    rows: BoxTable
-    columns: BoxTable
-
-
-def model_boxes(plan: Plan) -> list[PlaneBoxes]:
-    """Return the boxes of Y, U and V, each averaged straight to the network's size.
+def model_boxes(plan: Plan) -> list[tuple[BoxTable, BoxTable]]:
+    """Return the boxes of rows and of columns of Y, U and V, averaged to the network's size.
 
     Empty where the plan has no model size.
     """
@@ -175,7 +161,7 @@ def model_boxes(plan: Plan) -> list[PlaneBoxes]:
     if model is None:
         return []
     return [
-        PlaneBoxes(
+        (
             box_table(height, model.height, model.padded_height),
             box_table(width, model.width, model.padded_width),
         )

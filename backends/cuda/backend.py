@@ -12,9 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from roi_accel.backends.gpu import GpuBackend, GpuDevice
+from roi_accel.backends.gpu import GpuBackend, GpuDevice, build_failure, lend_cache
 from roi_accel.backends.host import import_fault, reason_of
-from roi_accel.backends.kernel_cache import build_failure, lend_cache
 from roi_accel.backends.kernel_calls import KERNELS, kernel_source
 from roi_accel.backends.protocol import DeviceStatus
 from roi_accel.errors import BackendUnavailable

@@ -44,11 +44,6 @@ class CudaSession(GpuSession[CudaDevice]):
     Frames may be on the device already, as CuPy's arrays or any that have
     ``__cuda_array_interface__`` or DLPack: they are read where they lie, and masked frames of a
     distorted frame on the device are CuPy arrays. Of a frame, all planes must be in one place.
-
-    Raises
-    ------
-    BackendUnavailable
-        There is no room on the device, or the driver fails.
     """
 
     def __init__(self, plan: Plan, device: CudaDevice, kernels: Mapping[str, Untyped]) -> None:
@@ -87,26 +82,9 @@ class CudaSession(GpuSession[CudaDevice]):
     def infer(self, reference: Frame, run: RunNetwork) -> Mask:
         """Return the mask that a network makes of `reference`, without a detour over the host.
 
-        Parameters
-        ----------
-        reference : Frame
-        run : callable
-            Called with the network's input and its output on the device, both DeviceTensor; returns
-            when the output is there.
-
-        Returns
-        -------
-        uint16[mask_height, mask_width]
-            Read-only; `substitute` takes it from the device when it comes back.
-
-        Raises
-        ------
-        ValueError
-            The plan has no model size, or the frame is not the plan's.
-        NotSaliencyError
-            The network's output is not finite or not in [0, 1].
-        BackendUnavailable
-            The device fails.
+        It is read-only, and `substitute` takes it from the device when it comes back.
+        NotSaliencyError where the network's output is not finite or not in [0, 1]; other errors
+        are those of `preprocess`.
         """
         self._model_size()
         reference = self._checked(reference)

@@ -12,7 +12,7 @@ import numpy as np
 from roi_accel.backends import kernel_calls
 from roi_accel.backends.arithmetic import quantise
 from roi_accel.backends.cuda.memory import CudaGrid, StagedArray
-from roi_accel.backends.kernel_calls import packed_axis, packed_tables
+from roi_accel.backends.kernel_calls import packed_tables
 from roi_accel.backends.protocol import DeviceTensor
 from roi_accel.errors import BackendUnavailable
 
@@ -42,8 +42,8 @@ class Tables:
 
     def __init__(self, device: CudaDevice, plan: Plan, grids: Sequence[PlaneGrid]) -> None:
         send = device.cupy.asarray
-        self.columns = [send(packed_axis(grid.columns)) for grid in grids]
-        self.rows = [send(packed_axis(grid.rows)) for grid in grids]
+        self.columns = [send(np.concatenate(grid.columns)) for grid in grids]
+        self.rows = [send(np.concatenate(grid.rows)) for grid in grids]
         self.network = [send(table) for table in packed_tables(plan)]
         device.cupy.cuda.get_current_stream().synchronize()
 

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from roi_accel.backends.host import RowTask
     from roi_accel.backends.plan import Plan
     from roi_accel.backends.protocol import Mask
-    from roi_accel.backends.tables import AxisTable, PlaneGrid
+    from roi_accel.backends.tables import PlaneGrid
 
     Kernel = Callable[..., None]
 
@@ -72,7 +72,7 @@ class NumbaSession(BaseSession):
 
     def __init__(self, plan: Plan, threads: int) -> None:
         super().__init__(plan)
-        from roi_accel.backends.numba import kernels, preprocess  # noqa: PLC0415 - load numba
+        from roi_accel.backends.numba import kernels  # noqa: PLC0415 - load numba
 
         dtype = plan.pixel_format.dtype
         self._pool = RowThreadPool(threads)
@@ -82,14 +82,14 @@ class NumbaSession(BaseSession):
         self._fade = (fade.threshold, fade.transparent_to, fade.opaque_from, fade.slope)
         if plan.model is None:
             return
-        self._preprocess_kernel = preprocess.preprocess_kernel(dtype)
+        self._preprocess_kernel = kernels.preprocess_kernel(dtype)
         boxes = model_boxes(plan)
         colour = colour_table(plan.colour_matrix, plan.colour_range)
         self._preprocess_tables = (
-            tuple(box.rows.start for box in boxes),
-            tuple(box.rows.stop for box in boxes),
-            tuple(box.columns.start for box in boxes),
-            tuple(box.columns.stop for box in boxes),
+            tuple(rows.start for rows, _ in boxes),
+            tuple(rows.stop for rows, _ in boxes),
+            tuple(columns.start for _, columns in boxes),
+            tuple(columns.stop for _, columns in boxes),
             plan.pixel_format.bit_depth,
             astuple(colour),
             normalisation_table(),
@@ -130,7 +130,7 @@ class NumbaSession(BaseSession):
         self, kernel: Kernel, grid: PlaneGrid, mask: Mask, *rest: object
     ) -> tuple[int, RowTask]:
         """Return the rows of `grid`, and `kernel` with everything but the range of rows."""
-        upsampling = (*_flat(mask), _axis(grid.columns), _axis(grid.rows), self._fade)
+        upsampling = (*_flat(mask), tuple(grid.columns), tuple(grid.rows), self._fade)
 
         def task(first: int, last: int) -> None:
             kernel(upsampling, *rest, first, last)
@@ -140,10 +140,6 @@ class NumbaSession(BaseSession):
     def close(self) -> None:
         """End the session's threads."""
         self._pool.close()
-
-
-def _axis(table: AxisTable) -> tuple[NDArray[np.uint32], NDArray[np.uint32], NDArray[np.uint32]]:
-    return table.left, table.right, table.weight
 
 
 def _flat_planes(

@@ -14,9 +14,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
-from roi_accel.backends.gpu import GpuBackend, GpuDevice
+from roi_accel.backends.gpu import GpuBackend, GpuDevice, lend_cache
 from roi_accel.backends.host import import_fault
-from roi_accel.backends.kernel_cache import lend_cache
 from roi_accel.backends.protocol import DeviceStatus
 from roi_accel.errors import BackendUnavailable
 

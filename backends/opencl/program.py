@@ -17,7 +17,7 @@ import pyopencl as cl
 from pyopencl.characterize import has_src_build_cache
 
 from roi_accel._util.files import write_atomically
-from roi_accel.backends.kernel_cache import build_failure, cache_folder
+from roi_accel.backends.gpu import build_failure, cache_folder
 from roi_accel.backends.kernel_calls import KERNELS, kernel_source
 from roi_accel.errors import OutputError
 
@@ -39,10 +39,7 @@ def build_program(
 ) -> cl.Program:
     """Return the kernels for planes of `sample`, compiled for `device`.
 
-    Raises
-    ------
-    BackendUnavailable
-        They do not compile; the message names the file with the compiler's log.
+    BackendUnavailable, with the file that has the compiler's log, where they do not compile.
     """
     source = kernel_source("opencl", sample, on_processor=device.is_processor)
     if has_src_build_cache(device.handle):

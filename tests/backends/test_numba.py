@@ -224,12 +224,12 @@ def test_a_second_start_compiles_nothing_and_says_nothing(
 def test_a_new_process_computes_with_what_the_cache_holds(tmp_path: Path) -> None:
     # In this process numba has been made ready for compiling, which no kernel may need.
     program = (
-        "from roi_accel.backends.numba import kernels, preprocess\n"
+        "from roi_accel.backends.numba import kernels\n"
         "from roi_accel.backends.frame import PixelFormat\n"
         "from roi_accel.backends.numba.backend import NumbaBackend\n"
         "from roi_accel.parity.selftest import run_self_test\n"
         "run_self_test(NumbaBackend(), PixelFormat('420', 8), save=None)\n"
-        "kernels = kernels.substitute_kernel, preprocess.preprocess_kernel\n"
+        "kernels = kernels.substitute_kernel, kernels.preprocess_kernel\n"
         "print([sum(kernel(PixelFormat('420', 8).dtype).stats.cache_hits.values())"
         " for kernel in kernels])"
     )

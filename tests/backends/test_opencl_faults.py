@@ -14,7 +14,7 @@ from support import random_frame
 
 from roi_accel.backends import kernel_calls
 from roi_accel.backends.frame import PixelFormat
-from roi_accel.backends.kernel_cache import cache_folder
+from roi_accel.backends.gpu import cache_folder
 from roi_accel.backends.opencl.backend import OpenclBackend
 from roi_accel.backends.plan import Plan
 from roi_accel.errors import BackendUnavailable

@@ -66,7 +66,7 @@ def same(found: Frame, wanted: Frame) -> bool:
 @pytest.fixture
 def copied(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Return a list that grows with every plane group of a distorted frame that is copied."""
-    from roi_accel.backends.opencl.grid import OpenclGrid  # noqa: PLC0415 - needs pyopencl
+    from roi_accel.backends.opencl.session import OpenclGrid  # noqa: PLC0415 - needs pyopencl
 
     seen: list[str] = []
     upload = OpenclGrid.upload
