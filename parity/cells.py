@@ -5,10 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
+from roi_accel.parity.calibration import STAGES
 from roi_accel.parity.compare import Comparison, combine, compare
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from roi_accel.parity.calibration import Calibration, Stage, Tolerance
     from roi_accel.parity.cases import Case
@@ -163,6 +164,40 @@ class Report:
             if cell.comparison.maximum > known.comparison.maximum:
                 largest[cell.stage] = cell
         return {stage: (cell.comparison.maximum, cell.tolerance) for stage, cell in largest.items()}
+
+
+def make_report(
+    cells: Iterable[Cell],
+    participants: Sequence[Participant],
+    calibration: Calibration,
+    *,
+    among: str,
+    provenance: Mapping[str, object],
+    errors: Sequence[str] = (),
+) -> Report:
+    """Return a report of `cells`, by stage; a rule that matches nobody is a warning.
+
+    Parameters
+    ----------
+    cells : iterable of Cell
+    participants : sequence of Participant
+    calibration : Calibration
+    among : str
+        Where those are that a rule may match, for the warning.
+    provenance, errors
+        As for `Report`.
+    """
+    unused = calibration.unused(each.names for each in participants if not each.absent)
+    return Report(
+        cells=tuple(sorted(cells, key=lambda cell: STAGES.index(cell.stage))),
+        participants=tuple(participants),
+        warnings=tuple(
+            f"{rule.tolerance.source}: no device {among} matches {rule.pattern!r}"
+            for rule in unused
+        ),
+        errors=tuple(errors),
+        provenance=provenance,
+    )
 
 
 class Findings:

@@ -6,9 +6,9 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from roi_accel.backends.frame import PIXEL_FORMATS
-from roi_accel.parity.calibration import INTEGER_STAGES, STAGES
+from roi_accel.parity.calibration import INTEGER_STAGES
 from roi_accel.parity.cases import cases, frame_key, golden_digests
-from roi_accel.parity.cells import Findings, Participant, Report
+from roi_accel.parity.cells import Findings, Participant, make_report
 from roi_accel.parity.compare import Comparison, compare, map_problem
 from roi_accel.parity.record import Entry, golden_maps
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Set as AbstractSet
 
     from roi_accel.parity.calibration import Calibration, Stage
-    from roi_accel.parity.cells import Cell
+    from roi_accel.parity.cells import Cell, Report
     from roi_accel.parity.record import Record
 
 GOLDEN = "golden"
@@ -49,18 +49,16 @@ def compare_records(
     providers = [*_golden_maps({entry.network for entry in providers}), *providers]
     cells = [*_integer_cells(backends, calibration), *_saliency_cells(providers, calibration)]
     participants = [entry.participant for entry in (*backends, *providers)]
-    return Report(
-        cells=tuple(sorted(cells, key=lambda cell: STAGES.index(cell.stage))),
-        participants=tuple(participants),
-        warnings=tuple(
-            f"{rule.tolerance.source}: no device in these records matches {rule.pattern!r}"
-            for rule in calibration.unused(each.names for each in participants)
-        ),
-        errors=tuple(
+    return make_report(
+        cells,
+        participants,
+        calibration,
+        among="in these records",
+        errors=[
             f"{record.name}: the file is not what was written, its seal does not fit its content"
             for record in records
             if not record.intact
-        ),
+        ],
         provenance={
             **provenance,
             "records": {record.name: dict(record.provenance) for record in records},

@@ -123,16 +123,9 @@ class Entry:
 
 @dataclass(frozen=True, kw_only=True)
 class Record:
-    """One machine's answers.
+    """One machine's answers, under its name in reports.
 
-    Attributes
-    ----------
-    name : str
-        Its name in reports.
-    provenance : mapping
-        Versions, machine, date.
-    intact : bool
-        Whether the file is unchanged since it was written: its seal fits its content.
+    `intact` says whether the file is unchanged since it was written: its seal fits its content.
     """
 
     name: str
@@ -144,10 +137,7 @@ class Record:
 def write_record(record: Record) -> str:
     """Return the record as JSON, sealed with the SHA-256 of its own content.
 
-    Raises
-    ------
-    InputError
-        `read_record` would refuse a name or fact.
+    InputError if `read_record` would refuse a name or fact.
     """
     content = {
         "schema_version": SCHEMA_VERSION,
@@ -168,13 +158,8 @@ def read_record(path: Path, *, name: str) -> Record:
     """Return the record in the file `path`.
 
     A file that was changed but can still be read is returned as not `intact`, so that comparing it
-    shows what was changed.
-
-    Raises
-    ------
-    InputError
-        The file cannot be read, is too large, is not a record, of a newer version, made with
-        another corpus, or damaged beyond use; the message names the place.
+    shows what was changed. InputError, which names the place, if the file cannot be read, is too
+    large, is not a record, of a newer version, made with another corpus, or damaged beyond use.
     """
     where = printable(str(path))
     try:
@@ -194,16 +179,12 @@ def read_record(path: Path, *, name: str) -> Record:
     try:
         content = _CONTENT.validate_python(document)
         entries = tuple(_entry(entry, name) for entry in content.entries)
-    except ValidationError as error:
-        raise _damaged(where, first_fault(error)) from error
     except ValueError as error:
-        raise _damaged(where, str(error)) from error
-    return Record(
-        name=name,
-        entries=entries,
-        provenance=content.provenance,
-        intact=seal == _seal(document),
-    )
+        what = first_fault(error) if isinstance(error, ValidationError) else str(error)
+        msg = f"{where} is damaged or from another version: {what}"
+        raise InputError(msg, remedy=_REMEDY) from error
+    intact = seal == _seal(document)
+    return Record(name=name, entries=entries, provenance=content.provenance, intact=intact)
 
 
 def map_shapes() -> dict[str, tuple[int, int]]:
@@ -312,7 +293,3 @@ def _check_keys(found: Mapping[str, object], expected: Mapping[str, object], whe
 def _seal(content: Mapping[str, Any]) -> str:
     canonical = json.dumps(content, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
     return hashlib.sha256(canonical.encode()).hexdigest()
-
-
-def _damaged(where: str, what: str) -> InputError:
-    return InputError(f"{where} is damaged or from another version: {what}", remedy=_REMEDY)

@@ -6,12 +6,13 @@ import json
 import math
 import re
 from collections import Counter
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from xml.etree import ElementTree as ET
 
 from roi_accel._util.text import in_json, printable
 from roi_accel.parity.cells import STATUSES
+from roi_accel.parity.compare import combine
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -28,45 +29,54 @@ _SHOWN = 20
 UNSIZED = "of unknown size"
 _ICONS = {"OK": "✅", "FAIL": "❌", "SKIP": "⏭️", "ERROR": "💥"}
 _TAGS = {"OK": "", "FAIL": "failure", "SKIP": "skipped", "ERROR": "error"}
+_OF_TOLERANCES = ("value", "dtype", "unit", "reason", "source")
 _NOT_XML = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True)
 class Row:
-    """One stage and pair over all formats, for tables.
+    """One stage and pair over all formats, for tables."""
 
-    Attributes
-    ----------
-    counts : dict of str to int
-        Cells per status.
-    unsized : bool
-        Whether something differs of which no size is known, such as a digest or a shape.
-    """
-
-    stage: str
     pair: str
-    counts: dict[str, int]
-    compared: int
-    maximum: float
-    tolerance: Tolerance
-    unsized: bool
+    cells: list[Cell]
+
+    @property
+    def stage(self) -> str:
+        """The stage of its cells."""
+        return self.cells[0].stage
 
     @property
     def status(self) -> str:
         """The worst status of its cells."""
-        return next(each for each in ("FAIL", "ERROR", "OK", "SKIP") if self.counts.get(each))
+        counts = _count(self.cells)
+        return next(status for status in ("FAIL", "ERROR", "OK", "SKIP") if status in counts)
+
+    @property
+    def compared(self) -> int:
+        """How many values were compared."""
+        return combine(cell.comparison for cell in self.cells).compared
 
     @property
     def largest(self) -> str:
         """The largest difference in words; empty where nothing was compared."""
-        if self.unsized:
+        # No size is known of some, such as that of a digest or a shape.
+        if any(cell.comparison.problem for cell in self.cells):
             return UNSIZED
-        return number(self.maximum) if self.compared else ""
+        return number(self._worst.comparison.maximum) if self.compared else ""
+
+    @property
+    def tolerance(self) -> Tolerance:
+        """The tolerance of the cell with the largest difference."""
+        return self._worst.tolerance
 
     @property
     def formats(self) -> str:
         """How many formats have which status, in words."""
-        return ", ".join(f"{count} {status}" for status, count in self.counts.items())
+        return ", ".join(f"{count} {status}" for status, count in _count(self.cells).items())
+
+    @property
+    def _worst(self) -> Cell:
+        return max(self.cells, key=lambda cell: cell.comparison.maximum)
 
 
 def number(value: float) -> str:
@@ -79,18 +89,7 @@ def rows(report: Report) -> list[Row]:
     groups: dict[tuple[str, str], list[Cell]] = {}
     for cell in report.cells:
         groups.setdefault((cell.stage, cell.pair), []).append(cell)
-    return [
-        Row(
-            stage=stage,
-            pair=pair,
-            counts=_count(cells),
-            compared=sum(cell.comparison.compared for cell in cells),
-            maximum=max(cell.comparison.maximum for cell in cells),
-            tolerance=cells[0].tolerance,
-            unsized=any(cell.comparison.problem for cell in cells),
-        )
-        for (stage, pair), cells in groups.items()
-    ]
+    return [Row(pair, cells) for (_, pair), cells in groups.items()]
 
 
 def shown_rows(report: Report) -> list[Row]:
@@ -103,15 +102,10 @@ def shown_rows(report: Report) -> list[Row]:
         return shown
     few: list[Row] = []
     for stage in dict.fromkeys(row.stage for row in shown):
-        good = [row for row in shown if row.stage == stage and row.status == "OK"]
-        if good:
-            together = replace(
-                max(good, key=lambda row: row.maximum),
-                pair=f"{len(good)} pairs",
-                counts=dict(sum((Counter(row.counts) for row in good), Counter())),
-                compared=sum(row.compared for row in good),
-            )
-            few.append(together)
+        agreeing = [row for row in shown if row.stage == stage and row.status == "OK"]
+        if agreeing:
+            cells = [cell for row in agreeing for cell in row.cells]
+            few.append(Row(f"{len(agreeing)} pairs", cells))
         few += [row for row in shown if row.stage == stage and row.status != "OK"]
     return few
 
@@ -131,12 +125,11 @@ def summary_lines(report: Report) -> list[str]:
 def explanations(report: Report) -> list[str]:
     """Return a line for each cell that failed or could not be computed, failures first."""
     statuses: tuple[Status, ...] = ("FAIL", "ERROR")
-    lines = [
-        f"{status} {cell.stage}, {cell.format}, {cell.pair}: {cell.explanation}"
-        for status in statuses
-        for cell in report.with_status(status)
+    cells = [cell for status in statuses for cell in report.with_status(status)]
+    return [
+        *(f"{it.status} {it.stage}, {it.format}, {it.pair}: {it.explanation}" for it in cells),
+        *(f"ERROR {line}" for line in report.errors),
     ]
-    return lines + [f"ERROR {line}" for line in report.errors]
 
 
 def skips(report: Report) -> list[str]:
@@ -173,12 +166,8 @@ def to_dict(report: Report) -> dict[str, Any]:
             "cells": {status: len(report.with_status(status)) for status in STATUSES},
             "values_compared": report.compared,
             "largest_difference": {
-                stage: {
-                    "difference": difference,
-                    "tolerance": tolerance.value,
-                    "unit": tolerance.unit,
-                }
-                for stage, (difference, tolerance) in report.largest().items()
+                stage: {"difference": value, "tolerance": allowed.value, "unit": allowed.unit}
+                for stage, (value, allowed) in report.largest().items()
             },
         },
         "participants": [
@@ -206,16 +195,8 @@ def to_markdown(report: Report) -> str:
     lines += ["", "| | stage | compared | formats | values | largest difference | allowed |"]
     lines += ["|---|---|---|---|--:|--:|--:|"]
     for row in shown_rows(report):
-        cells = (
-            _ICONS[row.status],
-            row.stage,
-            _markdown(row.pair),
-            row.formats,
-            str(row.compared),
-            row.largest,
-            f"{row.tolerance.value:g}",
-        )
-        lines.append(f"| {' | '.join(cells)} |")
+        first = f"| {_ICONS[row.status]} | {row.stage} | {_markdown(row.pair)} | {row.formats} "
+        lines.append(f"{first}| {row.compared} | {row.largest} | {row.tolerance.value:g} |")
     faults = explanations(report)
     shown = faults[:_SHOWN]
     if len(faults) > _SHOWN:
@@ -259,13 +240,12 @@ def to_junit(report: Report, *, timestamp: str, hostname: str) -> str:
             suites[name] = [
                 (f"{name} {number}", "error", why) for number, why in enumerate(reasons, 1)
             ]
-    tags = [tag for cases in suites.values() for _, tag, _ in cases]
-    root = ET.Element("testsuites", {"name": "roi-accel parity", **_tag_counts(tags)})
+    everything = [case for cases in suites.values() for case in cases]
+    root = ET.Element("testsuites", {"name": "roi-accel parity", **_tag_counts(everything)})
     del root.attrib["skipped"]
     for name, cases in suites.items():
-        counts = _tag_counts([tag for _, tag, _ in cases])
         fixed = {"name": f"parity.{name}", "time": "0", "timestamp": timestamp}
-        attributes = {**fixed, **counts, "hostname": _xml(hostname)}
+        attributes = {**fixed, **_tag_counts(cases), "hostname": _xml(hostname)}
         suite = ET.SubElement(root, "testsuite", attributes)
         for case_name, tag, why in cases:
             attributes = {"classname": f"parity.{name}", "name": _xml(case_name), "time": "0"}
@@ -278,13 +258,10 @@ def to_junit(report: Report, *, timestamp: str, hostname: str) -> str:
     return f'<?xml version="1.0" encoding="utf-8"?>\n{body}\n'
 
 
-def _tag_counts(tags: list[str]) -> dict[str, str]:
-    return {
-        "tests": str(len(tags)),
-        "failures": str(tags.count("failure")),
-        "errors": str(tags.count("error")),
-        "skipped": str(tags.count("skipped")),
-    }
+def _tag_counts(cases: list[tuple[str, str, str]]) -> dict[str, str]:
+    counts = Counter(tag for _, tag, _ in cases)
+    names = {"failures": "failure", "errors": "error", "skipped": "skipped"}
+    return {"tests": str(len(cases)), **{name: str(counts[tag]) for name, tag in names.items()}}
 
 
 def _cell(cell: Cell) -> dict[str, Any]:
@@ -299,13 +276,7 @@ def _cell(cell: Cell) -> dict[str, Any]:
         "values_compared": comparison.compared,
         "values_differing": comparison.differing,
         "largest_difference": comparison.maximum,
-        "tolerance": {
-            "value": cell.tolerance.value,
-            "dtype": cell.tolerance.dtype,
-            "unit": cell.tolerance.unit,
-            "reason": cell.tolerance.reason,
-            "source": cell.tolerance.source,
-        },
+        "tolerance": {key: getattr(cell.tolerance, key) for key in _OF_TOLERANCES},
         "explanation": cell.explanation or None,
         "first_difference": _difference(cell, comparison.first) if comparison.first else None,
     }
@@ -318,14 +289,10 @@ def _difference(cell: Cell, first: Difference) -> dict[str, Any]:
         "plane": first.plane,
         "y": first.place.get("y"),
         "x": first.place.get("x"),
-        "wanted": _number(first.wanted),
-        "got": _number(first.got),
+        # JSON holds neither NaN nor infinities, so they are given by name.
+        "wanted": first.wanted if math.isfinite(first.wanted) else str(first.wanted),
+        "got": first.got if math.isfinite(first.got) else str(first.got),
     }
-
-
-def _number(value: float) -> float | str:
-    """Return a number that JSON can hold; NaN and infinities as their names."""
-    return value if math.isfinite(value) else str(value)
 
 
 def _count(cells: Iterable[Cell]) -> dict[str, int]:

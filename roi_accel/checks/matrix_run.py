@@ -21,9 +21,9 @@ from roi_accel.errors import InputError, ScorerError
 from roi_accel.inference.models import resolve
 from roi_accel.inference.network import DEFAULT_SIZE, SaliencySize
 from roi_accel.options.parity import SALIENCY, ParityOptions
-from roi_accel.parity.calibration import STAGES, Calibration, read_calibration
+from roi_accel.parity.calibration import Calibration, read_calibration
 from roi_accel.parity.cases import Sample, SeededCase, cases
-from roi_accel.parity.cells import Findings, Report
+from roi_accel.parity.cells import Findings, make_report
 from roi_accel.parity.matrix import SCORE, run_backends, run_networks
 from roi_accel.run.frame_sync import synced_frames
 from roi_accel.scorers import DEFAULT_MODEL, ScoringRequest, find_scorer, parse_models
@@ -31,12 +31,11 @@ from roi_accel.video import check_same_geometry, open_video
 from roi_accel.video.info import MIN_SCORABLE_SIDE
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    from roi_accel.parity.calibration import Stage
     from roi_accel.parity.cases import Case
-    from roi_accel.parity.cells import Participant
+    from roi_accel.parity.cells import Report
     from roi_accel.scorers import Scorer, Scoring
     from roi_accel.video import RawGeometry
 
@@ -68,21 +67,9 @@ def run_parity(
     total = len(chosen) if options.backend_stages else 0
     total += len(pictures) if SALIENCY in options.stages else 0
     advance = counter(progress, total)
-    found: list[Findings] = []
+    start = partial(Findings, formats=options.formats, calibration=calibration, repetitions=True)
+    parts: list[Findings] = []
     facts = provenance()
-
-    def findings_of(participants: Sequence[Participant], stages: Sequence[Stage]) -> Findings:
-        found.append(
-            Findings(
-                participants,
-                stages=stages,
-                formats=options.formats,
-                calibration=calibration,
-                repetitions=True,
-            )
-        )
-        return found[-1]
-
     with ExitStack() as resources:
         backends, providers = Backends((), ()), Providers((), ())
         if options.backend_stages:
@@ -102,7 +89,8 @@ def run_parity(
                 why = f"so this ends with an error: {participant.absent}"
                 tell(f"{participant.name} is required and absent, {why}")
         if options.backend_stages:
-            findings = findings_of(backends.participants, options.backend_stages)
+            findings = start(backends.participants, stages=options.backend_stages)
+            parts.append(findings)
             scorer = _find_scorer(options, findings) if SCORE in options.stages else None
             if scorer:
                 facts["vmaf"] = {"scorer": scorer.name, "version": scorer.version}
@@ -115,7 +103,8 @@ def run_parity(
                 advance=advance,
             )
         if SALIENCY in options.stages:
-            findings = findings_of(providers.participants, [SALIENCY])
+            findings = start(providers.participants, stages=[SALIENCY])
+            parts.append(findings)
             if len(providers.runners) > 1:
                 run_networks(pictures, providers.runners, findings, advance=advance)
             else:
@@ -125,24 +114,18 @@ def run_parity(
                     f"only {name} can run the network here, so there is nothing to compare; "
                     "see docs/providers.md for what brings another",
                 )
-    return _report(options, calibration, found, facts)
+    if options.calibration is not None:
+        sha256 = sha256_of(options.calibration)
+        facts["calibration"] = {"file": options.calibration.name, "sha256": sha256}
+    cells = [cell for findings in parts for cell in findings.cells()]
+    participants = [each for findings in parts for each in findings.participants.values()]
+    return make_report(cells, participants, calibration, among="here", provenance=facts)
 
 
 def counter(progress: Callable[[int, int | None], None] | None, total: int) -> Callable[[], None]:
-    """Return a function that, called once per step, tells `progress` how many of `total` are done.
-
-    Parameters
-    ----------
-    progress : callable or None
-        Called with both numbers.
-    """
+    """Return a function that, called once per step, tells `progress` how many are done."""
     done = itertools.count(1)
-
-    def advance() -> None:
-        if progress:
-            progress(next(done), total)
-
-    return advance
+    return lambda: progress(next(done), total) if progress else None
 
 
 def provenance() -> dict[str, Any]:
@@ -184,30 +167,6 @@ def _find_scorer(options: ParityOptions, findings: Findings) -> Scorer | None:
         return None
 
 
-def _report(
-    options: ParityOptions,
-    calibration: Calibration,
-    found: Sequence[Findings],
-    facts: dict[str, Any],
-) -> Report:
-    """Return the report; calibration rules that matched nobody are warnings."""
-    participants = [each for findings in found for each in findings.participants.values()]
-    cells = [cell for findings in found for cell in findings.cells()]
-    names = [each.names for each in participants if not each.absent]
-    if options.calibration is not None:
-        sha256 = sha256_of(options.calibration)
-        facts["calibration"] = {"file": options.calibration.name, "sha256": sha256}
-    return Report(
-        cells=tuple(sorted(cells, key=lambda cell: STAGES.index(cell.stage))),
-        participants=tuple(participants),
-        warnings=tuple(
-            f"{rule.tolerance.source}: no device here matches {rule.pattern!r}"
-            for rule in calibration.unused(names)
-        ),
-        provenance=facts,
-    )
-
-
 def _cases(options: ParityOptions) -> list[Case]:
     chosen: list[Case] = [
         case for case in cases() if case.plan.pixel_format.name in options.formats
@@ -224,22 +183,11 @@ def _cases(options: ParityOptions) -> list[Case]:
 
 
 class ClipCase:
-    """A reference and a distorted video, with masks from the corpus.
+    """The first frames of a reference and a distorted video, with masks from the corpus.
 
     What the pixels are masked with does not depend on where a mask is from, so the masks are noise
-    and ramps in turn, at the size that the default network would give.
-
-    Parameters
-    ----------
-    raw : RawGeometry or None
-        Of raw video.
-    frames : int
-        How many to take, from the beginning.
-
-    Raises
-    ------
-    InputError
-        A file cannot be read, or the two do not have the same geometry.
+    and ramps in turn, at the size that the default network would give. InputError if a file cannot
+    be read, or the two do not have the same geometry.
     """
 
     def __init__(
@@ -271,13 +219,7 @@ class ClipCase:
         self.has_pictures = min(one.width, one.height) >= MIN_SCORABLE_SIDE
 
     def samples(self) -> Iterator[Sample]:
-        """Yield the first frames.
-
-        Raises
-        ------
-        InputError
-            A file is damaged, or one ends before the other.
-        """
+        """Yield the frames; InputError if a file is damaged, or one ends before the other."""
         masks = [
             next(SeededCase(f"{kind} for a clip", self.plan, "noise", kind).samples()).mask
             for kind in ("ramp", "noise")

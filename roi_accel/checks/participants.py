@@ -46,15 +46,7 @@ Runner = TypeVar("Runner", BackendRunner, NetworkRunner)
 
 @dataclass(frozen=True)
 class Participants(Generic[Runner]):
-    """The backends or the providers of a run.
-
-    Attributes
-    ----------
-    participants : tuple of Participant
-        Present and absent ones, in the order asked for.
-    runners : tuple of BackendRunner or NetworkRunner
-        What runs those that are present.
-    """
+    """The backends or the providers of a run, and what runs those that are present."""
 
     participants: tuple[Participant, ...]
     runners: tuple[Runner, ...]
@@ -98,38 +90,41 @@ def find_backends(
             raise BackendUnavailable(
                 msg, remedy=f"{meant}for example opencl:0.1, or all; see roi-accel devices"
             )
-    participants: list[Participant] = []
-    runners: list[BackendRunner] = []
+    # By name, each device once.
+    found: dict[str, tuple[Participant, Choice | None]] = {}
     for name in wanted:
         for participant, choice in _of_backend(name, devices, fatal=name in required):
-            if participant.name in {each.name for each in participants}:
-                continue
-            participants.append(participant)
-            if choice is not None:
-                runners.append(BackendRunner(participant.name, choice.backend.open))
-    return Backends(tuple(participants), tuple(runners))
+            found.setdefault(participant.name, (participant, choice))
+    return Backends(
+        tuple(participant for participant, _ in found.values()),
+        tuple(BackendRunner(name, it.backend.open) for name, (_, it) in found.items() if it),
+    )
 
 
 def _of_backend(
     name: str, devices: Sequence[str], *, fatal: bool
 ) -> list[tuple[Participant, Choice | None]]:
-    found = probe(name)
+    statuses = probe(name)
     ids = [device for device in devices if device.partition(":")[0] == name]
-    if not any(status.state == "ready" for status in found):
-        first = found[0] if found else None
-        return [(_absent(each, first, fatal=fatal or bool(ids)), None) for each in ids or (name,)]
+    if not any(status.state == "ready" for status in statuses):
+        first = statuses[0] if statuses else None
+        is_fatal = fatal or bool(ids)
+        return [(_absent(device, first, fatal=is_fatal), None) for device in ids or (name,)]
     if ALL_DEVICES in devices:
         return [
             _open(name, status.device)
             if status.state == "ready"
             else (_absent(status.device or name, status, fatal=False), None)
-            for status in found
+            for status in statuses
         ] + [_open(name, device) for device in ids]
     return [_open(name, device) for device in ids or (None,)]
 
 
 def _absent(name: str, status: DeviceStatus | None, *, fatal: bool) -> Participant:
-    why = _absence(status) if status else "no device; see roi-accel devices"
+    why = "no device; see roi-accel devices"
+    if status:
+        why = ", ".join(filter(None, (status.state, status.description)))
+        why += f"; {status.remedy}" if status.remedy else ""
     return Participant(name=name, kind="backend", absent=why, fatal=fatal)
 
 
@@ -139,25 +134,14 @@ def _open(name: str, device: str | None) -> tuple[Participant, Choice | None]:
     except BackendUnavailable as error:
         # Its probe called it ready or it was asked for by its id, so that this is a fault.
         return Participant(name=device or name, kind="backend", absent=str(error), fatal=True), None
-    status = choice.status
-    identity = _identity(name, choice.backend.device)
-    full = choice.backend.device if ":" in choice.backend.device else f"{name}:{status.device}"
+    status, own = choice.status, choice.backend.device
+    full = own if ":" in own else f"{name}:{status.device}"
+    # Short: the backend's own name on the host, else the device's.
+    identity = own if own.startswith(f"{name}:") else f"{name}:{own}"
+    identity = name if own == HOST_DEVICE else identity
     facts = {"device": status.description, "driver": status.driver}
     aliases = (full, f"{full} {status.description}".strip())
     return Participant(name=identity, kind="backend", aliases=aliases, facts=facts), choice
-
-
-def _identity(name: str, device: str) -> str:
-    """Return a short name: the backend's own on the host, else the device's."""
-    if device == HOST_DEVICE:
-        return name
-    return device if device.startswith(f"{name}:") else f"{name}:{device}"
-
-
-def _absence(status: DeviceStatus) -> str:
-    parts = [status.state, status.description]
-    text = ", ".join(part for part in parts if part)
-    return f"{text}; {status.remedy}" if status.remedy else text
 
 
 def find_providers(
@@ -196,18 +180,14 @@ def find_providers(
     try:
         available = import_onnxruntime().get_available_providers()
     except ModelError as error:
-        missing = dict.fromkeys((CPU, *(asked or ()), *required))
-        return Providers(
-            tuple(
-                Participant(name=each, kind="provider", absent=str(error), fatal=each in required)
-                for each in missing
-            ),
-            (),
-        )
+        missing = [
+            Participant(name=name, kind="provider", absent=str(error), fatal=name in required)
+            for name in dict.fromkeys((CPU, *(asked or ()), *required))
+        ]
+        return Providers(tuple(missing), ())
     if asked is None:
         asked = [short for short, full in SHORT_NAMES.items() if full in available]
-    participants: list[Participant] = []
-    runners: list[NetworkRunner] = []
+    found: list[tuple[Participant, SaliencyNetwork | None]] = []
     plans: dict[str, ProviderPlan] = {}
     for name in dict.fromkeys((CPU, *asked, *required)):
         option = "--require-ep" if name in required else "--eps"
@@ -217,17 +197,14 @@ def find_providers(
                 msg = f"--eps: {name} and {other} are the same provider"
                 raise InputError(msg, remedy="name it once; each is compared with itself anyway")
         plans[name] = plan
-        fatal = name in required
-        participant, network = _attach(model, plan, name, resources, fatal=fatal)
-        participants.append(participant)
-        if network is not None:
-            runners.append(NetworkRunner(name, network.infer))
+        participant, network = _attach(model, plan, name, resources, fatal=name in required)
+        found.append((participant, network))
         if half:
-            participant, half_network = _attach_half(model, plan, network, participant, resources)
-            participants.append(participant)
-            if half_network is not None:
-                runners.append(NetworkRunner(participant.name, half_network.infer))
-    return Providers(tuple(participants), tuple(runners))
+            found.append(_attach_half(model, plan, network, participant, resources))
+    return Providers(
+        tuple(participant for participant, _ in found),
+        tuple(NetworkRunner(participant.name, it.infer) for participant, it in found if it),
+    )
 
 
 def _canonical(name: str) -> str:
@@ -268,9 +245,9 @@ def _attach_half(
     absent = f"{plan.provider} has no option for float16; it takes the network's own type"
     if options is not None:
         half_plan = replace(plan, options=options)
-        found, network = _attach(model, half_plan, name, resources, fatal=False)
+        attached, network = _attach(model, half_plan, name, resources, fatal=False)
         if network is None or _differs(single, network):
-            return replace(found, half=True), network
+            return replace(attached, half=True), network
         absent = "asked for float16, it gave its float32 bits: this device does not compute in it"
     return Participant(name=name, kind="provider", absent=absent, half=True), None
 

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from roi_accel.options.parity import ParityOptions
     from roi_accel.parity.cases import SeededCase
-    from roi_accel.parity.cells import Participant, Report
+    from roi_accel.parity.cells import Report
     from roi_accel.parity.matrix import BackendRunner, NetworkRunner
 
 
@@ -35,12 +35,8 @@ def make_record(
 ) -> Record:
     """Return what the backends and providers of this machine answer to the corpus.
 
-    Parameters
-    ----------
-    options : ParityOptions
-        Which to record: those that are named must be there; by default all that are.
-    progress : callable, optional
-        Called with the number of cases done and of all cases.
+    Those that `options` name must be there; by default all that are. `progress` is called with the
+    number of cases done and of all cases.
 
     Raises
     ------
@@ -56,22 +52,22 @@ def make_record(
         backends = find_backends(options.backends, devices=options.devices)
         providers = find_providers(model, resources, options.eps, half=options.fp16)
         named = (*(options.backends or ()), *(options.eps or ()), *options.devices)
-        _check_present((*backends.participants, *providers.participants), named)
+        participants = (*backends.participants, *providers.participants)
+        for each in participants:
+            if each.absent and each.name in named:
+                msg = f"{each.name} cannot be recorded: {each.absent}"
+                raise BackendUnavailable(msg, remedy="leave it out, or make it available")
         steps = len(corpus) * len(backends.runners) + len(pictures) * len(providers.runners)
         advance = counter(progress, steps)
-        by_name = {each.name: each for each in (*backends.participants, *providers.participants)}
-        entries = [
-            Entry(participant=by_name[each.name], digests=_digests(each, corpus, advance))
-            for each in backends.runners
-        ]
-        entries += [
-            Entry(
-                participant=by_name[each.name],
-                maps=_maps(each, pictures, advance),
-                network=model.sha256,
-            )
-            for each in providers.runners
-        ]
+        by_name = {each.name: each for each in participants}
+        entries = []
+        for backend in backends.runners:
+            digests = _digests(backend, corpus, advance)
+            entries.append(Entry(participant=by_name[backend.name], digests=digests))
+        for provider in providers.runners:
+            maps = _maps(provider, pictures, advance)
+            who = by_name[provider.name]
+            entries.append(Entry(participant=who, maps=maps, network=model.sha256))
     return Record(name="", entries=tuple(entries), provenance=provenance())
 
 
@@ -102,18 +98,11 @@ def compare_files(paths: Sequence[Path], calibration: Path | None) -> Report:
     return compare_records(records, rules, provenance=provenance())
 
 
-def _check_present(participants: Iterable[Participant], named: Sequence[str]) -> None:
-    for each in participants:
-        if each.absent and each.name in named:
-            msg = f"{each.name} cannot be recorded: {each.absent}"
-            raise BackendUnavailable(msg, remedy="leave it out, or make it available")
-
-
 def _digests(
     runner: BackendRunner, corpus: Iterable[SeededCase], advance: Callable[[], None]
 ) -> Mapping[str, Mapping[str, str]]:
     """Return the digests of every frame; each case is run twice, in sessions of its own."""
-    found: dict[str, dict[str, str]] = {}
+    digests: dict[str, dict[str, str]] = {}
     for case in corpus:
         first, second = (_run(runner, case) for _ in range(2))
         for key, stages in first.items():
@@ -121,9 +110,9 @@ def _digests(
                 if second[key][stage] != digest:
                     msg = f"{runner.name} gave two answers for {stage} of {key!r}"
                     raise ParityError(msg, remedy="see roi-accel parity for where they differ")
-        found |= first
+        digests |= first
         advance()
-    return found
+    return digests
 
 
 def _run(runner: BackendRunner, case: SeededCase) -> dict[str, dict[str, str]]:
@@ -140,15 +129,14 @@ def _run(runner: BackendRunner, case: SeededCase) -> dict[str, dict[str, str]]:
 def _maps(
     runner: NetworkRunner, pictures: Iterable[SeededCase], advance: Callable[[], None]
 ) -> Mapping[str, NDArray[np.float32]]:
-    found: dict[str, NDArray[np.float32]] = {}
+    maps: dict[str, NDArray[np.float32]] = {}
     for case in pictures:
         with NumpyBackend().open(case.plan) as session:
             for number, sample in enumerate(case.samples()):
                 key = frame_key(case.name, number)
-                found[key] = np.array(runner.infer(session.preprocess(sample.reference)))
-                problem = map_problem(found[key])
-                if problem:
+                maps[key] = np.array(runner.infer(session.preprocess(sample.reference)))
+                if problem := map_problem(maps[key]):
                     msg = f"{runner.name} gave a map of {key!r} that is not a mask: {problem}"
                     raise ParityError(msg, remedy="leave it out with --eps")
         advance()
-    return found
+    return maps
