@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from support import ROOT
 
-from roi_accel.batch.rows import anchored
+from roi_accel.batch.rows import resolve_paths
 from roi_accel.errors import InputError
 from roi_accel.options import FILE_OPTIONS, ScoreOptions, declared
 
@@ -177,7 +177,7 @@ def test_a_file_that_an_option_names_is_no_output_and_is_found_beside_its_manife
 ) -> None:
     options = ScoreOptions(**{name: tmp_path / "a"})
     assert tmp_path / "a" in options.files()
-    assert anchored({name: "a"}, tmp_path) == {name: str(tmp_path / "a")}
+    assert resolve_paths({name: "a"}, tmp_path) == {name: str(tmp_path / "a")}
 
 
 def test_an_option_cannot_be_changed_behind_its_checks() -> None:

@@ -28,23 +28,15 @@ if TYPE_CHECKING:
 
     from roi_accel.batch.rows import Pair
 
-_AT_ONCE = 1 << 20
+_BLOCK = 1 << 20
 
 Stamp = tuple[int, int, int, int] | str
-"""Device, inode, size and time of change: what tells whether a file is still the one it was.
-
-Of an object that a URL names, what its store says in their place.
-"""
+"""What changes when a file does: device, inode, size, time of change; of an object, `stamp_of`."""
 
 
 @dataclass(frozen=True)
 class Contents:
-    """What files held when they were looked at.
-
-    Attributes
-    ----------
-    stamps : tuple of (str, Stamp)
-    """
+    """The state of files as they were read: a stamp for each path."""
 
     stamps: tuple[tuple[str, Stamp], ...]
 
@@ -66,13 +58,13 @@ class Identifier:
     Parameters
     ----------
     reproducible : bool
-        Whether the network runs on the CPU whichever worker has it: other maps, other scores.
+        Whether the network runs on the CPU on every worker: other maps, other scores.
     """
 
     def __init__(self, *, reproducible: bool = False) -> None:
         self._reproducible = reproducible
         self._scorers: dict[str | None, str] = {}
-        self._known: dict[tuple[str, Stamp], str] = {}
+        self._digests: dict[tuple[str, Stamp], str] = {}
         self._lock = threading.Lock()
         self._reading: dict[tuple[str, Stamp], threading.Lock] = {}
         self._is_over = threading.Event()
@@ -82,23 +74,18 @@ class Identifier:
         self._is_over.set()
 
     def identify(self, pair: Pair) -> tuple[str, Contents]:
-        """Return the pair's identity, 64 hexadecimal digits, and what its files held.
+        """Return the pair's identity, 64 hexadecimal digits, and the state of its files.
 
-        Raises
-        ------
-        InputError
-            A file cannot be read.
-        ModelError
-            The network cannot be had.
+        Raises InputError where a file cannot be read, ModelError where the network cannot be had.
         """
         options = options_of(pair.keywords)
-        paths = files_of(pair)
-        paths += [str(model.path) for model in parse_models(options.model) if model.path]
-        stamps = [(path, self._stamped(path)) for path in paths]
+        models = parse_models(options.model)
+        paths = [*files_of(pair), *(str(model.path) for model in models if model.path)]
+        stamps = [(path, _stamp_or_error(path)) for path in paths]
         content = {
             "version": __version__,
             "files": [self._sha256(path, stamp) for path, stamp in stamps],
-            "network": _network(options),
+            "network": resolve(options.saliency_model).sha256 if options.has_network else None,
             "reproducible": self._reproducible,
             "scorer": self._scorer(options.vmaf),
             "options": _described(options),
@@ -106,10 +93,7 @@ class Identifier:
         return digest(content), Contents(tuple(stamps))
 
     def _scorer(self, requested: str | None) -> str:
-        """Return what the VMAF that is found says of itself.
-
-        Nothing, where there is none: on a node that only hands out work.
-        """
+        """Return name and version of VMAF; "" where a node that only hands out work has none."""
         if requested not in self._scorers:
             try:
                 scorer = find_scorer(requested)
@@ -119,35 +103,29 @@ class Identifier:
                 self._scorers[requested] = f"{scorer.name} {scorer.version}"
         return self._scorers[requested]
 
-    def _stamped(self, path: str) -> Stamp:
-        try:
-            return _stamp(path)
-        except (OSError, ValueError) as error:
-            raise unreadable(path, error) from error
-
     def _sha256(self, path: str, stamp: Stamp) -> str:
         with self._lock:
             reading = self._reading.setdefault((path, stamp), threading.Lock())
-        with reading:  # Who wants the same file waits for it; who wants another does not.
-            if (path, stamp) not in self._known:
-                self._known[path, stamp] = self._read(path)
-            return self._known[path, stamp]
+        with reading:  # Threads that need the same file wait for it, and no others.
+            if (path, stamp) not in self._digests:
+                self._digests[path, stamp] = self._read(path)
+            return self._digests[path, stamp]
 
     def _read(self, path: str) -> str:
-        found = hashlib.sha256()
+        content = hashlib.sha256()
         with opened_url(path) if is_url(path) else _opened(path) as file:
-            while data := file.read(_AT_ONCE):
+            while data := file.read(_BLOCK):
                 if self._is_over.is_set():
                     msg = f"{path}: was not read to its end, since the batch ends"
                     raise InputError(msg, remedy="run it again")
-                found.update(data)
-        return found.hexdigest()
+                content.update(data)
+        return content.hexdigest()
 
 
 @contextmanager
 def _opened(path: str) -> Iterator[BinaryIO]:
     if not Path(path).is_file():
-        msg = f"{path}: is no regular file"
+        msg = f"{path}: is not a regular file"
         raise InputError(msg, remedy="a batch reads files, which it can read twice")
     try:
         with Path(path).open("rb", buffering=0) as file:
@@ -156,30 +134,28 @@ def _opened(path: str) -> Iterator[BinaryIO]:
         raise unreadable(path, error) from error
 
 
-def _network(options: ScoreOptions) -> str | None:
-    """Return the SHA-256 of the network that finds the masks, None where something else does."""
-    if not options.has_network:
-        return None
-    return resolve(options.saliency_model).sha256
-
-
 def _described(options: ScoreOptions) -> dict[str, str]:
     """Return the options as text; files are known by their contents, and a network by its own."""
-    left_out = {*RawOptions.model_fields, *FILE_OPTIONS, "saliency_model"}
-    described = {
-        name: repr(getattr(options, name))
-        for name, each in declared(ScoreOptions).items()
-        if each.option.changes_scores and name not in left_out
-    }
-    described["raw"] = repr(options.raw)  # However its parts are given.
-    for name in FILE_OPTIONS:
-        described[name] = repr(getattr(options, name) is not None)
+    left_out = {*RawOptions.model_fields, *FILE_OPTIONS, "saliency_model", "model"}
     models = parse_models(options.model)
-    described["model"] = repr([(each.name, each.version, each.options) for each in models])
-    return described
+    return {
+        **{
+            name: repr(getattr(options, name))
+            for name, declaration in declared(ScoreOptions).items()
+            if declaration.option.changes_scores and name not in left_out
+        },
+        **{name: repr(getattr(options, name) is not None) for name in FILE_OPTIONS},
+        "raw": repr(options.raw),  # However its parts are given.
+        "model": repr([(model.name, model.version, model.options) for model in models]),
+    }
 
 
 def _stamp(path: str) -> Stamp:
-    if is_url(path):
-        return stamp_of(path)
-    return state_of(Path(path).stat())
+    return stamp_of(path) if is_url(path) else state_of(Path(path).stat())
+
+
+def _stamp_or_error(path: str) -> Stamp:
+    try:
+        return _stamp(path)
+    except (OSError, ValueError) as error:
+        raise unreadable(path, error) from error

@@ -6,12 +6,11 @@ import queue
 import threading
 from collections import deque
 from dataclasses import replace
+from itertools import cycle, islice
 from typing import TYPE_CHECKING
 
 from roi_accel.backends.host import available_cores
-from roi_accel.batch.events import Advanced, Began, Died, Excluded, Finished, Proved, Refused
-from roi_accel.batch.outcome import Failure
-from roi_accel.batch.process import Refused as ProcessRefused
+from roi_accel.batch.jobs import Advanced, Began, Died, Excluded, Failure, Finished, Ready, Refused
 from roi_accel.batch.process import WorkerDied, WorkerProcess
 from roi_accel.batch.worker import Slot
 from roi_accel.devices.dispatch import AUTO, AUTO_ORDER, check_backends, probe_all
@@ -21,10 +20,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
-    from roi_accel.batch.events import Draw, Event
-    from roi_accel.batch.jobs import Job
-    from roi_accel.batch.outcome import Outcome
-    from roi_accel.batch.worker import Trust
+    from roi_accel.batch.jobs import Event, Job, JobFactory, Outcome
+    from roi_accel.batch.worker import Attestation
+
+    _Events = queue.SimpleQueue[Event | BaseException | None]
 
 _CORES_PER_WORKER = 4
 """Where devices do not decide: VMAF keeps so many busy for one pair."""
@@ -64,30 +63,26 @@ def make_slots(
     count = workers or len(named)
     if workers is None and not devices:
         count = max(count, cores // _CORES_PER_WORKER)
+    backends = (name.partition(":")[0] for name in named)
+    check_backends((name for name in backends if name != AUTO), said_by="--worker")
     return [
-        _slot(number, named[number % len(named)], max(1, cores // count), reproducible=reproducible)
-        for number in range(count)
+        Slot(
+            number=number,
+            backend=name.partition(":")[0],
+            device=name if ":" in name else None,
+            threads=max(1, cores // count),
+            reproducible=reproducible,
+        )
+        for number, name in enumerate(islice(cycle(named), count))
     ]
-
-
-def _slot(number: int, name: str, threads: int, *, reproducible: bool) -> Slot:
-    backend, colon, _ = name.partition(":")
-    if backend != AUTO:
-        check_backends((backend,), said_by="--worker")
-    return Slot(
-        number=number,
-        backend=backend,
-        device=name if colon else None,
-        threads=threads,
-        reproducible=reproducible,
-    )
 
 
 def _gpus() -> list[str]:
     """Return the GPUs of the first backend, as ``auto`` prefers them, that can use any."""
-    found = probe_all()
+    statuses = probe_all()
     for name in AUTO_ORDER:
-        gpus = [each.device for each in found[name] if each.state == "ready" and each.kind == "gpu"]
+        ready = [status for status in statuses[name] if status.state == "ready"]
+        gpus = [status.device for status in ready if status.kind == "gpu"]
         if gpus:
             return gpus
     return []
@@ -106,14 +101,14 @@ class LocalEngine:
     def __init__(self, slots: Sequence[Slot], *, records: Path | None = None) -> None:
         self._slots = slots
         self._records = records
-        self._events: queue.SimpleQueue[Event | BaseException | None] = queue.SimpleQueue()
-        self._board = _Board(slots)
+        self._events: _Events = queue.SimpleQueue()
+        self._jobs = _JobQueue(slots)
         self._threads: list[threading.Thread] = []
         self._processes: dict[int, WorkerProcess] = {}
 
-    def run(self, draws: Iterator[Draw]) -> Iterator[Event]:
+    def run(self, factories: Iterator[JobFactory]) -> Iterator[Event]:
         """Yield what happens until every job is finished, or no worker is left."""
-        self._board.draws = draws
+        self._jobs.factories = factories
         for slot in self._slots:
             thread = threading.Thread(target=self._keep_busy, args=(slot,), daemon=True)
             self._threads.append(thread)
@@ -130,7 +125,7 @@ class LocalEngine:
 
     def close(self) -> None:
         """End every worker; safe to call twice."""
-        self._board.close()
+        self._jobs.close()
         for process in list(self._processes.values()):
             process.ask_to_end()
         for thread in self._threads:
@@ -139,50 +134,46 @@ class LocalEngine:
     def _keep_busy(self, slot: Slot) -> None:
         worker = _Worker(slot, self._open, self._events)
         try:
-            while (job := self._board.take(slot)) is not None:
-                self._board.give_back(slot, self._do(worker, job))
-        except _Unfit:
-            self._board.leave(slot)
+            while (job := self._jobs.take(slot)) is not None:
+                if not worker.start():
+                    self._jobs.leave(slot, job)
+                    break
+                self._jobs.give_back(slot, self._do(worker, job))
         except BaseException as error:  # noqa: BLE001 - what the manifest's reading raises
-            self._board.close()
+            self._jobs.close()
             self._events.put(error)
         finally:
             worker.close()
-            for job, failure in self._board.hopeless():
-                self._finish(worker, job, failure)
+            for job, failure in self._jobs.hopeless():
+                self._fail(worker, job, failure)
             self._events.put(None)
 
     def _open(self, slot: Slot) -> WorkerProcess:
         process = WorkerProcess(slot, self._records)
         self._processes[slot.number] = process
         # Either `close` has seen it, or this sees that `close` was called.
-        if self._board.is_closed:
+        if self._jobs.is_closed:
             process.ask_to_end()
         return process
 
     def _do(self, worker: _Worker, job: Job) -> list[Job]:
         """Do a job; return what is left of it for others."""
         try:
-            worker.start()
-        except _Unfit:
-            self._board.give_back(worker.slot, [job])
-            raise
-        try:
             outcomes = worker.score(job)
         except WorkerDied as death:
             return self._after_death(worker, job, death)
-        done, found, left = job.divided(outcomes, worker.slot.name)
+        device = worker.slot.name
+        done, outcomes, left = job.divided(outcomes, device)
         if done.tasks:
-            self._events.put(Finished(worker.name, done, found, worker.trust))
-        for each in left:
-            failure = each.refused[worker.slot.name]
-            self._events.put(Refused(worker.name, worker.slot.name, each, failure))
+            self._events.put(Finished(done, outcomes, worker.attestation))
+        for rest in left:
+            self._events.put(Refused(worker.name, rest, rest.refused[device]))
         if left:
-            worker.restart()  # A device that failed once is not to be trusted in that process.
+            worker.close()  # A device that failed once is not to be trusted in that process.
         return left
 
     def _after_death(self, worker: _Worker, job: Job, death: WorkerDied) -> list[Job]:
-        if self._board.is_closed:
+        if self._jobs.is_closed:
             return []
         again = replace(job, deaths=job.deaths + 1)
         self._events.put(Died(worker.name, job, str(death)))
@@ -192,40 +183,31 @@ class LocalEngine:
             return [again]  # guard: batch-retry
         died = f"{again.deaths} workers died over it, the last one {death}"
         failure = Failure.of(BackendUnavailable(died, remedy="memory may be short; --workers 1"))
-        self._finish(worker, job, failure)
+        self._fail(worker, job, failure)
         return []
 
-    def _finish(self, worker: _Worker, job: Job, failure: Failure) -> None:
-        self._events.put(Finished(worker.name, job, [failure] * len(job.tasks), worker.trust))
-
-
-class _Unfit(Exception):  # noqa: N818 - ends a slot
-    pass
+    def _fail(self, worker: _Worker, job: Job, failure: Failure) -> None:
+        self._events.put(Finished(job, [failure] * len(job.tasks), worker.attestation))
 
 
 class _Worker:
-    """A slot's process of the moment."""
+    """A slot, and its process of the moment."""
 
     def __init__(
-        self,
-        slot: Slot,
-        opened: Callable[[Slot], WorkerProcess],
-        events: queue.SimpleQueue[Event | BaseException | None],
+        self, slot: Slot, opened: Callable[[Slot], WorkerProcess], events: _Events
     ) -> None:
         self.slot = slot
         self.name = f"{slot.number} {slot.name}"
-        self.trust: Trust | None = None
+        self.attestation: Attestation | None = None
         self._opened = opened
         self._events = events
         self._process: WorkerProcess | None = None
 
-    def start(self) -> None:
-        """Have a process that has proved its device.
+    def start(self) -> bool:
+        """Have a process whose device passed its self-test; return whether there is one.
 
         Raises
         ------
-        _Unfit
-            There can be none.
         OutputError
             Its parity record cannot be written.
         """
@@ -233,25 +215,24 @@ class _Worker:
         while self._process is None:
             process = self._opened(self.slot)
             try:
-                self.trust = process.prove()
-            except ProcessRefused as refused:
-                process.close()
-                refused.failure.raise_if_of_output()
-                self._events.put(Excluded(self.name, self.slot.name, refused.failure))
-                raise _Unfit from refused
+                answer = process.self_test()
             except WorkerDied as death:
                 deaths += 1
                 self._events.put(Died(self.name, None, str(death)))
-                if deaths == _MAX_DEATHS:
-                    msg = f"its process died {deaths} times before its first pair: it {death}"
-                    failure = Failure.of(BackendUnavailable(msg, remedy="see roi-accel devices"))
-                    self._events.put(Excluded(self.name, self.slot.name, failure))
-                    raise _Unfit from death
-            else:
-                self._process = process
-                self._events.put(Proved(self.name, self.trust))
+                if deaths < _MAX_DEATHS:
+                    continue
+                msg = f"its process died {deaths} times before its first pair: it {death}"
+                answer = Failure.of(BackendUnavailable(msg, remedy="see roi-accel devices"))
+            if isinstance(answer, Failure):
+                process.close()
+                answer.raise_if_of_output()
+                self._events.put(Excluded(self.name, self.slot.name, answer))
+                return False
+            self.attestation, self._process = answer, process
+            self._events.put(Ready(self.name, answer))
+        return True
 
-    def score(self, job: Job) -> Sequence[Outcome]:
+    def score(self, job: Job) -> list[Outcome]:
         """Return what became of the job's tasks; WorkerDied where nothing did."""
         if self._process is None:
             msg = "the worker is not started"
@@ -266,22 +247,18 @@ class _Worker:
             self._process = None
             raise
 
-    def restart(self) -> None:
-        """Have another process next time."""
-        self.close()
-        self._process = None
-
     def close(self) -> None:
-        """End the process, if there is one."""
+        """End the process, if there is one; `start` has another."""
         if self._process is not None:
             self._process.close()
+            self._process = None
 
 
-class _Board:
-    """Which job goes where: one place that all slots' threads look at."""
+class _JobQueue:
+    """Which job goes to which slot; used by the threads of all slots."""
 
     def __init__(self, slots: Sequence[Slot]) -> None:
-        self.draws: Iterator[Draw] = iter(())
+        self.factories: Iterator[JobFactory] = iter(())
         self.is_closed = False
         self._again: deque[Job] = deque()
         self._fit = {slot.number: slot.name for slot in slots}
@@ -290,22 +267,22 @@ class _Board:
 
     def take(self, slot: Slot) -> Job | None:
         """Return a job for `slot`, once there is one; None where there will never be one."""
-        while (found := self._next(slot)) is not None:
-            # Nobody waits meanwhile: files are looked at, and read to their end.
-            job = found() if callable(found) else found
+        while (item := self._next(slot)) is not None:
+            # Nobody waits meanwhile: a factory reads files to their end.
+            job = item() if callable(item) else item
             if job is not None:
                 return job
         return None
 
-    def _next(self, slot: Slot) -> Job | Draw | None:
+    def _next(self, slot: Slot) -> Job | JobFactory | None:
         """Return what is or may be a job for `slot`, which is busy with it; None as `take` does."""
         with self._changed:
             self._busy.discard(slot.number)
             while not self.is_closed:
-                found = self._returned(slot) or next(self.draws, None)
-                if found is not None:
+                item = self._returned(slot) or next(self.factories, None)
+                if item is not None:
                     self._busy.add(slot.number)
-                    return found
+                    return item
                 if not self._busy:
                     break
                 self._changed.wait()
@@ -320,32 +297,29 @@ class _Board:
                 return job
         return None
 
-    def give_back(self, slot: Slot, jobs: list[Job]) -> None:
+    def give_back(self, slot: Slot, jobs: Sequence[Job]) -> None:
         """Take what `slot` could not do, and know that it is free again."""
         with self._changed:
             self._again.extendleft(reversed(jobs))
             self._busy.discard(slot.number)
             self._changed.notify_all()
 
-    def leave(self, slot: Slot) -> None:
-        """Count on `slot` no more."""
+    def leave(self, slot: Slot, job: Job) -> None:
+        """Take a job back, and give `slot` no more."""
         with self._changed:
             self._fit.pop(slot.number, None)
-            self._busy.discard(slot.number)
-            self._changed.notify_all()
+            self.give_back(slot, [job])
 
     def hopeless(self) -> list[tuple[Job, Failure]]:
         """Return and forget the jobs that were given back and that no slot is left to do."""
         with self._changed:
             if self.is_closed:
                 return []
-            found = [job for job in self._again if job.refused and not self._may_be_done(job)]
-            for job in found:
+            fit = set(self._fit.values())
+            jobs = [job for job in self._again if job.refused and fit <= job.refused.keys()]
+            for job in jobs:
                 self._again.remove(job)
-            return [(job, list(job.refused.values())[-1]) for job in found]
-
-    def _may_be_done(self, job: Job) -> bool:
-        return any(name not in job.refused for name in self._fit.values())
+            return [(job, list(job.refused.values())[-1]) for job in jobs]
 
     def close(self) -> None:
         """Give out nothing more."""

@@ -18,21 +18,19 @@ from roi_accel._util import strict_json
 from roi_accel._util.suggest import excerpt, no_such
 from roi_accel.batch.rows import (
     OWN_KEYS,
-    WHERE,
     BadRow,
     Pair,
-    anchored,
     at,
     digest,
-    filled_in,
     from_text,
+    merge_defaults,
     option_names,
     options_of,
+    resolve_paths,
 )
 from roi_accel.errors import InputError, RoiAccelError, unreadable
 
 if TYPE_CHECKING:
-    from _csv import Reader as CsvReader
     from collections.abc import Iterable, Iterator, Mapping
 
     Rows = list[Pair | BadRow]
@@ -41,7 +39,14 @@ JSON_LINES = (".jsonl", ".ndjson")
 _FILE_LIKE = frozenset("./\\")
 """What names of files have, and those of options never."""
 
+_KEYS = "a row has reference, distorted, ladder, and options of score such as weight"
 _SPECIAL = re.compile(r"\*\*/?|[*?]|\[!?[^]]+\]")
+_WILDCARDS = {
+    "**/": "(?:(.*)/)?",  # It matches no folder as well, and then not its slash.
+    "**": "(.*)",
+    "*": "([^/]*)",
+    "?": "([^/])",
+}
 _PLACE = re.compile(r"\{(\d+)\}")
 _REMEDY = (
     "a manifest is a .csv, .jsonl or .ndjson file, or a quoted pattern such as 'encodes/*.mp4'"
@@ -73,7 +78,7 @@ def read_manifest(
     Raises
     ------
     InputError
-        The file is not there or is no manifest, a column is unknown, the pattern matches nothing.
+        The file is absent or not a manifest, a column is unknown, the pattern matches nothing.
     """
     path = Path(manifest)
     filled = dict(defaults or {})
@@ -84,17 +89,19 @@ def read_manifest(
     elif glob.has_magic(manifest):
         return _from_pattern(manifest, reference, filled, is_whole=is_whole)
     else:
-        msg = f"{manifest}: is no manifest by its name"
+        msg = f"{manifest}: unsupported kind of manifest"
         raise InputError(msg, remedy=_REMEDY)
     if reference is not None:
         filled["reference"] = reference
-    found: Rows = []
-    for line, content in rows:
-        found += _row(line, content, path.parent, filled, is_whole=is_whole)
-    if not found:
+    pairs = [
+        pair
+        for line, content in rows
+        for pair in _row(line, content, path.parent, filled, is_whole=is_whole)
+    ]
+    if not pairs:
         msg = f"{manifest}: has no rows"
         raise InputError(msg, remedy="each row names a reference and a distorted video")
-    return found
+    return pairs
 
 
 def read_defaults(path: Path) -> dict[str, Any]:
@@ -103,7 +110,7 @@ def read_defaults(path: Path) -> dict[str, Any]:
     Raises
     ------
     InputError
-        It cannot be read, is not a JSON object, or has a key that is no option of a row.
+        It cannot be read, is not a JSON object, or has a key that rows do not have.
     """
     with _reading(path):
         text = path.read_text(encoding="utf-8-sig")
@@ -113,32 +120,31 @@ def read_defaults(path: Path) -> dict[str, Any]:
         msg = f"{path}: is not a JSON object of options: {error}"
         raise InputError(msg, remedy='for example {"weight": 0.5, "saliency_size": 256}') from error
     _check_keys(content, f"{path}: ")
-    found = anchored(content, path.parent)
-    if "reference" in found:
-        found["reference"] = at(_path("reference", found["reference"]), path.parent)
-    return found
+    options = resolve_paths(content, path.parent)
+    if "reference" in options:
+        options["reference"] = at(_path("reference", options["reference"]), path.parent)
+    return options
 
 
 def _from_csv(path: Path) -> Iterator[tuple[int, dict[str, Any] | RoiAccelError]]:
+    line = 1
     with _reading(path), path.open(encoding="utf-8-sig", newline="") as file:
         reader = csv.reader(file, strict=True)
-        columns = [name.strip() for name in _cells_of(reader, path) or ()]
-        _check_header(columns, path)
-        for name in columns:
-            if columns.count(name) > 1:
-                msg = f"{path}: has two columns {name!r}"
-                raise InputError(msg, remedy="leave one out")
-        while True:
+        try:
+            columns = [name.strip() for name in next(reader, ())]
+            _check_columns(columns, path)
             line = reader.line_num + 1
-            cells = _cells_of(reader, path)
-            if cells is None:
-                return
-            if any(cells):
-                yield line, _options(columns, cells)
+            for cells in reader:
+                if any(cells):
+                    yield line, _options(columns, cells)
+                line = reader.line_num + 1
+        except csv.Error as error:
+            msg = f"{path}: line {line} cannot be read, nor what follows: {error}"
+            raise InputError(msg, remedy="check its quotes") from error
 
 
-def _check_header(columns: list[str], path: Path) -> None:
-    """Refuse a first line that names no columns, by what it seems to be instead."""
+def _check_columns(columns: list[str], path: Path) -> None:
+    """Raise InputError where a first line is not one of columns, by what it seems to be."""
     if not {*OWN_KEYS, *option_names()}.intersection(columns):
         line = ",".join(columns)
         for mark, separator in ((";", "semicolons"), ("\t", "tabs")):
@@ -146,19 +152,13 @@ def _check_header(columns: list[str], path: Path) -> None:
                 msg = f"{path}: its cells are separated by {separator}"
                 raise InputError(msg, remedy="separate them with commas, as in reference,distorted")
         if any(_FILE_LIKE & set(name) for name in columns):
-            msg = f"{path}: its first line is no header: {excerpt(line)!r}"
+            msg = f"{path}: its first line is not a header: {excerpt(line)!r}"
             raise InputError(msg, remedy="begin with a line such as reference,distorted")
     _check_keys(columns, f"{path}: ")
-
-
-def _cells_of(reader: CsvReader, path: Path) -> list[str] | None:
-    """Return the next row's cells; None after the last."""
-    line = reader.line_num + 1
-    try:
-        return next(reader, None)
-    except csv.Error as error:
-        msg = f"{path}: line {line} cannot be read, nor what follows: {error}"
-        raise InputError(msg, remedy="check its quotes") from error
+    for name in columns:
+        if columns.count(name) > 1:
+            msg = f"{path}: has two columns {name!r}"
+            raise InputError(msg, remedy="leave one out")
 
 
 def _options(columns: list[str], cells: list[str]) -> dict[str, Any] | RoiAccelError:
@@ -194,29 +194,33 @@ def _row(
     is_whole: bool,
 ) -> Rows:
     """Return the pairs of one row, or why there are none."""
-    named: dict[str, str | None] = {"reference": None, "distorted": None}
+    videos: dict[str, Any] = {"reference": None, "distorted": None}
     try:
         if isinstance(content, RoiAccelError):
             raise content
         _check_keys(content, "")
-        said = {name: value for name, value in content.items() if value is not None}
-        given = anchored(said, folder)
-        said.pop("distorted", None)
-        reference = given.pop("reference", None)
-        distorted = given.pop("distorted", None)
-        named = {"reference": _as_text(reference), "distorted": _as_text(distorted)}
-        if reference is not None:
-            reference = at(_path("reference", reference), folder)
-        merged = filled_in(given, defaults)
-        reference = reference or merged.get("reference")
+        written = {name: value for name, value in content.items() if value is not None}
+        options = resolve_paths(written, folder)
+        videos = {name: options.pop(name, None) for name in videos}
+        merged = merge_defaults(options, defaults)
+        reference = merged.pop("reference", None)
+        if videos["reference"] is not None:
+            reference = at(_path("reference", videos["reference"]), folder)
         if not isinstance(reference, str):
-            msg = "names no reference"
+            msg = "missing 'reference'"
             raise InputError(msg, remedy="add it to the row, or give --reference for all")
-        merged.pop("reference", None)
-        distorted = distorted if isinstance(distorted, list) else [distorted]
-        videos = {_path("distorted", each): at(each, folder) for each in distorted}
-        return _pairs(line, reference, videos, merged, said=said, is_whole=is_whole)
+        distorted = videos["distorted"]
+        paths = distorted if isinstance(distorted, list) else [distorted]
+        return _pairs(
+            line,
+            reference,
+            {_path("distorted", path): at(path, folder) for path in paths},
+            merged,
+            written={name: value for name, value in written.items() if name != "distorted"},
+            is_whole=is_whole,
+        )
     except RoiAccelError as error:
+        named = {name: _as_text(value) for name, value in videos.items()}
         return [BadRow(line=line, **named, error=error)]  # guard: manifest-bad-row
 
 
@@ -226,7 +230,7 @@ def _pairs(
     videos: Mapping[str, str],
     options: dict[str, Any],
     *,
-    said: Mapping[str, Any],
+    written: Mapping[str, Any],
     is_whole: bool,
 ) -> Rows:
     """Return a pair for each of `videos`, paths by the words that name them."""
@@ -236,43 +240,39 @@ def _pairs(
         raise InputError(msg, remedy="name the set of encodes that this one belongs to")
     if is_whole:
         options_of(options)
-    found: Rows = [
+    if not videos:
+        msg = "missing 'distorted'"
+        raise InputError(msg, remedy="a path, or a list of paths")
+    return [
         Pair(
             line=line,
             reference=reference,
             distorted=path,
             ladder=ladder,
             # As it is written, not where that leads: a manifest may be read from anywhere.
-            row=digest([said, words, ladder]),
+            row=digest([written, words, ladder]),
             keywords=options,
         )
         for words, path in videos.items()
     ]
-    if not found:
-        msg = "names no distorted video"
-        raise InputError(msg, remedy="a path, or a list of paths")
-    return found
 
 
 def _path(name: str, value: object) -> str:
-    if not isinstance(value, str) or not value or "\0" in value:
-        found = f": {excerpt(repr(value))}" if value else ""
-        msg = f"names no {name} video{found}"
-        raise InputError(
-            msg, remedy='a path, or a list of paths in JSON such as ["a.mp4", "b.mp4"]'
-        )
-    return value
+    if isinstance(value, str) and value and "\0" not in value:
+        return value
+    msg = f"{name} must be a path, not {excerpt(repr(value))}" if value else f"missing {name!r}"
+    raise InputError(msg, remedy='a path, or a list of paths in JSON such as ["a.mp4", "b.mp4"]')
 
 
 def _as_text(value: object) -> str | None:
-    return value if isinstance(value, str) else None if value is None else json.dumps(value)
+    return value if value is None or isinstance(value, str) else json.dumps(value)
 
 
 def _check_keys(names: Iterable[str], where: str) -> None:
     known = (*OWN_KEYS, *option_names())
     for name in names:
         if name not in known:
-            error: InputError = no_such(name, known, what="key", otherwise=WHERE)
+            error: InputError = no_such(name, known, what="key", otherwise=_KEYS)
             error.message = f"{where}{error.message}"
             raise error
 
@@ -289,9 +289,9 @@ def _from_pattern(
         )
     # Not Path.glob, which takes no absolute pattern.
     matches = sorted(glob.glob(pattern, recursive=True))  # noqa: PTH207
-    # Not before there are matches: a bracket that matches nothing is no expression.
+    # Not before there are matches: a bracket that matches nothing is not a valid expression.
     expression = re.compile(_expression(pattern) if matches else "", re.DOTALL)
-    found: Rows = []
+    rows: Rows = []
     for number, path in enumerate(matches, start=1):
         if not Path(path).is_file():
             continue
@@ -301,40 +301,37 @@ def _from_pattern(
             continue
         try:
             options = dict(defaults)
-            found += _pairs(number, reference, {path: path}, options, said={}, is_whole=is_whole)
+            rows += _pairs(number, reference, {path: path}, options, written={}, is_whole=is_whole)
         except RoiAccelError as error:
-            found.append(BadRow(line=number, reference=reference, distorted=path, error=error))
-    if not found:
+            rows.append(BadRow(line=number, reference=reference, distorted=path, error=error))
+    if not rows:
         msg = f"{pattern}: matches no file"
         raise InputError(msg, remedy="quote it, so that the shell leaves it as it is")
-    return found
+    return rows
 
 
 def _expression(pattern: str) -> str:
     """Return a regular expression with a group per wildcard of `pattern`."""
-    found, place = "", 0
-    for each in _SPECIAL.finditer(pattern):
-        wildcard = each[0]
-        found += re.escape(pattern[place : each.start()])
-        if wildcard.startswith("**"):
-            # It matches no folder as well, and then neither its slash.
-            found += "(?:(.*)/)?" if wildcard.endswith("/") else "(.*)"
-        elif wildcard in "*?":
-            found += "([^/]*)" if wildcard == "*" else "([^/])"
+    expression, place = "", 0
+    for special in _SPECIAL.finditer(pattern):
+        wildcard = special[0]
+        expression += re.escape(pattern[place : special.start()])
+        if wildcard in _WILDCARDS:
+            expression += _WILDCARDS[wildcard]
         else:
             negation = "^" if wildcard.startswith("[!") else ""
             # In a name's bracket only ! is special, in an expression's these are too.
             content = re.sub(r"[\\^\[&~|]", r"\\\g<0>", wildcard[1 + len(negation) : -1])
-            found += f"([{negation}{content}])"
-        place = each.end()
-    return found + re.escape(pattern[place:])
+            expression += f"([{negation}{content}])"
+        place = special.end()
+    return expression + re.escape(pattern[place:])
 
 
 def _filled(template: str, captured: tuple[str | None, ...], pattern: str) -> str:
     def fill(place: re.Match[str]) -> str:
         number = int(place[1])
         if not 1 <= number <= len(captured):
-            msg = f"--reference {template}: {place[0]} is no wildcard of {pattern}"
+            msg = f"--reference {template}: {place[0]} is not a wildcard of {pattern}"
             raise InputError(msg, remedy=f"it has {len(captured)}, counted from {{1}}")
         return captured[number - 1] or ""
 
@@ -343,11 +340,11 @@ def _filled(template: str, captured: tuple[str | None, ...], pattern: str) -> st
 
 @contextmanager
 def _reading(path: Path) -> Iterator[None]:
-    """Say in our words that a file cannot be read."""
+    """Raise what reading a file raises as an InputError."""
     try:
         yield
     except UnicodeDecodeError as error:
-        msg = f"{path}: is no UTF-8 text"
+        msg = f"{path}: is not UTF-8 text"
         raise InputError(msg, remedy=_REMEDY) from error
     except OSError as error:
         raise unreadable(path, error) from error

@@ -1,13 +1,13 @@
-"""Joins what the shards of one manifest wrote, and finds what nobody wrote."""
+"""Joins what the shards of one manifest wrote, and finds what is missing."""
 
 from __future__ import annotations
 
+from collections import Counter, defaultdict
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, NamedTuple
 
 from roi_accel.batch.jobs import Shard
-from roi_accel.batch.lines import Line, read_lines
-from roi_accel.batch.records import KEY
+from roi_accel.batch.records import KEY, Line, read_lines
 from roi_accel.batch.rows import Pair
 from roi_accel.errors import InputError, unreadable
 
@@ -15,14 +15,12 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
 
-    from roi_accel.batch.records import Summary
     from roi_accel.batch.rows import BadRow
 
-_Place = str | int
-"""What a row says, or the line of one that cannot be used."""
+    Rows = Sequence[Pair | BadRow]
 
 
-class _Found(NamedTuple):
+class _Source(NamedTuple):
     """A line, and the piece that it is from."""
 
     line: Line
@@ -35,102 +33,87 @@ class Merged:
 
     Attributes
     ----------
-    lines : tuple of bytes
+    lines : sequence of Line
         In the order of the manifest.
-    summaries : tuple of Summary
-        Of the same.
-    missing : tuple of Pair or BadRow
+    missing : sequence of Pair or BadRow
         Rows that no piece has.
-    missing_shards : mapping of str to tuple of Pair or BadRow
+    missing_shards : mapping of str to sequence of Pair or BadRow
         Those of them that belong to shards of which no piece has any row, by the shard's name.
     expected : int
         How many rows there are.
-    warnings : tuple of str
+    warnings : sequence of str
     """
 
-    lines: tuple[bytes, ...]
-    summaries: tuple[Summary, ...]
-    missing: tuple[Pair | BadRow, ...]
-    missing_shards: Mapping[str, tuple[Pair | BadRow, ...]]
+    lines: Sequence[Line]
+    missing: Rows
+    missing_shards: Mapping[str, Rows]
     expected: int
-    warnings: tuple[str, ...]
+    warnings: Sequence[str]
 
     @property
     def exit_code(self) -> int:
         """0 if every line has a score, else the code of the first one without."""
-        return next((each.exit_code for each in self.summaries if each.exit_code), 0)
+        codes = (line.summary.exit_code for line in self.lines)
+        return next(filter(None, codes), 0)
 
 
-def merge_pieces(rows: Sequence[Pair | BadRow], pieces: Sequence[Path]) -> Merged:
+def merge_pieces(rows: Rows, pieces: Sequence[Path]) -> Merged:
     """Return the lines of `pieces` that belong to `rows`.
 
     Where two pieces have a row, a score wins over a failure, and an earlier piece over a later one.
-    Within a piece a later score wins: the row's files, or options, were others when it was made.
+    Within a piece a later score wins: the row's files, or options, had changed.
 
     Raises
     ------
     InputError
         A piece cannot be read, or two have other scores for one row.
     """
-    wanted: dict[_Place, Pair | BadRow] = {}
+    wanted: dict[str | int, Pair | BadRow] = {}
     for row in rows:
-        # Rows that say the same share a line.
+        # Rows that say the same share a line; one that cannot be used has nothing but its own.
         wanted.setdefault(row.row if isinstance(row, Pair) else row.line, row)
-    on_line: dict[int, list[_Place]] = {}
-    for place, each in wanted.items():
-        on_line.setdefault(each.line, []).append(place)
-    found: dict[_Place, _Found] = {}
-    strangers: dict[Path, int] = {}
-    torn: list[str] = []
+    on_line = defaultdict(list)
+    for key, row in wanted.items():
+        on_line[row.line].append(key)
+    sources: dict[str | int, _Source] = {}
+    strangers: Counter[Path] = Counter()
+    warnings: list[str] = []
     for path in pieces:
         for line in _lines(path):
             if isinstance(line, int):
-                torn.append(f"{path}: line {line} is cut off, left out")
+                warnings.append(f"{path}: line {line} is cut off, left out")
                 continue
-            row = line.record[KEY]["row"]
-            # A row that its batch could not use has nothing but its line.
-            places = on_line.get(line.summary.line, []) if row is None else [row]
-            if not set(places) & wanted.keys():
-                strangers[path] = strangers.get(path, 0) + 1
+            digest = line.record[KEY]["row"]
+            keys = on_line.get(line.summary.line, []) if digest is None else [digest]
+            if wanted.keys().isdisjoint(keys):
+                strangers[path] += 1
                 continue
-            for place in places:
-                found[place] = _better(found.get(place), _Found(line, path))
+            for key in keys:
+                sources[key] = _better(sources.get(key), _Source(line, path))
     # One line may stand for all pairs of a row that could not be used.
-    lines = [found[place].line for place in wanted if place in found]
-    there = list({id(line): line for line in lines}.values())
-    missing = tuple(row for place, row in wanted.items() if place not in found)
+    lines = {id(sources[key].line): sources[key].line for key in wanted if key in sources}.values()
+    missing = [row for key, row in wanted.items() if key not in sources]
     return Merged(
-        lines=tuple(each.data for each in there),
-        summaries=tuple(each.summary for each in there),
+        lines=tuple(lines),
         missing=missing,
         missing_shards=_missing_shards(
             tuple(wanted.values()),
             {id(row) for row in missing},
-            {str(each.record[KEY].get("shard")) for each in there},
+            {str(line.record[KEY].get("shard")) for line in lines},
         ),
         expected=len(wanted),
-        warnings=(
-            *torn,
-            *(
-                f"{path}: has {count} lines of another manifest, left out"
-                for path, count in strangers.items()
-            ),
-        ),
+        warnings=warnings
+        + [
+            f"{path}: has {count} lines of another manifest, left out"
+            for path, count in strangers.items()
+        ],
     )
 
 
-def _missing_shards(
-    rows: Sequence[Pair | BadRow], missing: set[int], named: Iterable[str]
-) -> dict[str, tuple[Pair | BadRow, ...]]:
-    """Return the shards of which nothing is there, where all lines are of shards of one batch.
+def _missing_shards(rows: Rows, missing: set[int], named: Iterable[str]) -> dict[str, Rows]:
+    """Return the shards without any line, where all lines are of shards of one batch.
 
-    Parameters
-    ----------
-    rows : sequence of Pair or BadRow
-    missing : set of int
-        The ids of those that are.
-    named : iterable of str
-        What the lines say of the shard that wrote them.
+    `missing` has the ids of rows that are, and `named` the shards that lines say they are of.
     """
     try:
         shards = [Shard.parse(name) for name in named]
@@ -139,7 +122,7 @@ def _missing_shards(
     if len({shard.count for shard in shards}) != 1:
         return {}
     return {
-        str(replace(shards[0], index=index)): tuple(part)
+        str(replace(shards[0], index=index)): part
         for index, part in sorted(shards[0].parts(rows).items())
         if missing.issuperset(map(id, part))
     }
@@ -153,8 +136,8 @@ def _lines(path: Path) -> Iterator[Line | int]:
         raise unreadable(path, error) from error
 
 
-def _better(one: _Found | None, other: _Found) -> _Found:
-    """Return which of two lines of a row counts; InputError where their scores contradict."""
+def _better(one: _Source | None, other: _Source) -> _Source:
+    """Return which of two lines of a row is kept; InputError where their scores contradict."""
     if one is None or one.line.summary.exit_code:
         return other
     if other.line.summary.exit_code:

@@ -10,29 +10,28 @@ import multiprocessing
 import os
 import shutil
 import signal
-import tempfile
 import threading
 import time
+from contextlib import ExitStack
 from multiprocessing.connection import wait
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from roi_accel.batch.outcome import Failure
+from roi_accel.batch.jobs import Failure
+from roi_accel.batch.locks import scratch_folder, temporary_files_in
 
 if TYPE_CHECKING:
     from multiprocessing.connection import Connection
+    from pathlib import Path
 
-    from roi_accel.batch.outcome import Outcome
+    from roi_accel.batch.jobs import Outcome
     from roi_accel.batch.rows import Pair
-    from roi_accel.batch.worker import Progress, Slot, Trust
+    from roi_accel.batch.worker import Attestation, Progress, Slot
 
 _SECONDS_TO_END = 5.0
-"""What a worker may take to end its VMAF and to remove its files."""
+"""A worker has these to end its VMAF and to remove its files."""
 
 _SECONDS_BETWEEN = 0.2
-"""Between two messages of how far a pair has come: people see no more."""
-
-_PREFIX = "roi-accel-worker-"
+"""Between two messages of how far a pair has come."""
 
 _CONTEXT = multiprocessing.get_context("spawn")
 """Not fork: ONNX Runtime, OpenCL and CUDA do not outlive one."""
@@ -59,19 +58,6 @@ class WorkerDied(Exception):  # noqa: N818 - no error to those who catch it
         return f"ended with exit code {self.exit_code}"
 
 
-class Refused(Exception):  # noqa: N818 - as above
-    """A worker's device cannot be trusted.
-
-    Attributes
-    ----------
-    failure : Failure
-    """
-
-    def __init__(self, failure: Failure) -> None:
-        super().__init__(str(failure))
-        self.failure = failure
-
-
 class WorkerProcess:
     """One process, started by making this, and what to ask it.
 
@@ -79,18 +65,18 @@ class WorkerProcess:
     ----------
     slot : Slot
     records : Path or None
-        As for `roi_accel.batch.worker.prove`.
+        As for `roi_accel.batch.worker.self_test`.
     """
 
     def __init__(self, slot: Slot, records: Path | None) -> None:
+        self._held = ExitStack()
+        # Created here, so that it goes even if the process is killed.
+        folder = self._held.enter_context(scratch_folder())
         self._connection, theirs = _CONTEXT.Pipe()
-        # Made here, so that it goes even if the process is killed, and is nobody else's: several
-        # containers may share a folder for temporary files, but not their processes' numbers.
-        self._folder = Path(tempfile.mkdtemp(prefix=_PREFIX))
         self._is_asked = False
         self._process = _CONTEXT.Process(
             target=_serve,
-            args=(theirs, slot, records, self._folder),
+            args=(theirs, slot, records, folder),
             name=f"worker {slot.number}",
             daemon=True,
         )
@@ -103,27 +89,13 @@ class WorkerProcess:
             signal.pthread_sigmask(signal.SIG_SETMASK, before)
         theirs.close()
 
-    def prove(self) -> Trust:
-        """Wait until the worker has proved its device.
-
-        Raises
-        ------
-        Refused
-            The device cannot be trusted.
-        WorkerDied
-        """
-        answer: Trust | Failure = self._answer(None)
-        if isinstance(answer, Failure):
-            raise Refused(answer)
+    def self_test(self) -> Attestation | Failure:
+        """Wait for the worker's self-test; WorkerDied where its process ends before."""
+        answer: Attestation | Failure = self._answer(None)
         return answer
 
     def score(self, pairs: tuple[Pair, ...], progress: Progress) -> list[Outcome]:
-        """Return what became of `pairs`.
-
-        Raises
-        ------
-        WorkerDied
-        """
+        """Return what became of `pairs`; WorkerDied where nothing did."""
         try:
             self._connection.send(pairs)
         except OSError as error:
@@ -169,17 +141,17 @@ class WorkerProcess:
         if self._process.is_alive():
             self._process.kill()
             self._process.join()
-        shutil.rmtree(self._folder, ignore_errors=True)
+        self._held.close()
 
 
 def _serve(connection: Connection, slot: Slot, records: Path | None, folder: Path) -> None:
-    """Be the worker: prove the device, then answer until the parent has no more to ask."""
+    """Be the worker: test the device, then answer until the parent has no more to ask."""
     ending = _Ending()
     signal.signal(signal.SIGTERM, ending)
     threading.Thread(target=_end_with_parent, daemon=True).start()
-    tempfile.tempdir = str(folder)
     try:
-        _answer_all(connection, slot, records)
+        with temporary_files_in(folder):
+            _answer_all(connection, slot, records)
     except (EOFError, BrokenPipeError, ConnectionResetError):
         pass  # The parent needs no more, or is gone.
     except Exception:
@@ -187,16 +159,15 @@ def _serve(connection: Connection, slot: Slot, records: Path | None, folder: Pat
         if not ending.has_come:
             raise
     finally:
-        tempfile.tempdir = None
         shutil.rmtree(folder, ignore_errors=True)
 
 
 def _answer_all(connection: Connection, slot: Slot, records: Path | None) -> None:
-    from roi_accel.batch.worker import prove, score_pairs  # noqa: PLC0415 - takes a second
+    from roi_accel.batch.worker import score_pairs, self_test  # noqa: PLC0415 - takes a second
 
     try:
-        connection.send(("answer", prove(slot, records=records)))
-    except Exception as error:  # noqa: BLE001 - whatever it is, the device is not to be trusted
+        connection.send(("answer", self_test(slot, records=records)))
+    except Exception as error:  # noqa: BLE001 - the device cannot be trusted then
         connection.send(("answer", Failure.of(error)))
         return
     last = 0.0

@@ -4,55 +4,55 @@ A line of a scored pair is its result as `score` writes it with one more key, so
 results reads these too. ``batch`` has:
 
 - ``id``: the pair's identity, None where it could not be known;
-- ``row``: what the manifest's row asked for, as a digest; ``line``: where it stands there;
+- ``row``: what the manifest's row asked for, as a digest; ``line``: its place in the manifest;
 - ``ladder``, ``bitrate``: the set of encodes it belongs to, and its video's bits per second;
 - ``frames``: how many were scored;
 - ``shard``: the part of the manifest that was scored, such as ``0/4``;
-- ``worker``: who scored it (node, backend, device, driver, parity record).
+- ``worker``: where it was scored (node, backend, device, driver, parity record).
+
+`Summary` is a line as a row of a table, which is written as CSV or Parquet.
 """
 
 from __future__ import annotations
 
+import csv
+import io
 import json
-from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any, get_type_hints
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any, NamedTuple, get_args, get_type_hints
 
-from roi_accel._util.text import in_json
-from roi_accel.batch.outcome import Failure
+from pydantic import ConfigDict, TypeAdapter
+from pydantic.dataclasses import dataclass
+
+from roi_accel._util import strict_json
+from roi_accel._util.error_translation import require
+from roi_accel._util.text import in_json, in_table
+from roi_accel.batch.jobs import Failure
+from roi_accel.errors import InputError
 from roi_accel.results.result import SCHEMA_VERSION
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping, Sequence
+    from pathlib import Path
+    from typing import BinaryIO
 
-    from roi_accel.batch.outcome import Outcome
+    from roi_accel.batch.jobs import Outcome
     from roi_accel.batch.rows import BadRow, Pair
-    from roi_accel.batch.worker import Trust
 
 KEY = "batch"
 
+_FAILED = TypeAdapter(str | None)
+_SCORED = TypeAdapter(tuple[str, str, dict[str, Any]])
+"""A line's row; a scored one's identity, row and pooled metrics."""
 
-@dataclass(frozen=True, kw_only=True)
+
+@dataclass(frozen=True, kw_only=True, config=ConfigDict(strict=True))
 class Summary:
-    """A line's numbers, as a row of a table.
+    """A line's numbers, as a row of a table; None for what it does not have.
 
-    Attributes
-    ----------
-    line : int
-    reference, distorted, ladder : str or None
-    vmaf_full, vmaf_masked, vmaf_roi : float or None
-        None where there is no score.
-    frames : int or None
-    width, height : int or None
-        In pixels, as scored.
-    bitrate : float or None
-        Bits per second of the distorted video; None for raw video.
-    node, backend, device : str or None
-        Where it was scored.
-    seconds : float or None
-        What the run took that scored it, with others of the same reference.
-    error : str or None
-    exit_code : int
-        0, or what `score` would have ended with.
+    `width` and `height` are pixels as scored, `bitrate` bits per second of the distorted video,
+    `seconds` what the run took that scored it with others of its reference, `exit_code` that of
+    `score`.
     """
 
     line: int
@@ -74,48 +74,51 @@ class Summary:
     exit_code: int
 
 
-SUMMARY_TYPES = get_type_hints(Summary)
-"""Of its fields, by their names and in their order."""
+_COLUMNS = get_type_hints(Summary)
+
+
+class Line(NamedTuple):
+    """One line: its bytes, its content, and its numbers."""
+
+    data: bytes
+    record: dict[str, Any]
+    summary: Summary
 
 
 def scored_record(
-    pair: Pair, outcome: Outcome, *, identity: str | None, **facts: object
+    pair: Pair, outcome: Outcome, *, identity: str | None, **more: object
 ) -> dict[str, Any]:
-    """Return the line of a pair; `facts` are further keys of ``batch``."""
-    whose = {"id": identity, "row": pair.row, "line": pair.line, "ladder": pair.ladder, **facts}
+    """Return the line of a pair; `more` are further keys of ``batch``."""
+    whose = {"id": identity, **_place(pair), **more}
     if isinstance(outcome, Failure):
-        return _failed(pair.reference, pair.distorted, outcome, whose)
+        return _failed(pair, outcome, whose)
     return {**outcome.result, KEY: whose}
 
 
-def copied_record(record: Mapping[str, Any], pair: Pair, **facts: object) -> dict[str, Any]:
-    """Return the line of a pair whose scores another row's line has; `facts` replace its own."""
-    whose = {"row": pair.row, "line": pair.line, "ladder": pair.ladder, **facts}
+def copied_record(record: Mapping[str, Any], pair: Pair, **more: object) -> dict[str, Any]:
+    """Return the line of a pair whose scores another row's line has; `more` replace its own."""
     names = {"reference": pair.reference, "distorted": pair.distorted}
-    return {**record, **names, KEY: {**record[KEY], **whose}}
+    return {**record, **names, KEY: {**record[KEY], **_place(pair), **more}}
 
 
-def bad_row_record(row: BadRow, **facts: object) -> dict[str, Any]:
+def bad_row_record(row: BadRow, **more: object) -> dict[str, Any]:
     """Return the line of a row that could not be used."""
-    whose = {"id": None, "row": None, "line": row.line, "ladder": None, **facts}
-    return _failed(row.reference, row.distorted, Failure.of(row.error), whose)
+    whose = {"id": None, "row": None, "line": row.line, "ladder": None, **more}
+    return _failed(row, Failure.of(row.error), whose)
 
 
-def _failed(
-    reference: str | None, distorted: str | None, failure: Failure, whose: Mapping[str, object]
-) -> dict[str, Any]:
+def _place(pair: Pair) -> dict[str, object]:
+    return {"row": pair.row, "line": pair.line, "ladder": pair.ladder}
+
+
+def _failed(row: Pair | BadRow, failure: Failure, whose: dict[str, object]) -> dict[str, Any]:
     return {
         "schema_version": SCHEMA_VERSION,
-        "reference": reference,
-        "distorted": distorted,
+        "reference": row.reference,
+        "distorted": row.distorted,
         "error": asdict(failure),
-        KEY: dict(whose),
+        KEY: whose,
     }
-
-
-def worker_facts(trust: Trust | None) -> dict[str, Any] | None:
-    """Return what a line says of its worker."""
-    return None if trust is None else asdict(trust)
 
 
 def is_failed(record: Mapping[str, Any]) -> bool:
@@ -124,34 +127,27 @@ def is_failed(record: Mapping[str, Any]) -> bool:
 
 
 def summary_of(record: Mapping[str, Any]) -> Summary:
-    """Return a line's numbers, as they stand there.
+    """Return a line's numbers.
 
     Raises
     ------
-    KeyError, TypeError, AttributeError
-        It is no line of a batch.
+    ValueError, KeyError, TypeError, AttributeError
+        `record` is not a line of a batch.
     """
     whose = record[KEY]
     worker = whose.get("worker") or {}
     failure = Failure(**record["error"]) if is_failed(record) else None
     video = record["provenance"]["reference"] if failure is None else {}
-    timing = record.get("timing", {})
     return Summary(
         line=whose["line"],
         reference=record["reference"],
         distorted=record["distorted"],
         ladder=whose["ladder"],
-        vmaf_full=record.get("vmaf_full"),
-        vmaf_masked=record.get("vmaf_masked"),
-        vmaf_roi=record.get("vmaf_roi"),
-        frames=whose.get("frames"),
-        width=video.get("width"),
-        height=video.get("height"),
-        bitrate=whose.get("bitrate"),
-        node=worker.get("node"),
-        backend=worker.get("backend"),
-        device=worker.get("device"),
-        seconds=timing.get("seconds"),
+        **{name: record.get(name) for name in ("vmaf_full", "vmaf_masked", "vmaf_roi")},
+        **{name: whose.get(name) for name in ("frames", "bitrate")},
+        **{name: video.get(name) for name in ("width", "height")},
+        **{name: worker.get(name) for name in ("node", "backend", "device")},
+        seconds=record.get("timing", {}).get("seconds"),
         error=None if failure is None else str(failure),
         exit_code=0 if failure is None else failure.exit_code,
     )
@@ -161,3 +157,76 @@ def to_line(record: Mapping[str, Any]) -> bytes:
     """Return a record as one line of strict JSON, its newline included."""
     text = json.dumps(record, allow_nan=False, ensure_ascii=False, separators=(",", ":"))
     return in_json(text).encode() + b"\n"
+
+
+def read_lines(file: BinaryIO, path: Path) -> Iterator[Line | int]:
+    """Yield the lines of a batch's output, then the number of a last one that was cut off, if any.
+
+    Raises
+    ------
+    InputError
+        A line is something else; `path` is named.
+    """
+    for number, data in enumerate(file, start=1):
+        if not data.endswith(b"\n"):  # guard: batch-cut-line
+            yield number
+            return
+        try:
+            line = _line(data)
+        except (ValueError, LookupError, TypeError, AttributeError) as error:
+            msg = f"{path}: line {number} is not a pair of a batch"
+            raise InputError(msg, remedy="name a file that 'roi-accel batch -o' wrote") from error
+        yield line
+
+
+def _line(data: bytes) -> Line:
+    record = strict_json.loads_object(data)
+    summary, whose = summary_of(record), record[KEY]
+    if summary.exit_code:
+        _FAILED.validate_python(whose["row"], strict=True)
+    else:
+        scored = (whose["id"], whose["row"], record["pooled_metrics"])
+        _SCORED.validate_python(scored, strict=True)
+    return Line(data, record, summary)
+
+
+def in_order(summaries: Sequence[Summary]) -> list[Summary]:
+    """Return the rows in the order of the manifest."""
+    return sorted(summaries, key=lambda row: (row.line, row.distorted or ""))
+
+
+def to_csv(summaries: Sequence[Summary]) -> str:
+    """Return a table with a row per pair; what is not known is empty."""
+    with io.StringIO(newline="") as text:
+        writer = csv.DictWriter(text, fieldnames=list(_COLUMNS), lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(map(asdict, in_order(summaries)))
+        return in_table(text.getvalue())
+
+
+def require_parquet() -> None:
+    """Raise InputError where pyarrow, which writes Parquet, is missing or broken."""
+    require("pyarrow.parquet", "parquet", "--parquet")
+
+
+def to_parquet(summaries: Sequence[Summary]) -> bytes:
+    """Return the same table as Parquet, typed as `Summary` is; InputError as `require_parquet`."""
+    require_parquet()
+    import pyarrow as pa  # noqa: PLC0415 - an extra, and a large one
+    from pyarrow import parquet  # noqa: PLC0415 - as above
+
+    kinds = {str: pa.string(), int: pa.int64(), float: pa.float64()}
+    # A column has one type, or None.
+    schema = pa.schema(
+        [(name, kinds[(get_args(kind) or (kind,))[0]]) for name, kind in _COLUMNS.items()]
+    )
+    rows = [
+        {
+            name: in_table(value) if isinstance(value, str) else value
+            for name, value in asdict(row).items()
+        }
+        for row in in_order(summaries)
+    ]
+    buffer = io.BytesIO()
+    parquet.write_table(pa.Table.from_pylist(rows, schema=schema), buffer)
+    return buffer.getvalue()

@@ -12,6 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
+from roi_accel._util.error_translation import require
 from roi_accel.batch.rows import is_url
 from roi_accel.errors import InputError, RoiAccelError
 from roi_accel.options import FILE_OPTIONS
@@ -30,25 +31,16 @@ def stamp_of(url: str) -> str:
     InputError
         It is not there or cannot be read, or fsspec or the store's package is missing.
     """
-    with _reading(url):
-        store, path = _at(url)
+    with _store_of(url) as (store, path):
         store.invalidate_cache()
         return str(store.ukey(path))
 
 
 @contextmanager
 def opened_url(url: str) -> Iterator[BinaryIO]:
-    """Yield an object as a file to read.
-
-    Raises
-    ------
-    InputError
-        As `stamp_of`.
-    """
-    with _reading(url):
-        store, path = _at(url)
-        with store.open(path, "rb") as file:
-            yield file
+    """Yield an object as a file to read; InputError as for `stamp_of`."""
+    with _store_of(url) as (store, path), store.open(path, "rb") as file:
+        yield file
 
 
 class Copies:
@@ -61,27 +53,28 @@ class Copies:
 
     def __init__(self, pairs: Sequence[Pair], copies: dict[str, str]) -> None:
         self._copies = copies
-        self.pairs = [_with(pair, copies) for pair in pairs]
+        self.pairs = [_with(pair, copies) for pair in pairs] if copies else list(pairs)
 
     def restored(self, content: Any) -> Any:  # noqa: ANN401 - whatever JSON can be
         """Return `content` with URLs in place of local files, in all its texts."""
+        if not self._copies:
+            return content
         if isinstance(content, str):
             for url, path in self._copies.items():
                 content = content.replace(path, url)
-            return content
-        if isinstance(content, dict) and self._copies:
+        elif isinstance(content, dict):
             # Frames are many, and hold numbers.
             return {
                 name: value if name == "frames" else self.restored(value)
                 for name, value in content.items()
             }
-        if isinstance(content, list | tuple) and self._copies:
-            return type(content)(self.restored(each) for each in content)
+        elif isinstance(content, list | tuple):
+            return type(content)(map(self.restored, content))
         return content
 
 
 @contextmanager
-def brought(pairs: Sequence[Pair]) -> Iterator[Copies]:
+def downloaded(pairs: Sequence[Pair]) -> Iterator[Copies]:
     """Copy what `pairs` name by URL to a temporary folder, and remove it at the end.
 
     What is raised inside names the URLs.
@@ -89,24 +82,25 @@ def brought(pairs: Sequence[Pair]) -> Iterator[Copies]:
     Raises
     ------
     InputError
-        As `stamp_of`.
+        As for `stamp_of`.
     """
     urls = dict.fromkeys(name for pair in pairs for name in files_of(pair) if is_url(name))
     if not urls:
         yield Copies(pairs, {})
         return
     with tempfile.TemporaryDirectory(prefix="roi-accel-objects-") as folder:
-        copies: dict[str, str] = {}
+        paths: dict[str, str] = {}
         for number, url in enumerate(urls):
             place = Path(folder) / str(number)
             place.mkdir()
-            copies[url] = str(place / (posixpath.basename(url.partition("?")[0]) or "object"))
-            _copy(url, copies[url])
-        found = Copies(pairs, copies)
+            paths[url] = str(place / (posixpath.basename(url.partition("?")[0]) or "object"))
+            with _store_of(url) as (store, name):
+                store.get_file(name, paths[url])
+        copies = Copies(pairs, paths)
         try:
-            yield found
+            yield copies
         except RoiAccelError as error:
-            error.message = found.restored(error.message)
+            error.message = copies.restored(error.message)
             raise
 
 
@@ -117,8 +111,6 @@ def files_of(pair: Pair) -> list[str]:
 
 
 def _with(pair: Pair, copies: dict[str, str]) -> Pair:
-    if not copies:
-        return pair
     options = {
         name: copies.get(str(value), value) if name in FILE_OPTIONS else value
         for name, value in pair.keywords.items()
@@ -131,37 +123,20 @@ def _with(pair: Pair, copies: dict[str, str]) -> Pair:
     )
 
 
-def _copy(url: str, path: str) -> None:
-    with _reading(url):
-        store, name = _at(url)
-        store.get_file(name, path)
-
-
-def _at(url: str) -> tuple[Any, str]:
-    try:
-        from fsspec.core import url_to_fs  # noqa: PLC0415 - an extra
-    except ImportError as error:
-        msg = f"{url}: is a URL, which needs fsspec: {error}"
-        raise InputError(msg, remedy='pip install "roi-accel[remote]"') from error
-    store, path = url_to_fs(url)
-    return store, path
-
-
 @contextmanager
-def _reading(url: str) -> Iterator[None]:
-    """Say in our words that an object cannot be read."""
+def _store_of(url: str) -> Iterator[tuple[Any, str]]:
+    """Yield the store of an object and its path there; what fails inside is an InputError."""
+    core = require("fsspec.core", "remote", f"{url}: is a URL, which")
     try:
-        yield
+        yield core.url_to_fs(url)
     except RoiAccelError:
         raise
-    except ImportError as error:
-        # fsspec's own words name the package: "Install s3fs to access S3".
-        msg = f"{url}: cannot be read: {error}"
-        raise InputError(msg, remedy="install what is missing on every machine") from error
-    except FileNotFoundError as error:
-        msg = f"{url}: cannot be read: there is no such object"
-        raise InputError(msg, remedy="check the URL") from error
     except Exception as error:  # each store raises errors of its own
         reason = " ".join(str(error).split()) or type(error).__name__
+        remedy = "check the URL, and what gives access to it"
+        if isinstance(error, ImportError):  # fsspec says "Install s3fs to access S3".
+            remedy = "install what is missing on every machine"
+        elif isinstance(error, FileNotFoundError):
+            reason, remedy = "there is no such object", "check the URL"
         msg = f"{url}: cannot be read: {reason}"
-        raise InputError(msg, remedy="check the URL, and what gives access to it") from error
+        raise InputError(msg, remedy=remedy) from error

@@ -7,22 +7,25 @@ that failed, which are tried again.
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
 import secrets
-from typing import TYPE_CHECKING, Any, BinaryIO, Self
+from contextlib import ExitStack
+from typing import TYPE_CHECKING, Any, BinaryIO
 
+from filelock import Timeout
+
+from roi_accel._util.closing import Closing
 from roi_accel._util.files import check_output
-from roi_accel.batch.lines import Line, read_lines
-from roi_accel.batch.records import KEY, is_failed, to_line
+from roi_accel.batch.locks import locked
+from roi_accel.batch.records import KEY, Line, is_failed, read_lines, to_line
+from roi_accel.batch.rows import digest
 from roi_accel.errors import InputError, OutputError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
     from io import FileIO
     from pathlib import Path
-    from types import TracebackType
 
     from roi_accel.batch.records import Summary
 
@@ -32,44 +35,44 @@ class Places:
 
     def __init__(self) -> None:
         self._end = 0
-        self._found: dict[str, tuple[int, int]] = {}
+        self._spans: dict[str, tuple[int, int]] = {}
 
     def add(self, record: Mapping[str, Any], length: int) -> None:
         """Note that `record` is the next line, of `length` bytes."""
         if not is_failed(record):
-            self._found.setdefault(record[KEY]["id"], (self._end, length))
+            self._spans.setdefault(record[KEY]["id"], (self._end, length))
         self._end += length
 
     def record(self, file: int, identity: str) -> dict[str, Any] | None:
         """Return the pair's line from the open file number `file`; None where there is none."""
-        if identity not in self._found:
+        if identity not in self._spans:
             return None
-        place, length = self._found[identity]
-        found: dict[str, Any] = json.loads(os.pread(file, length, place))
-        return found
+        place, length = self._spans[identity]
+        record: dict[str, Any] = json.loads(os.pread(file, length, place))
+        return record
 
 
-class Ledger:
+class ResultsFile(Closing):
     """A batch's output while it grows.
 
     Parameters
     ----------
     path : Path
-        Made if it is not there. One that is there is gone on with, or replaced.
+        Created if it is not there, else continued.
     overwrite : bool
-        Whether to begin anew.
+        Whether to start over.
     inputs : iterable of Path
         Files that must not be written to.
 
     Attributes
     ----------
     done : dict of (str, str) to Summary
-        Of the rows that were scored before, by their pair's identity and what they asked for.
+        The rows that were scored before, by their pair's identity and what they asked for.
 
     Raises
     ------
     OutputError
-        The file cannot be written, is no output of a batch, or another batch is writing to it.
+        The file cannot be written, is not a batch's output, or another batch is writing to it.
     """
 
     def __init__(self, path: Path, *, overwrite: bool, inputs: Iterable[Path] = ()) -> None:
@@ -77,23 +80,24 @@ class Ledger:
         self._path = path
         self.done: dict[tuple[str, str], Summary] = {}
         self._places = Places()
-        try:
-            self._file = self._opened(overwrite=overwrite)
-        except OSError as error:
-            raise self._unwritable(error) from error
+        with ExitStack() as held:
+            try:
+                held.enter_context(locked(_lock_of(path), waits=False))
+                self._file = held.enter_context(self._opened(overwrite=overwrite))
+            except Timeout as error:
+                msg = f"{path}: another batch is writing to it"
+                raise OutputError(msg, remedy="wait for it, or name another output") from error
+            except OSError as error:
+                raise self._unwritable(error) from error
+            self._held = held.pop_all()
 
     def _opened(self, *, overwrite: bool) -> FileIO:
-        """Return the file, ours alone, with whole lines of scored pairs in it and nothing else."""
-        old = self._path.open("a+b")
+        """Return the file with whole lines of scored pairs in it and nothing else."""
         temporary = self._path.with_name(f".roi-accel-{secrets.token_hex(8)}.tmp")
         try:
-            self._lock(old)
-            if not os.path.samestat(self._path.stat(), os.fstat(old.fileno())):
-                # Who had the lock gave the name to another file, which it writes to.
-                raise self._is_taken()
-            with temporary.open("xb") as new:
+            with self._path.open("a+b") as old, temporary.open("xb") as new:
                 last: dict[str, tuple[str, Summary]] = {}
-                for line in () if overwrite else self._read(old):
+                for line in () if overwrite else self._scored(old):
                     whose = line.record[KEY]
                     # A row that asked for something else meanwhile is known by its last line.
                     last[whose["row"]] = whose["id"], line.summary
@@ -101,37 +105,24 @@ class Ledger:
                     new.write(line.data)
                 new.flush()
                 os.fsync(new.fileno())
-            self.done = {(identity, row): found for row, (identity, found) in last.items()}
-            # Unbuffered: what a full disk refused must not be written again when it is closed.
-            file = temporary.open("a+b", buffering=0)
-            # Ours before it has the name: nobody else can open it in between.
-            self._lock(file)
+            self.done = {(identity, row): summary for row, (identity, summary) in last.items()}
             temporary.replace(self._path)
         finally:
             temporary.unlink(missing_ok=True)
-            old.close()
-        return file
+        # Unbuffered: what a full disk refused must not be written again when it is closed.
+        return self._path.open("a+b", buffering=0)
 
-    def _read(self, file: BinaryIO) -> Iterator[Line]:
+    def _scored(self, file: BinaryIO) -> Iterator[Line]:
+        """Yield the lines of scored pairs that `file` has."""
         file.seek(0)
         try:
             for line in read_lines(file, self._path):
-                # Who wrote a part of a line did not come to its end.
+                # A part of a line is one that the batch was killed over.
                 if isinstance(line, Line) and not line.summary.exit_code:
                     yield line
         except InputError as error:
-            remedy = "name another output, or add --overwrite to begin anew"
+            remedy = "name another output, or add --overwrite to start over"
             raise OutputError(error.message, remedy=remedy) from error
-
-    def _lock(self, file: BinaryIO | FileIO) -> None:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise self._is_taken() from error
-
-    def _is_taken(self) -> OutputError:
-        msg = f"{self._path}: another batch is writing to it"
-        return OutputError(msg, remedy="wait for it, or name another output")
 
     def write(self, records: Iterable[Mapping[str, Any]]) -> None:
         """Add lines, and return when they are on the disk.
@@ -154,7 +145,6 @@ class Ledger:
                 raise
         except OSError as error:
             raise self._unwritable(error) from error
-
         for record, line in lines:
             self._places.add(record, len(line))
 
@@ -169,16 +159,10 @@ class Ledger:
         )
 
     def close(self) -> None:
-        """Let others write to the file."""
-        self._file.close()
+        """Let others write to the file; safe to call twice."""
+        self._held.close()
 
-    def __enter__(self) -> Self:
-        return self
 
-    def __exit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.close()
+def _lock_of(path: Path) -> Path:
+    # As short for a name as long as can be.
+    return path.with_name(f".roi-accel-{digest(path.name)[:16]}.lock")

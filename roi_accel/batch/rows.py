@@ -1,4 +1,4 @@
-"""A row of a manifest: what it may say, and what becomes of it on the way to a score."""
+"""A row of a manifest: its keys, its options, and its paths."""
 
 from __future__ import annotations
 
@@ -26,11 +26,9 @@ if TYPE_CHECKING:
     from roi_accel.errors import RoiAccelError
 
 OWN_KEYS = ("reference", "distorted", "ladder")
-"""What a row says besides options of `score`: `ladder` names the set of encodes it belongs to."""
+"""A row's keys besides options of `score`: `ladder` names the set of encodes it belongs to."""
 
 _COLON = re.compile(r"(?<!\\):")
-WHERE = "a row has reference, distorted, ladder, and options of score such as weight"
-"""What a remedy says of unknown keys."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,16 +38,14 @@ class Pair:
     Attributes
     ----------
     line : int
-        Where the row begins in the manifest, from 1; of a pattern, the place of the match.
+        Where the row begins in the manifest, from 1; for a pattern, the number of the match.
     reference, distorted : str
-        Paths, relative to the working directory or absolute; or URLs.
+        Paths, or URLs.
     ladder : str or None
-        The set of encodes that this one belongs to.
     row : str
-        What the row itself asks for, without defaults, as 64 hexadecimal digits: rows that say the
-        same have the same.
+        A digest of what the row itself asks for, without defaults, as 64 hexadecimal digits.
     keywords : mapping of str to object
-        Options, checked one by one, by their names in `ScoreOptions`; plain JSON.
+        Options by their names in `ScoreOptions`; plain JSON.
     """
 
     line: int
@@ -62,16 +58,7 @@ class Pair:
 
 @dataclass(frozen=True, kw_only=True)
 class BadRow:
-    """A row that cannot be scored, which fails alone.
-
-    Attributes
-    ----------
-    line : int
-    reference, distorted : str or None
-        As far as they could be read.
-    error : RoiAccelError
-        Says what is wrong with it.
-    """
+    """A row that cannot be scored, which fails alone; its videos as far as they could be read."""
 
     line: int
     reference: str | None
@@ -80,15 +67,13 @@ class BadRow:
 
 
 def names_no_device(pair: Pair) -> bool:
-    """Return whether a pair leaves it to its worker where it is computed."""
+    """Return whether a pair leaves the choice of a device to its worker."""
     return not {"backend", "device"} & pair.keywords.keys()
 
 
 def digest(content: object) -> str:
-    """Return the SHA-256 of JSON `content` in its one canonical form, as hexadecimal digits.
-
-    Infinite numbers may be in it: their row fails where its options are used.
-    """
+    """Return the SHA-256 of JSON `content` in its one canonical form, as hexadecimal digits."""
+    # Infinite numbers may be in it: their row fails where its options are used.
     text = json.dumps(content, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()
 
@@ -104,10 +89,10 @@ def options_of(keywords: Mapping[str, Any]) -> ScoreOptions:
     return ScoreOptions.given(MANIFEST, keywords)
 
 
-def filled_in(given: Mapping[str, Any], defaults: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what a row or the command line says, and of `defaults` what it leaves out.
+def merge_defaults(given: Mapping[str, Any], defaults: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the options of a row or the command line, and of `defaults` those it leaves out.
 
-    Where it says where people look, it leaves out no other way to say so.
+    Where it names a mask or options of the network, defaults for other masks are left out.
     """
     dropped: tuple[str, ...] = ()
     if given.keys() & set(OWN_MASKS):
@@ -136,39 +121,36 @@ def from_text(name: str, text: str) -> object:
     return option.from_text(text) if option else text
 
 
-def anchored(keywords: Mapping[str, Any], folder: Path) -> dict[str, Any]:
+def resolve_paths(keywords: Mapping[str, Any], folder: Path) -> dict[str, Any]:
     """Return `keywords` with relative paths in them taken from `folder`."""
-    found = dict(keywords)
-    for name in PATH_OPTIONS:
-        if isinstance(found.get(name), str | PathLike):
-            found[name] = at(found[name], folder)
-    network = found.get("saliency_model")
-    names = {model.name for model in KNOWN_MODELS}
-    if isinstance(network, str) and network not in names and _is_file_name(network):
-        found["saliency_model"] = at(network, folder)
-    vmaf = found.get("vmaf")
+    resolved = dict(keywords)
+    network, vmaf, models = (resolved.get(name) for name in ("saliency_model", "vmaf", "model"))
+    names = [name for name in PATH_OPTIONS if isinstance(resolved.get(name), str | PathLike)]
+    if (
+        isinstance(network, str)
+        and ("/" in network or network.endswith(".onnx"))
+        and network not in {model.name for model in KNOWN_MODELS}
+    ):
+        names.append("saliency_model")
     if isinstance(vmaf, str) and "/" in vmaf:
-        found["vmaf"] = at(vmaf, folder)
-    models = found.get("model")
-    if isinstance(models, str):
-        found["model"] = _model_at(models, folder)
-    elif isinstance(models, list):
-        found["model"] = [_model_at(each, folder) for each in models]
-    return found
-
-
-def _is_file_name(network: str) -> bool:
-    return "/" in network or network.endswith(".onnx")
+        names.append("vmaf")
+    for name in names:
+        resolved[name] = at(resolved[name], folder)
+    if isinstance(models, list):
+        resolved["model"] = [_model_at(model, folder) for model in models]
+    elif isinstance(models, str):
+        resolved["model"] = _model_at(models, folder)
+    return resolved
 
 
 def _model_at(model: object, folder: Path) -> object:
     prefix = "path="
-    if isinstance(model, str) and model.startswith(prefix):
-        path, *options = _COLON.split(model[len(prefix) :], maxsplit=1)
-        # libvmaf's syntax: a colon that belongs to the path has a backslash before it.
-        base = Path(str(folder).replace(":", "\\:"))
-        return ":".join([f"{prefix}{at(path, base)}", *options])
-    return model
+    if not (isinstance(model, str) and model.startswith(prefix)):
+        return model
+    path, *options = _COLON.split(model[len(prefix) :], maxsplit=1)
+    # libvmaf's syntax: a colon that belongs to the path has a backslash before it.
+    base = Path(str(folder).replace(":", "\\:"))
+    return ":".join([f"{prefix}{at(path, base)}", *options])
 
 
 def at(path: str | PathLike[str], folder: Path) -> str:

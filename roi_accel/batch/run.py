@@ -1,32 +1,23 @@
-"""A batch from its rows to its lines: what is done is passed over, the rest is handed out."""
+"""A batch from its rows to its lines: what is done is passed over, the rest goes to an engine."""
 
 from __future__ import annotations
 
 import threading
 from collections import deque
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol
 
-from roi_accel.batch.events import Finished, Recorded
 from roi_accel.batch.identity import Identifier
-from roi_accel.batch.jobs import Job, Task, grouped
-from roi_accel.batch.outcome import Failure, Scored
-from roi_accel.batch.records import (
-    bad_row_record,
-    copied_record,
-    scored_record,
-    summary_of,
-    worker_facts,
-)
+from roi_accel.batch.jobs import Failure, Finished, Job, Recorded, Scored, Task, grouped
+from roi_accel.batch.records import bad_row_record, copied_record, scored_record, summary_of
 from roi_accel.batch.rows import BadRow, Pair
 from roi_accel.errors import BackendUnavailable, RoiAccelError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
-    from roi_accel.batch.events import Draw, Engine, Event
-    from roi_accel.batch.jobs import Shard
+    from roi_accel.batch.jobs import Engine, Event, JobFactory, Outcome, Shard
     from roi_accel.batch.records import Summary
 
 
@@ -60,7 +51,7 @@ class Batch:
     keeps_frames : bool
         Whether lines have the scores of every frame.
     watch : callable, optional
-        Told every event, after what it brought is written.
+        Called with every event, after what it brought is written.
 
     Attributes
     ----------
@@ -107,9 +98,10 @@ class Batch:
         BackendUnavailable
             No worker is left, but there are pairs; what is done is written.
         """
-        self._write([bad_row_record(row, **self._facts()) for row in self._bad_rows()])
+        bad_rows = [row for row in self.rows if isinstance(row, BadRow)]
+        self._write([bad_row_record(row, **self._shard()) for row in bad_rows])
         try:
-            for event in self.engine.run(self._draws()):
+            for event in self.engine.run(self._factories()):
                 self._write_early()
                 if isinstance(event, Finished):
                     self._write(self._records(event))
@@ -121,27 +113,20 @@ class Batch:
             # The engine's threads read files, and are waited for.
             self._identifier.stop()
             self.engine.close()
-        left = self._left()
+        left = len(self.rows) - len(self.summaries) - len(self.repeated)
         if left:
             msg = f"no worker is left for {left} pairs"
-            raise BackendUnavailable(
-                msg, remedy="see above why; mend it and run the same command again"
-            )
+            remedy = "fix the errors above and run the same command again"
+            raise BackendUnavailable(msg, remedy=remedy)
 
     @property
     def exit_code(self) -> int:
         """0 if every row has a score, else the code of the first row that has none."""
-        failed = [each for each in self.summaries if each.exit_code]  # guard: batch-exit-code
-        return min(failed, key=lambda each: each.line).exit_code if failed else 0
+        failed = [row for row in self.summaries if row.exit_code]  # guard: batch-exit-code
+        return min(failed, key=lambda row: row.line).exit_code if failed else 0
 
-    def _bad_rows(self) -> Iterator[BadRow]:
-        return (row for row in self.rows if isinstance(row, BadRow))
-
-    def _left(self) -> int:
-        return len(self.rows) - len(self.summaries) - len(self.repeated)
-
-    def _draws(self) -> Iterator[Draw]:
-        """Yield what looks at pairs; files are opened only when their turn comes."""
+    def _factories(self) -> Iterator[JobFactory]:
+        """Yield what makes jobs of pairs; files are opened only when it is called."""
         pairs = [row for row in self.rows if isinstance(row, Pair)]
         for group in grouped(pairs, together=self.together):
             new = [pair for pair in group if self._is_new(pair)]
@@ -155,18 +140,17 @@ class Batch:
         return first is pair
 
     def _job(self, pairs: Sequence[Pair]) -> Job | None:
-        tasks = [task for pair in pairs if (task := self._task(pair)) is not None]
-        return Job(tuple(tasks)) if tasks else None
+        tasks = tuple(task for pair in pairs if (task := self._task(pair)) is not None)
+        return Job(tasks) if tasks else None
 
     def _task(self, pair: Pair) -> Task | None:
         """Return what is to be done for `pair`; None where nothing is, or nothing can be."""
         try:
             identity, contents = self._identifier.identify(pair)
         except RoiAccelError as error:
-            # The thread that looks is an engine's; lines are written by one thread only.
-            self._early.append(
-                scored_record(pair, Failure.of(error), identity=None, **self._facts())
-            )
+            failure = Failure.of(error)
+            # This thread is the engine's; lines are written by one thread only.
+            self._early.append(scored_record(pair, failure, identity=None, **self._shard()))
             return None
         # Files are read before, by several threads at once; of equal pairs only one is at work.
         with self._deciding:
@@ -182,21 +166,17 @@ class Batch:
 
     def _records(self, event: Finished) -> list[dict[str, Any]]:
         records = []
-        for task, each in zip(event.job.tasks, event.outcomes, strict=True):
-            outcome = each
-            if isinstance(outcome, Scored):
-                try:
-                    task.contents.check()
-                except RoiAccelError as error:
-                    outcome = Failure.of(error)
-            facts = self._facts(worker=worker_facts(event.trust))
-            if isinstance(outcome, Scored):
-                facts |= {"frames": len(outcome.result["frames"]), "bitrate": outcome.bitrate}
-                if not self.keeps_frames:
-                    outcome = replace(outcome, result=_without_frames(outcome.result))
+        worker = None if event.attestation is None else asdict(event.attestation)
+        for task, answer in zip(event.job.tasks, event.outcomes, strict=True):
+            outcome = _checked(task, answer)
+            more = {**self._shard(), "worker": worker}
             if isinstance(outcome, Failure):
                 self._failures[task.id] = outcome
-            records.append(scored_record(task.pair, outcome, identity=task.id, **facts))
+            else:
+                more |= {"frames": len(outcome.result["frames"]), "bitrate": outcome.bitrate}
+                if not self.keeps_frames:
+                    outcome = replace(outcome, result=_without_frames(outcome.result))
+            records.append(scored_record(task.pair, outcome, identity=task.id, **more))
         return records
 
     def _copy(self) -> None:
@@ -205,12 +185,12 @@ class Batch:
             record, failure = self.sink.record(identity), self._failures.get(identity)
             if record is not None:
                 self.copied += 1
-                self._write([copied_record(record, pair, **self._facts())])
+                self._write([copied_record(record, pair, **self._shard())])
             elif failure is not None:
-                self._write([scored_record(pair, failure, identity=identity, **self._facts())])
+                self._write([scored_record(pair, failure, identity=identity, **self._shard())])
 
-    def _facts(self, **more: object) -> dict[str, Any]:
-        return {"shard": str(self.shard) if self.shard else None, **more}
+    def _shard(self) -> dict[str, Any]:
+        return {"shard": str(self.shard) if self.shard else None}
 
     def _write_early(self) -> None:
         # One by one: an engine's thread may add more meanwhile.
@@ -225,6 +205,16 @@ class Batch:
             self.summaries.append(summary_of(record))
             if self.watch:
                 self.watch(Recorded(self.summaries[-1]))
+
+
+def _checked(task: Task, outcome: Outcome) -> Outcome:
+    """Return the outcome; a failure where files changed while they were scored."""
+    if isinstance(outcome, Scored):
+        try:
+            task.contents.check()
+        except RoiAccelError as error:
+            return Failure.of(error)
+    return outcome
 
 
 def _without_frames(result: Mapping[str, Any]) -> dict[str, Any]:

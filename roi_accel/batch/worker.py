@@ -1,11 +1,8 @@
-"""What a worker does, whatever engine brought it work: prove its device, then score pairs."""
+"""What a worker does, whatever engine brought it work: test its device, then score pairs."""
 
 from __future__ import annotations
 
-import fcntl
-import os
 import platform
-from contextlib import contextmanager
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -14,8 +11,9 @@ from typing import TYPE_CHECKING
 from roi_accel._util.files import naming_output, write_atomically
 from roi_accel._version import __version__
 from roi_accel.backends.frame import PixelFormat
-from roi_accel.batch.outcome import Failure, Scored
-from roi_accel.batch.remote import brought
+from roi_accel.batch.jobs import Failure, Scored
+from roi_accel.batch.locks import locked
+from roi_accel.batch.remote import downloaded
 from roi_accel.batch.rows import digest, names_no_device, options_of
 from roi_accel.checks.record_run import make_record
 from roi_accel.devices.dispatch import AUTO, choose_backend
@@ -28,16 +26,16 @@ from roi_accel.run.score import score_all
 from roi_accel.video.opening import bitrate_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Sequence
 
-    from roi_accel.batch.outcome import Outcome
+    from roi_accel.batch.jobs import Outcome
     from roi_accel.batch.rows import Pair
     from roi_accel.devices.dispatch import Choice
     from roi_accel.results.result import Result
 
     Progress = Callable[[int, int | None], None]
 
-_TRIED = (PixelFormat("420", 8), PixelFormat("420", 10))
+_TESTED = (PixelFormat("420", 8), PixelFormat("420", 10))
 """What nearly all video is; the gate of each pair tests the pair's own format again."""
 
 _CPU = "cpu"
@@ -51,12 +49,12 @@ class Slot:
     ----------
     number : int
     backend, device : str or None
-        What rows that name neither are computed on; as `score` takes them.
+        Those of rows that name neither.
     threads : int
         Of each pair.
     reproducible : bool
-        Whether the network runs on the CPU, so that a score is the same to the last digit
-        whichever worker made it. The network is the only stage that computes in floating point.
+        Whether the network, the only stage in floating point, runs on the CPU, so that a score is
+        the same to the last digit on every worker.
     """
 
     number: int
@@ -67,24 +65,23 @@ class Slot:
 
     @property
     def name(self) -> str:
-        """What people call it; slots of one name are alike."""
+        """The device, or the backend; slots of one name are alike."""
         return self.device if self.device and ":" in self.device else self.backend or AUTO
 
 
 @dataclass(frozen=True, kw_only=True)
-class Trust:
-    """What a worker proved before its first pair.
+class Attestation:
+    """What a worker that passed the self-test computes on.
 
     Attributes
     ----------
     node, backend, device, description, driver : str
-        Where it computes.
     provider : str
-        The execution provider that this asks for, where a row names no other.
+        The execution provider of rows that name none.
     values : int
         Values of the golden self-test that it reproduced.
     record : str or None
-        The parity record that it filed.
+        The path of its parity record.
     """
 
     node: str
@@ -97,8 +94,8 @@ class Trust:
     record: str | None
 
 
-def prove(slot: Slot, *, records: Path | None = None) -> Trust:
-    """Let the slot's device reproduce the golden self-test, and file its parity record.
+def self_test(slot: Slot, *, records: Path | None = None) -> Attestation:
+    """Have the slot's device reproduce the golden self-test, and file its parity record.
 
     Parameters
     ----------
@@ -116,16 +113,16 @@ def prove(slot: Slot, *, records: Path | None = None) -> Trust:
         The record cannot be written.
     """
     choice = choose_backend(slot.backend, device=slot.device, threads=slot.threads)
-    values = sum(run_self_test(choice.backend, each).values for each in _TRIED)
-    return Trust(
+    backend, status = choice.backend, choice.status
+    values = sum(run_self_test(backend, pixel_format).values for pixel_format in _TESTED)
+    requested = _CPU if slot.reproducible else None
+    return Attestation(
         node=platform.node(),
-        backend=choice.backend.name,
-        device=choice.backend.device,
-        description=choice.status.description,
-        driver=choice.status.driver,
-        provider=plan_provider(
-            choice.backend.name, choice.status, requested=_CPU if slot.reproducible else None
-        ).provider,
+        backend=backend.name,
+        device=backend.device,
+        description=status.description,
+        driver=status.driver,
+        provider=plan_provider(backend.name, status, requested=requested).provider,
         values=values,
         record=None if records is None else str(_filed(choice, records)),
     )
@@ -134,30 +131,17 @@ def prove(slot: Slot, *, records: Path | None = None) -> Trust:
 def _filed(choice: Choice, folder: Path) -> Path:
     """File the parity record of a device, unless it has one there already; return where it is."""
     name, device, status = choice.backend.name, choice.backend.device, choice.status
-    facts = digest([__version__, name, device, status.description, status.driver])[:12]
-    parts = [platform.node(), name, *([device.replace(":", "-")] if device != _CPU else []), facts]
-    path = folder / f"{'-'.join(parts)}.json"
-    with _alone_in(folder):
-        if path.exists():
-            return path
-        # A backend with one device knows it without a name.
-        devices = (device,) if ":" in device else ()
-        record = make_record(ParityOptions(backends=(name,), devices=devices))
-        write_atomically(path, write_record(record).encode(), overwrite=False)
+    version = digest([__version__, name, device, status.description, status.driver])[:12]
+    where = [] if device == _CPU else [device.replace(":", "-")]
+    path = folder / f"{'-'.join([platform.node(), name, *where, version])}.json"
+    # Workers of one device need only one record: the others wait for it.
+    with naming_output(folder), locked(folder / f".{version}.lock"):
+        if not path.exists():
+            # A backend with one device knows it without a name.
+            devices = (device,) if ":" in device else ()
+            record = make_record(ParityOptions(backends=(name,), devices=devices))
+            write_atomically(path, write_record(record).encode(), overwrite=False)
     return path
-
-
-@contextmanager
-def _alone_in(folder: Path) -> Iterator[None]:
-    """Have other workers that file a record in `folder` wait: those of one device need only one."""
-    with naming_output(folder):
-        handle = os.open(folder, os.O_RDONLY)
-    try:
-        with naming_output(folder):
-            fcntl.flock(handle, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(handle)
 
 
 def score_pairs(
@@ -173,7 +157,7 @@ def score_pairs(
         For each pair.
     """
     try:
-        with brought(pairs) as copies:
+        with downloaded(pairs) as copies:
             return [
                 Scored(result=copies.restored(result.to_dict()), bitrate=_bitrate(result))
                 for result in _score(copies.pairs, slot, progress)
@@ -185,10 +169,9 @@ def score_pairs(
 
 
 def _score(pairs: Sequence[Pair], slot: Slot, progress: Progress | None) -> list[Result]:
-    keywords = dict(pairs[0].keywords)
+    keywords = {"threads": slot.threads, **pairs[0].keywords}
     if names_no_device(pairs[0]):
         keywords |= {"backend": slot.backend, "device": slot.device}
-    keywords.setdefault("threads", slot.threads)
     if slot.reproducible:
         keywords["ep"] = _CPU
     return score_all(

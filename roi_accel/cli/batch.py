@@ -11,11 +11,10 @@ import typer
 
 from roi_accel.batch.jobs import DEFAULT_TOGETHER, Shard
 from roi_accel.batch.manifest import read_defaults, read_manifest
-from roi_accel.batch.records import to_line
-from roi_accel.batch.results_file import Ledger, Places
-from roi_accel.batch.rows import BadRow, Pair, filled_in, is_url, options_of
+from roi_accel.batch.records import require_parquet, to_csv, to_line, to_parquet
+from roi_accel.batch.results_file import Places, ResultsFile
+from roi_accel.batch.rows import BadRow, Pair, is_url, merge_defaults, options_of
 from roi_accel.batch.run import Batch
-from roi_accel.batch.summary import require_parquet, to_csv, to_parquet
 from roi_accel.cli import _options as shared
 from roi_accel.cli._options import OUTPUT, Outputs, check_distinct, option
 from roi_accel.cli.batch_engine import ENGINES, LOCAL, check_engine, make_engine, quiet_stdout
@@ -171,7 +170,7 @@ def run(
     check_distinct({"--output": output, "--csv": csv, "--parquet": parquet})
     part = None if shard is None else Shard.parse(shard)
     given = {name: _plain(value) for name, value in typed_values(ScoreOptions, options).items()}
-    filled = filled_in(given, {} if defaults is None else read_defaults(defaults))
+    filled = merge_defaults(given, {} if defaults is None else read_defaults(defaults))
     rows = read_manifest(
         manifest, reference=shared.only_reference(reference) if reference else None, defaults=filled
     )
@@ -198,17 +197,17 @@ def run(
     )
     _make_folder(records)
     with ExitStack() as resources:
-        ledger = None
+        results = None
         if output is not None:
-            ledger = Ledger(output, overwrite=overwrite, inputs=inputs)
-            resources.enter_context(ledger)
+            results = ResultsFile(output, overwrite=overwrite, inputs=inputs)
+            resources.enter_context(results)
         resources.enter_context(quiet_stdout(engine))
         view = resources.enter_context(batch_view(show=progress, quiet=quiet))
         batch = view.batch = Batch(
             rows,
             brings,
-            ledger or _Stdout(resources.enter_context(TemporaryFile())),
-            done=ledger.done if ledger else {},
+            results or _Stdout(resources.enter_context(TemporaryFile())),
+            done=results.done if results else {},
             together=together,
             shard=part,
             reproducible=reproducible,
@@ -229,7 +228,7 @@ def run(
         }
     )
     if not quiet and (is_terminal() if summary is None else summary):
-        print_batch(batch, view.trusts)
+        print_batch(batch, view.attestations)
     return batch.exit_code
 
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
 
-    from roi_accel.batch.events import Engine
+    from roi_accel.batch.jobs import Engine
 
 
 LOCAL, RAY = ENGINES = ("local", "ray")

@@ -9,7 +9,7 @@ import typer
 
 from roi_accel.batch.manifest import read_defaults, read_manifest
 from roi_accel.batch.merge import merge_pieces
-from roi_accel.batch.summary import require_parquet, to_csv, to_parquet
+from roi_accel.batch.records import require_parquet, to_csv, to_parquet
 from roi_accel.cli import _options as shared
 from roi_accel.cli._options import OUTPUT, Outputs, option
 from roi_accel.cli.console import print_error, print_note, print_warning
@@ -65,11 +65,12 @@ def merge(
         is_whole=False,
     )
     merged = merge_pieces(rows, pieces)
+    summaries = [line.summary for line in merged.lines]
     outputs.write(
         {
-            "--output": lambda: b"".join(merged.lines),
-            "--csv": lambda: to_csv(merged.summaries),
-            "--parquet": lambda: to_parquet(merged.summaries),
+            "--output": lambda: b"".join(line.data for line in merged.lines),
+            "--csv": lambda: to_csv(summaries),
+            "--parquet": lambda: to_parquet(summaries),
         }
     )
     for warning in merged.warnings:

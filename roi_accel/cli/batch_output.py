@@ -9,9 +9,17 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from roi_accel.batch.events import Advanced, Began, Died, Excluded, Proved, Recorded, Refused
-from roi_accel.batch.outcome import Failure
-from roi_accel.batch.summary import in_order
+from roi_accel.batch.jobs import (
+    Advanced,
+    Began,
+    Died,
+    Excluded,
+    Failure,
+    Ready,
+    Recorded,
+    Refused,
+)
+from roi_accel.batch.records import in_order
 from roi_accel.cli.console import (
     is_terminal,
     make_table,
@@ -28,23 +36,22 @@ if TYPE_CHECKING:
 
     from rich.progress import TaskID
 
-    from roi_accel.batch.events import Event
-    from roi_accel.batch.jobs import Job
+    from roi_accel.batch.jobs import Event, Job
     from roi_accel.batch.records import Summary
     from roi_accel.batch.run import Batch
-    from roi_accel.batch.worker import Trust
+    from roi_accel.batch.worker import Attestation
 
 _MOST = 40
 """Rows that a table on a terminal has at most; files have them all."""
 
 
-def print_batch(batch: Batch, trusts: Mapping[str, Trust | Failure]) -> None:
+def print_batch(batch: Batch, attestations: Mapping[str, Attestation | Failure]) -> None:
     """Print a batch's tables on stderr."""
     rows = in_order(batch.summaries)
     failed = [each for each in rows if each.error is not None]
-    print_tables(_tables(rows, failed, trusts))
+    print_tables(_tables(rows, failed, attestations))
     # Unwrapped, to be copied; devices of one kind share one.
-    records = (each.record for each in trusts.values() if not isinstance(each, Failure))
+    records = (each.record for each in attestations.values() if not isinstance(each, Failure))
     for record in dict.fromkeys(records):
         if record:
             print_note(f"record: {record}")
@@ -52,13 +59,15 @@ def print_batch(batch: Batch, trusts: Mapping[str, Trust | Failure]) -> None:
 
 
 def _tables(
-    rows: Sequence[Summary], failed: Sequence[Summary], trusts: Mapping[str, Trust | Failure]
+    rows: Sequence[Summary],
+    failed: Sequence[Summary],
+    attestations: Mapping[str, Attestation | Failure],
 ) -> Iterator[Table]:
     yield _scores([each for each in rows if each.error is None])
     if failed:
         yield _failures(failed)
-    if trusts:
-        yield _devices(trusts)
+    if attestations:
+        yield _devices(attestations)
 
 
 def _scores(rows: Sequence[Summary]) -> Table:
@@ -86,17 +95,17 @@ def _leave_out(table: Table, count: int) -> None:
         table.caption_justify = "left"
 
 
-def _devices(trusts: Mapping[str, Trust | Failure]) -> Table:
+def _devices(attestations: Mapping[str, Attestation | Failure]) -> Table:
     headings = ("worker", "node", "device", "network on", "self-test")
     table = make_table("Who scored", *headings)
-    for worker, trust in trusts.items():
-        if isinstance(trust, Failure):
-            table.add_row(worker, "", "", "", one_line(f"EXCLUDED: {trust}"))
+    for worker, attestation in attestations.items():
+        if isinstance(attestation, Failure):
+            table.add_row(worker, "", "", "", one_line(f"EXCLUDED: {attestation}"))
             continue
-        where = f"{trust.backend} on {trust.device}, {trust.description}"
-        if trust.driver:
-            where += f", driver {trust.driver}"
-        cells = (worker, trust.node, where, trust.provider, "passed")
+        where = f"{attestation.backend} on {attestation.device}, {attestation.description}"
+        if attestation.driver:
+            where += f", driver {attestation.driver}"
+        cells = (worker, attestation.node, where, attestation.provider, "passed")
         table.add_row(*map(one_line, cells))
     return table
 
@@ -130,8 +139,8 @@ class BatchView:
     ----------
     batch : Batch or None
         Whose events they are.
-    trusts : dict of str to Trust or Failure
-        By worker: what it proved, or why it was excluded.
+    attestations : dict of str to Attestation or Failure
+        By worker: what it computes on, or why it was excluded.
     """
 
     def __init__(self, bars: Progress | None) -> None:
@@ -139,7 +148,7 @@ class BatchView:
         self._overall: TaskID | None = None
         self._workers: dict[str, TaskID] = {}
         self.batch: Batch | None = None
-        self.trusts: dict[str, Trust | Failure] = {}
+        self.attestations: dict[str, Attestation | Failure] = {}
 
     def __call__(self, event: Event) -> None:
         """Show what happened."""
@@ -153,10 +162,10 @@ class BatchView:
         self._count()
 
     def _tell(self, event: Event) -> None:
-        if isinstance(event, Proved):
-            self.trusts[event.worker] = event.trust
+        if isinstance(event, Ready):
+            self.attestations[event.worker] = event.attestation
         elif isinstance(event, Excluded):
-            self.trusts[event.worker] = event.failure
+            self.attestations[event.worker] = event.failure
             print_error(f"device {event.device} is excluded: {event.failure}")
         elif isinstance(event, Died):
             over = f" over {_named(event.job)}" if event.job else ""

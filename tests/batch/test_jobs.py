@@ -7,8 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from roi_accel.batch.identity import Contents
-from roi_accel.batch.jobs import Job, Shard, Task, grouped
-from roi_accel.batch.outcome import Failure, Scored
+from roi_accel.batch.jobs import Failure, Job, Scored, Shard, Task, grouped
 from roi_accel.batch.rows import BadRow, Pair
 from roi_accel.errors import BackendUnavailable, InputError
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from roi_accel.batch.manifest import read_defaults, read_manifest
-from roi_accel.batch.rows import BadRow, Pair, filled_in, from_text, option_names, options_of
+from roi_accel.batch.rows import BadRow, Pair, from_text, merge_defaults, option_names, options_of
 from roi_accel.errors import InputError
 
 if TYPE_CHECKING:
@@ -107,7 +107,7 @@ def test_where_people_look_in_a_row_stands_in_for_what_defaults_say_of_it(
     row: dict[str, object], kept: dict[str, object]
 ) -> None:
     defaults = {"weight": 0.5, "saliency_model": "other.onnx", "mask": "m.png"}
-    assert filled_in(row, defaults) == kept | row
+    assert merge_defaults(row, defaults) == kept | row
 
 
 def test_every_option_of_score_may_stand_in_a_row() -> None:
@@ -124,8 +124,8 @@ def test_every_option_of_score_may_stand_in_a_row() -> None:
         ("r.mp4,d.mp4,x", "not 'x'; see --weight in roi-accel score --help"),
         ('r.mp4,d.mp4,"0,3"', "weight must be a number, not '0,3'; with a point, 0.3"),
         ("r.mp4,d.mp4,7", "weight must be from 0 to 1, not 7"),
-        ("r.mp4,,", "names no distorted video"),
-        (",d.mp4,", "names no reference; add it to the row, or give --reference for all"),
+        ("r.mp4,,", "missing 'distorted'"),
+        (",d.mp4,", "missing 'reference'; add it to the row, or give --reference for all"),
         ("r.mp4,d.mp4,0.5,7", "has 4 cells, but there are 3 columns"),
         (f"r.mp4,d.mp4,{'[' * 100_000}", "weight must be a number"),
     ],
@@ -145,8 +145,8 @@ def test_a_bad_row_fails_alone_with_its_line(tmp_path: Path, row: str, message: 
         ('{"reference": "r", "distorted": "d", "weight": NaN}', "NaN is not a JSON number"),
         ('{"reference": "r", "reference": "s", "distorted": "d"}', "duplicate key 'reference'"),
         ('{"reference": "r", "distorted": "d", "wieght": 1}', "did you mean weight?"),
-        ('{"reference": 7, "distorted": "d"}', "names no reference video: 7"),
-        ('{"reference": "r", "distorted": []}', "names no distorted video"),
+        ('{"reference": 7, "distorted": "d"}', "reference must be a path, not 7"),
+        ('{"reference": "r", "distorted": []}', "missing 'distorted'"),
         ('{"reference": "r", "distorted": "d", "ladder": 7}', "ladder must be a name, not 7"),
         ('{"reference": "r", "distorted": "d", "output": "o"}', "there is no key 'output'"),
         ('{"reference": "r", "distorted": "d", "progress": 1}', "there is no key 'progress'"),
@@ -171,8 +171,11 @@ def test_a_bad_line_of_json_fails_alone(tmp_path: Path, line: str, message: str)
         ),
         ("r.mp4;d.mp4\n", "separated by semicolons"),
         ("reference\tdistorted\n", "separated by tabs"),
-        ("r.mp4,d.mp4\n", "its first line is no header: 'r.mp4,d.mp4'; begin with a line such as "),
-        ("reference.mp4,d.mp4\n", "is no header: 'reference.mp4,d.mp4'; begin with a line such"),
+        (
+            "r.mp4,d.mp4\n",
+            "its first line is not a header: 'r.mp4,d.mp4'; begin with a line such as ",
+        ),
+        ("reference.mp4,d.mp4\n", "is not a header: 'reference.mp4,d.mp4'; begin with a line such"),
         ("reference,distorted,m.png\n", "there is no key 'm.png'"),
         ("refrence,distored\n", "there is no key 'refrence'; did you mean reference"),
         ("reference,distorted,distorted\n", "has two columns 'distorted'"),
@@ -190,7 +193,7 @@ def test_what_spoils_the_whole_file_is_said_at_once(
 
 def test_a_file_that_is_no_text_is_said_to_be_none(tmp_path: Path) -> None:
     (tmp_path / "m.csv").write_bytes(b"reference,distorted\n\xff\xfe,d\n")
-    with pytest.raises(InputError, match="is no UTF-8 text"):
+    with pytest.raises(InputError, match="is not UTF-8 text"):
         read_manifest(str(tmp_path / "m.csv"))
 
 
@@ -201,7 +204,7 @@ def test_a_manifest_that_is_not_there_is_said_so(tmp_path: Path, name: str) -> N
 
 
 def test_another_kind_of_file_is_no_manifest() -> None:
-    with pytest.raises(InputError, match=r"is no manifest by its name; a manifest is a \.csv"):
+    with pytest.raises(InputError, match=r"unsupported kind of manifest; a manifest is a \.csv"):
         read_manifest("pairs.txt")
 
 
@@ -249,7 +252,7 @@ class TestPatterns:
         assert (type(row), row.reference) == (Pair, "r.mp4")
 
     def test_a_number_that_no_wildcard_has_is_refused(self, folder: Path) -> None:
-        with pytest.raises(InputError, match=r"\{2\} is no wildcard of"):
+        with pytest.raises(InputError, match=r"\{2\} is not a wildcard of"):
             self.pairs(folder, "a/*.mp4", "{2}.mp4")
 
     def test_it_needs_a_reference(self, folder: Path) -> None:
@@ -277,7 +280,7 @@ def test_defaults_come_from_a_file_with_its_paths(tmp_path: Path) -> None:
         ("[]", "is not a JSON object of options"),
         ("[" * 100_000, "is not a JSON object of options"),
         ('{"wieght": 1}', "did you mean weight?"),
-        ('{"reference": 7}', "names no reference video: 7"),
+        ('{"reference": 7}', "reference must be a path, not 7"),
     ],
 )
 def test_bad_defaults_are_refused(tmp_path: Path, text: str, message: str) -> None:

@@ -9,8 +9,8 @@ import pytest
 from manifests import batch, records, write_csv
 from results import make_result
 
+from roi_accel.batch.jobs import Failure, Scored
 from roi_accel.batch.manifest import read_manifest
-from roi_accel.batch.outcome import Failure, Scored
 from roi_accel.batch.records import bad_row_record, scored_record, to_line
 from roi_accel.batch.rows import BadRow, Pair
 from roi_accel.errors import InputError
@@ -176,7 +176,7 @@ def test_lines_of_another_manifest_are_said(manifest: Path) -> None:
 def test_another_file_is_refused(manifest: Path) -> None:
     code, said, _ = merge(manifest, b"{}\n")
     assert code == 2
-    assert "part-0.ndjson: line 1 is no pair of a batch" in said
+    assert "part-0.ndjson: line 1 is not a pair of a batch" in said
 
 
 def test_a_manifest_may_be_read_from_anywhere(manifest: Path) -> None:

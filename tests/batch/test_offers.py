@@ -10,7 +10,7 @@ import pytest
 from support import console_script
 
 from roi_accel.backends.protocol import DeviceStatus
-from roi_accel.batch.ray.resources import Wanted, devices_in_order
+from roi_accel.batch.ray.resources import ResourceRequest, devices_in_order
 from roi_accel.batch.rows import Pair
 
 if TYPE_CHECKING:
@@ -41,43 +41,48 @@ def pair(**keywords: str) -> Pair:
 @pytest.mark.parametrize(
     ("wanted", "resources"),
     [
-        (Wanted.of_pair(pair()), ("roi",)),
-        (Wanted.of_pair(pair(backend="auto")), ("roi",)),
-        (Wanted.of_pair(pair(device="cpu")), ("roi",)),
-        (Wanted.of_pair(pair(backend="cuda")), ("roi", "roi_cuda")),
-        (Wanted.of_pair(pair(device="cuda:1")), ("roi", "roi_cuda")),
-        (Wanted.of_pair(pair(backend="opencl", device="opencl:0.1")), ("roi", "roi_opencl")),
-        (Wanted.of_name("auto"), ("roi",)),
-        (Wanted.of_name("numba"), ("roi", "roi_numba")),
-        (Wanted.of_name("opencl:intel"), ("roi", "roi_opencl_intel")),
-        (Wanted.of_name("opencl:0.0"), ("roi", "roi_opencl")),
+        (ResourceRequest.of_pair(pair()), ("roi",)),
+        (ResourceRequest.of_pair(pair(backend="auto")), ("roi",)),
+        (ResourceRequest.of_pair(pair(device="cpu")), ("roi",)),
+        (ResourceRequest.of_pair(pair(backend="cuda")), ("roi", "roi_cuda")),
+        (ResourceRequest.of_pair(pair(device="cuda:1")), ("roi", "roi_cuda")),
+        (
+            ResourceRequest.of_pair(pair(backend="opencl", device="opencl:0.1")),
+            ("roi", "roi_opencl"),
+        ),
+        (ResourceRequest.of_name("auto"), ("roi",)),
+        (ResourceRequest.of_name("numba"), ("roi", "roi_numba")),
+        (ResourceRequest.of_name("opencl:intel"), ("roi", "roi_opencl_intel")),
+        (ResourceRequest.of_name("opencl:0.0"), ("roi", "roi_opencl")),
     ],
 )
-def test_a_pair_asks_for_what_its_backend_needs(wanted: Wanted, resources: tuple[str]) -> None:
+def test_a_pair_asks_for_what_its_backend_needs(
+    wanted: ResourceRequest, resources: tuple[str]
+) -> None:
     assert wanted.resources == resources
 
 
 def test_gpus_come_first_and_alike_ones_together() -> None:
     assert devices_in_order(MACHINE, ALL) == [
-        [Wanted("cuda", "cuda:0"), Wanted("cuda", "cuda:2")],
-        [Wanted("opencl", "opencl:1.0")],
-        [Wanted("numba")],
-        [Wanted("numpy")],
-        [Wanted("opencl", "opencl:0.0")],
+        [ResourceRequest("cuda", "cuda:0"), ResourceRequest("cuda", "cuda:2")],
+        [ResourceRequest("opencl", "opencl:1.0")],
+        [ResourceRequest("numba")],
+        [ResourceRequest("numpy")],
+        [ResourceRequest("opencl", "opencl:0.0")],
     ]
 
 
 @pytest.mark.parametrize(
     ("offered", "found"),
     [
-        (("roi_numpy",), [[Wanted("numpy")]]),
-        (("roi_opencl", "roi_opencl_intel"), [[Wanted("opencl", "opencl:1.0")]]),
+        (("roi_numpy",), [[ResourceRequest("numpy")]]),
+        (("roi_opencl", "roi_opencl_intel"), [[ResourceRequest("opencl", "opencl:1.0")]]),
         (("roi_opencl", "roi_opencl_nvidia"), []),
         ((), []),
     ],
 )
 def test_a_device_that_a_machine_does_not_offer_is_not_used(
-    offered: tuple[str, ...], found: list[list[Wanted]]
+    offered: tuple[str, ...], found: list[list[ResourceRequest]]
 ) -> None:
     assert devices_in_order(MACHINE, offered) == found
 

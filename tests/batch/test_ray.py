@@ -364,7 +364,7 @@ def test_a_node_that_leaves_is_told(nodes: Nodes) -> None:
             cluster.connect()
             assert len(cluster.nodes) == 2
         deadline = time.monotonic() + 60
-        while not (gone := cluster.look()):
+        while not (gone := cluster.refresh()):
             assert time.monotonic() < deadline
             time.sleep(0.1)
     assert [node.resources["roi_numba"] for node in gone] == [1]

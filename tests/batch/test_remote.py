@@ -12,8 +12,8 @@ import pytest
 from manifests import batch, records, result_in, single, write_csv
 
 from roi_accel.batch.identity import Identifier
-from roi_accel.batch.outcome import Failure, Scored
-from roi_accel.batch.ray.scratch import scratch_folder
+from roi_accel.batch.jobs import Failure, Scored
+from roi_accel.batch.locks import scratch_folder, temporary_files_in
 from roi_accel.batch.rows import Pair
 from roi_accel.batch.worker import Slot, score_pairs
 from roi_accel.errors import InputError
@@ -153,9 +153,9 @@ def test_work_tidies_up_after_itself_and_after_the_dead(
     dead.mkdir()
     (dead / "left.mp4").touch()
     with scratch_folder() as mine:
-        assert tempfile.gettempdir() == str(mine)
-        assert [each.name for each in tmp_path.iterdir()] == [mine.name]
-        monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+        with temporary_files_in(mine):
+            assert tempfile.gettempdir() == str(mine)
+        assert [path.name for path in tmp_path.iterdir() if path.is_dir()] == [mine.name]
         with scratch_folder() as other:
             assert mine.exists()
             assert other != mine

@@ -13,14 +13,14 @@ import pytest
 from roi_accel.batch import run
 from roi_accel.batch.identity import Identifier
 from roi_accel.batch.jobs import Job
-from roi_accel.batch.local import _Board, make_slots
+from roi_accel.batch.local import _JobQueue, make_slots
 from roi_accel.batch.rows import Pair
 from roi_accel.errors import BackendUnavailable, InputError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
-    from roi_accel.batch.events import Draw, Event
+    from roi_accel.batch.jobs import Event, JobFactory
 
 
 class _Drawing:
@@ -29,7 +29,7 @@ class _Drawing:
     def __init__(self) -> None:
         self.jobs: list[Job] = []
 
-    def run(self, draws: Iterator[Draw]) -> Iterator[Event]:
+    def run(self, draws: Iterator[JobFactory]) -> Iterator[Event]:
         with ThreadPoolExecutor(16) as threads:
             found = [threads.submit(draw) for draw in draws]
         self.jobs = [job for each in found if (job := each.result()) is not None]
@@ -128,8 +128,8 @@ def test_no_worker_waits_for_the_files_of_another() -> None:
         return job
 
     slots = make_slots(["numpy"], 2)
-    board = _Board(slots)
-    board.draws = iter([lambda: None, looking, lambda: None, looking])
+    board = _JobQueue(slots)
+    board.factories = iter([lambda: None, looking, lambda: None, looking])
     with ThreadPoolExecutor(2) as threads:
         assert list(threads.map(board.take, slots)) == [job, job]
         for slot in slots:

@@ -10,11 +10,11 @@ from fuzz_mutation import HOSTILE_TEXTS, json_mutants, mutants
 from hypothesis import strategies as st
 from results import make_result
 
+from roi_accel.batch.jobs import Failure, Scored
 from roi_accel.batch.manifest import read_defaults, read_manifest
 from roi_accel.batch.merge import merge_pieces
-from roi_accel.batch.outcome import Failure, Scored
 from roi_accel.batch.records import scored_record
-from roi_accel.batch.results_file import Ledger
+from roi_accel.batch.results_file import ResultsFile
 from roi_accel.batch.rows import BadRow, Pair, options_of
 from roi_accel.errors import InputError, OutputError
 from roi_accel.ladder.ladder import read_results
@@ -87,12 +87,12 @@ def read_lines(path: Path) -> None:
     for reader in (read_results, lambda each: merge_pieces([_pair(2)], [each])):
         with suppress(InputError):
             reader(path)
-    with Ledger(path, overwrite=False) as ledger:
+    with ResultsFile(path, overwrite=False) as ledger:
         for identity, row in ledger.done:
             record = ledger.record(identity)
             assert record is not None
             assert (identity, row) is not None
-    with Ledger(path, overwrite=False) as again:
+    with ResultsFile(path, overwrite=False) as again:
         assert len(again.done) <= len(ledger.done)
 
 

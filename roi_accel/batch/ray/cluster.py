@@ -1,7 +1,7 @@
-"""Ray, as far as a batch needs it: who is there, hand over a call, get its answer.
+"""Ray, as far as a batch needs it: which nodes there are, hand over a call, get its answer.
 
-Everything that is known of Ray's own names, options and errors is here. It is imported only when a
-cluster is used, since it is large.
+Only this module knows Ray's names, options and errors. Ray is large, so it is imported only when a
+cluster is used.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 from roi_accel._util.error_translation import require
 from roi_accel.backends.host import available_cores
-from roi_accel.batch.outcome import Failure
-from roi_accel.batch.ray.resources import SLOTS, offered
+from roi_accel.batch.jobs import Failure
+from roi_accel.batch.ray.resources import SLOTS, node_resources
 from roi_accel.errors import BackendUnavailable, InputError
 
 if TYPE_CHECKING:
@@ -32,15 +32,9 @@ _STORE_BYTES = 100 << 20
 
 @dataclass(frozen=True)
 class Node:
-    """A machine of the cluster.
+    """A machine of the cluster, and all that it offers, in use or not.
 
-    Attributes
-    ----------
-    id : str
-    label : str
-        Its host's name and the beginning of its id, which people can tell from others.
-    resources : mapping of str to float
-        All that it offers, in use or not.
+    Its label is its host's name and the beginning of its id.
     """
 
     id: str
@@ -54,9 +48,6 @@ class Death:
 
     reason: str
 
-    def __str__(self) -> str:
-        return self.reason
-
 
 class Cluster:
     """A connection to a Ray cluster, or to a Ray of this machine that lives as long as it.
@@ -67,12 +58,12 @@ class Cluster:
         As ``ray.init`` takes it. None takes the variable ``RAY_ADDRESS``, or else starts Ray on
         this machine.
     workers : int, optional
-        What a Ray that is started here offers; see `offered`.
+        What a Ray that is started here offers; see `node_resources`.
 
     Attributes
     ----------
     nodes : list of Node
-        Those alive that offer `SLOTS`, when last looked at.
+        Those alive that offer `SLOTS`, as of the last `refresh`.
 
     Raises
     ------
@@ -95,15 +86,12 @@ class Cluster:
     def connect(self) -> None:
         """Be connected; a connection that this process has already is used and left.
 
-        Raises
-        ------
-        BackendUnavailable
-            There is no such cluster, or no node of it offers anything.
+        Raises BackendUnavailable where there is no such cluster, or no node of it offers anything.
         """
         if not self._ray.is_initialized():
             self._is_ours = True
             self._connect()
-        self.look()
+        self.refresh()
         self.require((SLOTS,))
 
     def require(self, resources: Sequence[str]) -> None:
@@ -123,7 +111,7 @@ class Cluster:
                 self._ray.init(
                     address="local",
                     num_cpus=available_cores(),
-                    resources=offered(self._workers),
+                    resources=node_resources(self._workers),
                     include_dashboard=False,
                     object_store_memory=_STORE_BYTES,
                     **quiet,
@@ -140,18 +128,21 @@ class Cluster:
             if before is not None:
                 signal.signal(signal.SIGTERM, before)
 
-    def look(self) -> list[Node]:
+    def refresh(self) -> list[Node]:
         """Bring `nodes` up to date, and return those that are gone since."""
-        found = [
-            _node(each)
-            for each in self._ray.nodes()
-            if each["Alive"] and each["Resources"].get(SLOTS)
+        before = self.nodes
+        self.nodes = [
+            Node(
+                node["NodeID"],
+                f"{node['NodeManagerHostname']}/{node['NodeID'][:6]}",
+                node["Resources"],
+            )
+            for node in self._ray.nodes()
+            if node["Alive"] and node["Resources"].get(SLOTS)
         ]
-        self._known |= {node.id: node for node in found}
-        alive = {node.id for node in found}
-        gone = [node for node in self.nodes if node.id not in alive]
-        self.nodes = found
-        return gone
+        alive = {node.id: node for node in self.nodes}
+        self._known |= alive
+        return [node for node in before if node.id not in alive]
 
     def node(self, node_id: str) -> Node:
         """Return a node by its id, whether it is still there or not."""
@@ -159,7 +150,7 @@ class Cluster:
 
     def offering(self, resources: Sequence[str]) -> list[Node]:
         """Return the nodes that offer all of `resources`."""
-        return [node for node in self.nodes if all(node.resources.get(each) for each in resources)]
+        return [node for node in self.nodes if all(map(node.resources.get, resources))]
 
     def submit(
         self,
@@ -175,8 +166,10 @@ class Cluster:
         It is called again, at most `retries` times, where its worker or its node dies; never
         because it raises.
         """
+        # What every node has for each of its slots.
+        shares = [node.resources.get("CPU", 0) / node.resources[SLOTS] for node in self.nodes]
         options: dict[str, Any] = {
-            "num_cpus": self._cpus_per_slot(),
+            "num_cpus": int(min(shares, default=1)),
             "resources": dict.fromkeys(resources, 1),
             "max_retries": retries,
             "retry_exceptions": False,
@@ -184,11 +177,6 @@ class Cluster:
         if barred:
             options["label_selector"] = {_NODE_LABEL: f"!in({','.join(sorted(barred))})"}
         return self._ray.remote(**options)(function).remote(*arguments)
-
-    def _cpus_per_slot(self) -> int:
-        """Return what every node has for each of its slots."""
-        shares = [node.resources.get("CPU", 0) / node.resources[SLOTS] for node in self.nodes]
-        return int(min(shares, default=1))
 
     def wait(self, refs: list[Any], *, seconds: float) -> list[Any]:
         """Return those of `refs` that have an answer, once one has or time is up."""
@@ -203,7 +191,7 @@ class Cluster:
         """Return what came of a call."""
         errors = self._ray.exceptions
         try:
-            found: Answer = self._ray.get(ref)
+            answer: Answer = self._ray.get(ref)
         except errors.RayTaskError as error:
             # `do_job` raises nothing: the node could not even begin.
             reason = str(error).strip().splitlines()[-1]
@@ -211,8 +199,9 @@ class Cluster:
             remedy = "install the same version of roi-accel on every node"
             return Failure.of(BackendUnavailable(msg, remedy=remedy))
         except errors.RayError as error:
-            return Death(_first_sentence(error))
-        return found
+            text = " ".join(str(error).split()) or type(error).__name__
+            return Death(text.partition(". ")[0])
+        return answer
 
     def cancel(self, ref: object) -> None:
         """Have a call not be made, or ended."""
@@ -226,13 +215,3 @@ class Cluster:
             self.cancel(ref)
         if self._is_ours:
             self._ray.shutdown()
-
-
-def _node(facts: Mapping[str, Any]) -> Node:
-    node_id = facts["NodeID"]
-    return Node(node_id, f"{facts['NodeManagerHostname']}/{node_id[:6]}", facts["Resources"])
-
-
-def _first_sentence(error: BaseException) -> str:
-    text = " ".join(str(error).split()) or type(error).__name__
-    return text.partition(". ")[0]

@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from roi_accel.batch.local import make_slots
-from roi_accel.batch.rows import names_no_device
 from roi_accel.devices.dispatch import AUTO, AUTO_ORDER, HOST_ORDER, backend_names, probe_all
 from roi_accel.inference.providers import VENDOR_WORDS
 
@@ -29,27 +28,19 @@ _ORDER = (*HOST_ORDER, *(name for name in AUTO_ORDER if name not in HOST_ORDER))
 
 
 @dataclass(frozen=True)
-class Wanted:
-    """What a pair is to be computed on.
-
-    Attributes
-    ----------
-    backend, device : str or None
-        As `score` takes them; None for whatever a machine has.
-    """
+class ResourceRequest:
+    """What a pair is to be computed on, as `score` takes it; None for whatever a machine has."""
 
     backend: str | None = None
     device: str | None = None
 
     @classmethod
-    def of_pair(cls, pair: Pair) -> Wanted:
+    def of_pair(cls, pair: Pair) -> ResourceRequest:
         """Return what a row asks for by name."""
-        if names_no_device(pair):
-            return cls()
         return cls(pair.keywords.get("backend"), pair.keywords.get("device"))
 
     @classmethod
-    def of_name(cls, name: str) -> Wanted:
+    def of_name(cls, name: str) -> ResourceRequest:
         """Return what ``--worker`` asks for, such as ``numba``, ``cuda:1`` or ``opencl:intel``."""
         backend, colon, _ = name.partition(":")
         return cls(None if backend == AUTO else backend, name if colon else None)
@@ -69,26 +60,20 @@ class Wanted:
         return (SLOTS,) if name in {None, AUTO} else (SLOTS, f"{SLOTS}_{name}")
 
 
-def offered(workers: int | None = None) -> dict[str, int]:
-    """Return what this machine offers.
+def node_resources(workers: int | None = None) -> dict[str, int]:
+    """Return what this machine offers to `workers` pairs at a time.
 
-    Parameters
-    ----------
-    workers : int, optional
-        Pairs at a time. Default: as many as `make_slots` has.
-
-    Raises
-    ------
-    InputError
-        `workers` is less than 1.
+    `workers` and the error are those of `make_slots`.
     """
     count = len(make_slots((), workers))
-    found = {SLOTS: count}
-    for backend, statuses in probe_all().items():
-        for status in statuses:
-            if status.state == "ready":
-                found |= dict.fromkeys(_resources(backend, status), count)
-    return found
+    names = [
+        name
+        for backend, statuses in probe_all().items()
+        for status in statuses
+        if status.state == "ready"
+        for name in _resources(backend, status)
+    ]
+    return dict.fromkeys([SLOTS, *names], count)
 
 
 def _resources(backend: str, status: DeviceStatus) -> list[str]:
@@ -103,33 +88,30 @@ def _resources(backend: str, status: DeviceStatus) -> list[str]:
 
 
 def devices_in_order(
-    found: Mapping[str, list[DeviceStatus]], resources: Iterable[str]
-) -> list[list[Wanted]]:
+    statuses: Mapping[str, list[DeviceStatus]], resources: Iterable[str]
+) -> list[list[ResourceRequest]]:
     """Return the devices that a machine offers, alike ones together, the preferred ones first.
 
     Parameters
     ----------
-    found : mapping of str to list of DeviceStatus
+    statuses : mapping of str to list of DeviceStatus
         As `probe_all` returns it.
     resources : iterable of str
-        What the machine says it offers; a device that it keeps for itself is none of them.
+        What the machine says it offers; a device that it keeps for itself is not among them.
     """
-    given = set(resources)
-    gpus: dict[str, list[Wanted]] = {}
-    others: dict[str, list[Wanted]] = {}
-    for backend, statuses in found.items():
-        for status in statuses:
-            if status.state != "ready" or _resources(backend, status)[-1] not in given:
-                continue
-            # A backend with one device knows it without a name.
-            device = status.device if ":" in status.device else None
-            kind = gpus if status.kind == "gpu" else others
-            kind.setdefault(backend, []).append(Wanted(backend, device))
-    return [
-        *(gpus[name] for name in _sorted(gpus, AUTO_ORDER)),
-        *(others[name] for name in _sorted(others, _ORDER)),
-    ]
+    offered = set(resources)
+    groups: dict[tuple[bool, str], list[ResourceRequest]] = {}
+    for backend, devices in statuses.items():
+        for status in devices:
+            if status.state == "ready" and _resources(backend, status)[-1] in offered:
+                # A backend with one device knows it without a name.
+                device = status.device if ":" in status.device else None
+                request = ResourceRequest(backend, device)
+                groups.setdefault((status.kind == "gpu", backend), []).append(request)
+    return [groups[key] for key in sorted(groups, key=_rank)]
 
 
-def _sorted(names: Iterable[str], order: tuple[str, ...]) -> list[str]:
-    return sorted(names, key=lambda name: order.index(name) if name in order else len(order))
+def _rank(key: tuple[bool, str]) -> tuple[bool, int]:
+    is_gpu, backend = key
+    order = AUTO_ORDER if is_gpu else _ORDER
+    return not is_gpu, order.index(backend) if backend in order else len(order)
