@@ -93,11 +93,8 @@ def interpolate_lines(
     ----------
     terms : pair of uint32 arrays
         `line_terms` of codes 0..65535.
-    left : uint32[n]
-        Index of a along `axis`; b is the next code.
-    weight : uint32
-        Share of b in 0..65536; broadcasts to `out`.
-    axis : int
+    left, weight, axis : uint32[n], uint32 that broadcasts to `out`, int
+        Index of a along `axis`, b being the next code, and the share of b in 0..65536.
     out, scratch : uint32 arrays
         Of the codes' shape, but n along `axis`; both are overwritten.
     """
@@ -139,18 +136,13 @@ def rgb_levels(
     chroma_v: NDArray[np.int32],
     colour: ColourTable,
 ) -> tuple[NDArray[np.int32], NDArray[np.int32], NDArray[np.int32]]:
-    """Return R, G and B.
+    """Return R, G and B in 0..255.
 
     Parameters
     ----------
     luma, chroma_u, chroma_v : int32 arrays of one shape
         Samples of 8 bits, 0..255.
     colour : ColourTable
-
-    Returns
-    -------
-    three int32 arrays
-        0..255.
     """
     base = colour.luma * (luma - colour.black) + FIXED_HALF
     u, v = chroma_u - 128, chroma_v - 128
@@ -166,12 +158,7 @@ def rgb_levels(
 
 
 def apply_fade(codes: NDArray[np.uint32], fade: FadeTable) -> None:
-    """Turn mask codes 0..65535 into alpha 0..65536, in place.
-
-    x = clamp(v - threshold, 0, fade); alpha is 65536 where x = fade, else
-    (x * slope + 16384) >> 15.
-    A fade of 0 is a step: 65536 where v >= threshold, else 0.
-    """
+    """Turn mask codes 0..65535 into alpha 0..65536, in place, as `FadeTable` says."""
     if fade.fade == 0:
         np.multiply(codes >= fade.threshold, np.uint32(ONE), out=codes)
         return
@@ -193,10 +180,7 @@ def mean_saliency(mask: NDArray[np.uint16]) -> float:
 
 
 def mean_alpha(mask: NDArray[np.uint16], fade: FadeTable) -> float:
-    """Return the mean alpha of a mask at its own resolution, in [0, 1].
-
-    Taken before upsampling, so that it is the same number on every backend.
-    """
+    """Return the mean alpha of a mask before upsampling, in [0, 1], the same on every backend."""
     codes = mask.astype(np.uint32)
     apply_fade(codes, fade)
     return int(codes.sum(dtype=np.uint64)) / (mask.size * ONE)

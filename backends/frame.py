@@ -23,14 +23,9 @@ BIT_DEPTHS = (8, 10, 12, 16)
 
 @dataclass(frozen=True)
 class PixelFormat:
-    """Planar YUV: how chroma is subsampled and how many bits a sample has.
+    """Planar YUV: how chroma is subsampled, by libvmaf's names, and how many bits a sample has.
 
-    Parameters
-    ----------
-    subsampling : {"420", "422", "444"}
-        libvmaf's name of the chroma subsampling.
-    bit_depth : {8, 10, 12, 16}
-        Bits per sample. 8 is stored in one byte, the others in two, little-endian.
+    8 bits are stored in one byte, 10, 12 and 16 in two, little-endian.
     """
 
     subsampling: Subsampling
@@ -108,14 +103,10 @@ class ColourRange(Enum):
 
 @dataclass(frozen=True)
 class Frame:
-    """One picture: three planes of one pixel format.
+    """One picture: planes Y, U and V of one pixel format.
 
-    Parameters
-    ----------
-    planes : tuple of three arrays
-        Y, U, V; uint8 or little-endian uint16, shapes as `PixelFormat.plane_shapes` gives them.
-        They may be read-only views with padded rows; nothing in this package writes to them.
-    pixel_format : PixelFormat
+    They are uint8 or little-endian uint16, with the shapes of `PixelFormat.plane_shapes`. They may
+    be read-only views with padded rows; nothing in this package writes to them.
     """
 
     planes: tuple[np.ndarray, np.ndarray, np.ndarray]
@@ -134,23 +125,11 @@ class Frame:
 
 @dataclass(frozen=True)
 class FrameSet:
-    """One frame of each video, with what is known of it so far.
+    """One frame of each video, with what is known of it so far; `index` is 0-based.
 
-    Attributes
-    ----------
-    index : int
-        0-based, as in a result's ``frames``.
-    is_last : bool
-        Whether no frame follows.
-    reference : Frame
-    distorted : tuple of Frame
-        One per distorted video.
-    masks : tuple of uint16[mask_height, mask_width]
-        0..65535 for saliency 0..1: the union's first, then one per named region. Empty before the
-        masks are known.
-    masked : tuple of tuple of Frame
-        Per distorted video, its masked frames in the order of `masks`. Empty before substitution,
-        and where the scorer needs none.
+    `masks` are the union's, then one per named region; empty before they are known. `masked` has,
+    per distorted video, its masked frames in the order of `masks`; empty before substitution, and
+    where the scorer needs none.
     """
 
     index: int

@@ -46,7 +46,6 @@ class Plan:
     Parameters
     ----------
     pixel_format : PixelFormat
-        Format of reference and distorted frames alike.
     width, height : int
         Luma size in pixels.
     mask_width, mask_height : int
@@ -57,13 +56,8 @@ class Plan:
     colour_matrix, colour_range : ColourMatrix, ColourRange
         How the reference's YUV becomes RGB for the network.
     model : ModelSize or None
-        The network's input size; None where the mask comes from elsewhere.
-
-    Raises
-    ------
-    ValueError
-        A size is not positive, a parameter is not finite or out of range, or the network's input
-        is so much smaller than the frame that a box sum would not fit in 32 bits.
+        The network's input size; None where the mask comes from elsewhere. ValueError where it is
+        so much smaller than the frame that a box sum would not fit in 32 bits.
     """
 
     pixel_format: PixelFormat
@@ -84,7 +78,7 @@ class Plan:
                 raise ValueError(msg)
         for name in ("threshold", "fade"):
             value = getattr(self, name)
-            if not (math.isfinite(value) and 0.0 <= value <= 1.0):
+            if not 0.0 <= value <= 1.0:  # false for NaN, too
                 msg = f"{name} must be a number in [0, 1], not {value}"
                 raise ValueError(msg)
         if self.model is not None:

@@ -51,22 +51,19 @@ class DeviceStatus:
 
     Attributes
     ----------
-    state : {"ready", "not installed", "broken", "no device"}
+    state, kind : str
     device : str
         The id that ``--device`` takes, such as ``cpu`` or ``opencl:0.1``; empty without a device.
     description : str
         The device's own name, or why there is none.
     remedy : str
         The command that fixes it, where there is one.
-    kind : {"cpu", "gpu", "accelerator"}
-        What sort of device it is; ``auto`` prefers a GPU.
     vendor_id : int or None
         The PCI vendor (0x10de NVIDIA, 0x8086 Intel, 0x1002 AMD, ...), which decides the execution
         provider of the saliency network; None where it is unknown or does not matter.
     driver : str
         The driver's version, or the runtime's on the host.
     memory_bytes : int or None
-        The device's own memory, where it is known.
     several_vendors : bool
         Whether the backend has devices of several vendors, so that a vendor's name tells them
         apart, as in ``opencl:intel``.

@@ -67,6 +67,8 @@ class Slot:
         self._kernels = kernels
         self._stream = device.cupy.cuda.Stream(non_blocking=True)
         self._phases = _Phases(device.cupy, self._stream)
+        self.seconds = self._phases.seconds
+        """On the device per kind of work, by its own events."""
         self._mask = StagedArray(device, (plan.mask_height, plan.mask_width), np.dtype(np.uint16))
         axes = zip(grids, tables.columns, tables.rows, strict=True)
         self._grids = [
@@ -79,11 +81,6 @@ class Slot:
             )
         self._resident: Frame | None = None
         self._resident_mask: Mask | None = None
-
-    @property
-    def seconds(self) -> Mapping[str, float]:
-        """Seconds on the device per kind of work, by its own events."""
-        return self._phases.seconds
 
     def holds(self, reference: Frame) -> bool:
         """Whether `reference` has been sent to the device already."""
@@ -125,7 +122,8 @@ class Slot:
                 network.output.fetch(self._stream)
                 self._stream.synchronize()
                 # The host's own code says what is wrong, and where.
-                quantise(network.unpadded_output())
+                height, width = network.size
+                quantise(network.output.host.view(np.float32)[:height, :width])
                 msg = f"{self._device.label} rejects a saliency value that the host accepts"
                 raise BackendUnavailable(msg, remedy="--backend numba does without the device")
         mask: Mask = self._mask.host.copy()
@@ -242,7 +240,7 @@ class _Network:
     ) -> None:
         size = (model.padded_height, model.padded_width)
         bits = np.dtype(np.uint32)
-        self._size = (model.height, model.width)
+        self.size = (model.height, model.width)
         self._mask_size = (plan.mask_height, plan.mask_width)
         self.input = StagedArray(device, (3, *size), bits)
         self.output = StagedArray(device, size, bits)
@@ -266,16 +264,10 @@ class _Network:
     @property
     def quantise(self) -> KernelCall:
         """The call that makes the mask of the network's output."""
-        if self._size != self._mask_size:
-            msg = f"the plan's masks are {self._mask_size}, but the network's {self._size}"
+        if self.size != self._mask_size:
+            msg = f"the plan's masks are {self._mask_size}, but the network's {self.size}"
             raise ValueError(msg)
         return self._quantise
-
-    def unpadded_output(self) -> NDArray[np.float32]:
-        """Return the network's output, once it has been fetched, without its padding."""
-        height, width = self._size
-        output: NDArray[np.float32] = self.output.host.view(np.float32)
-        return output[:height, :width]
 
 
 class _Phases:

@@ -53,19 +53,18 @@ def compiled(function: Callable[..., None], signature: types.Type) -> Callable[.
     A cache must never cost more than time: a damaged one is rebuilt, and where it cannot be written
     (a read-only home, a full disk) there is none.
     """
+    name = function.__name__.removeprefix("_")
     try:
         kernel = _jit(function, cache=True)
         try:
             kernel.compile(signature)
         except Exception as error:  # noqa: BLE001 - whatever unpickling a damaged file raises
-            _LOGGER.warning(
-                "numba's cache of %s is damaged (%r): rebuilding it", _name(function), error
-            )
+            _LOGGER.warning("numba's cache of %s is damaged (%r): rebuilding it", name, error)
             # guard: kernel-cache-damaged
             kernel.recompile()  # of nothing yet: empties the cache
             kernel.compile(signature)
     except Exception as error:  # noqa: BLE001 - a fault of the kernel itself is raised again below
-        _LOGGER.warning("numba cannot cache %s (%s): it is compiled again", _name(function), error)
+        _LOGGER.warning("numba cannot cache %s (%s): it is compiled again", name, error)
         kernel = _jit(function, cache=False)  # guard: kernel-cache-unwritable
         kernel.compile(signature)
     kernel.disable_compile()
@@ -92,7 +91,3 @@ class _KernelCache(FunctionCache):  # type: ignore[misc] # numba is untyped
         rtsys.initialize(target_context)  # the symbols of numba's own memory, which kernels link to
         with self._guard_against_spurious_io_errors():
             return self._load_overload(sig, target_context)
-
-
-def _name(function: Callable[..., None]) -> str:
-    return function.__name__.removeprefix("_")

@@ -34,7 +34,6 @@ if TYPE_CHECKING:
 
 _NANOSECOND = 1e-9
 
-
 _GROUP = {"gpu": (32, 4), "accelerator": (32, 4), "cpu": (256, 8)}
 """Work-items per group, x and y: a GPU's wavefront wide; a processor, where
 starting a group is costly, gets large ones."""
