@@ -140,13 +140,13 @@ def mask(reference: AnyPath, output: AnyPath, **keywords: Unpack[MaskKeywords]) 
         run = resources.enter_context(open_mask_run(video, None, options))
         sink = make_sink(path, staged, run, resources, frame=options.frame, sheet=options.sheet)
         write_all(run, [sink], options.progress)
-        height, width = run.size
+        height, width = run.source.size
         made = MaskFile(
             path=path,
             frames=sink.frames,
             height=height,
             width=width,
-            saliency_model=run.label,
+            saliency_model=run.source.label,
             warnings=tuple(dict.fromkeys(run.warnings)),
         )
         staged.commit()

@@ -40,10 +40,7 @@ class Batch:
 def parse_batch(text: str | int) -> int | None:
     """Return how many frames ``--saliency-batch`` allows by `text`, None for ``auto``.
 
-    Raises
-    ------
-    InputError
-        `text` is neither ``auto`` nor a whole number from 1 to 64.
+    InputError if `text` is neither ``auto`` nor a whole number from 1 to 64.
     """
     if text == AUTO_BATCH:
         return None

@@ -131,23 +131,17 @@ def cache_dir() -> Path:
 def resolve(
     name_or_path: str | os.PathLike[str], *, registry: Sequence[KnownModel] = KNOWN_MODELS
 ) -> ResolvedModel:
-    """Return the network that `name_or_path` means, its SHA-256 taken now.
+    """Return the network that `name_or_path` means, its SHA-256 taken now. Never downloads.
 
     A string is a known name first. Otherwise, if it contains a path separator, ends in ``.onnx`` or
     exists, it is a path. A path object is always a path, so a file that is named like a known
     network can be reached.
 
-    Parameters
-    ----------
-    name_or_path : str or PathLike
-        What ``--saliency-model`` takes.
-    registry : sequence of KnownModel, optional
-
     Raises
     ------
     ModelError
         No such name or file; a known network that was not fetched, or whose file in the cache has
-        another SHA-256; a folder, a device, or a file that cannot be read. Nothing is downloaded.
+        another SHA-256; a folder, a device, or a file that cannot be read.
     """
     if not isinstance(name_or_path, str):
         return _resolve_path(os.fspath(name_or_path), registry)
@@ -185,9 +179,8 @@ def fetch(
     Returns
     -------
     Path
-        The file, verified. For an embedded network, or one that is in the cache and has the right
-        SHA-256, the network is not touched. A file in the cache that has another SHA-256 is
-        replaced once the right one has come.
+        The file, verified. One in the cache that has another SHA-256 is replaced once the right one
+        has come.
 
     Raises
     ------

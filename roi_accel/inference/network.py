@@ -54,13 +54,7 @@ class SaliencySize:
 
     @classmethod
     def parse(cls, text: str | int) -> SaliencySize:
-        """Return the size that ``--saliency-size`` means by `text`.
-
-        Raises
-        ------
-        InputError
-            `text` is neither ``native`` nor a whole number from 64 to 8192.
-        """
+        """Return the size of ``--saliency-size``; InputError if not ``native`` or 64 to 8192."""
         if text == NATIVE:
             return cls(None)
         low, high = _SIZE_LIMITS

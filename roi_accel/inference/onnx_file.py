@@ -55,12 +55,7 @@ _SCHEMA: Mapping[str, _Message] = {
 
 
 def check_self_contained(content: bytes) -> None:
-    """Refuse a network that reaches beyond its own file.
-
-    Parameters
-    ----------
-    content : bytes
-        The whole file.
+    """Refuse a network, `content` being its whole file, that reaches beyond it.
 
     Raises
     ------

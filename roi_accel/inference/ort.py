@@ -53,14 +53,6 @@ _lock = threading.Lock()
 class Plugin:
     """A provider's library, registered as long as a network needs it.
 
-    Parameters
-    ----------
-    onnxruntime : module
-        Or anything with its interface.
-    provider : str
-        The provider's own name.
-    library : Path
-
     Raises
     ------
     BackendUnavailable

@@ -69,18 +69,10 @@ _MODEL_REMEDY = "see docs/models.md for the contract a network must keep"
 
 @dataclass(frozen=True)
 class AttachedProviders:
-    """What a session really runs on.
+    """What a session really runs on, beside what the plan asked for and why.
 
-    Attributes
-    ----------
-    requested, reason, options
-        As in the plan.
-    attached : tuple of str
-        The session's providers in its own order of preference.
-    nodes : mapping of str to int, or None
-        Graph nodes per provider after optimisation; None where ONNX Runtime is too old to tell.
-    warnings : tuple of str
-        What differs from the plan, one line each.
+    `attached` has the session's providers in its order of preference; `nodes` the graph nodes per
+    provider after optimisation, None where ONNX Runtime is too old to tell.
     """
 
     requested: str
@@ -263,12 +255,9 @@ def _differences(session: Untyped, found: AttachedProviders, trouble: str) -> tu
 
 
 def _not_in_this_build(onnxruntime: Untyped, plan: ProviderPlan) -> str:
-    """Return why the build cannot have the provider, empty if it can; never ask it in vain.
+    """Return why the build cannot have the provider, empty if it can.
 
-    Raises
-    ------
-    BackendUnavailable
-        No build of ONNX Runtime has a provider of this name.
+    Raises BackendUnavailable where no build of ONNX Runtime has a provider of this name.
     """
     available = onnxruntime.get_available_providers()
     if plan.provider in available:

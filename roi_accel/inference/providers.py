@@ -69,22 +69,10 @@ _FULL_NAME = re.compile(r"\w+ExecutionProvider")
 
 @dataclass(frozen=True)
 class ProviderPlan:
-    """The provider to ask ONNX Runtime for.
+    """The provider to ask ONNX Runtime for, by its own name, and why this one.
 
-    Attributes
-    ----------
-    provider : str
-        ONNX Runtime's name of it.
-    reason : str
-        Why this one, for logs and people.
-    options : mapping of str to str
-        The provider's options.
-    library : Path or None
-        The plugin library that brings the provider; None for one of this onnxruntime's own.
-    device : DeviceStatus
-        The backend's device, which a plugin's device should be.
-    option : str
-        The option that names a provider, for messages.
+    `library` is the plugin that brings the provider, None for one of this onnxruntime's own;
+    `device` the backend's, which a plugin's should be; `option` names a provider, for messages.
     """
 
     provider: str

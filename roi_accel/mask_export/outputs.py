@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING
 from roi_accel._util.files import naming_output
 from roi_accel.errors import InputError
 from roi_accel.masks.archive import SUFFIX as ARCHIVE_SUFFIX
+from roi_accel.masks.source import MaskPlace
 from roi_accel.masks.writing import CLIP_SUFFIX, open_mask_writer
+from roi_accel.report.contact_sheet import Legend
 from roi_accel.results.build import MaskMeter
 from roi_accel.run.frame_pipeline import frames_with_masks, masked_frames, require_frame
 from roi_accel.video import writing as videos
@@ -69,28 +71,20 @@ def check_picture(output: Path | None, frame: int | None, sheet: object, *, said
 
 
 class FrameSink(ABC):
-    """Makes one file of the frames that it is given.
-
-    Parameters
-    ----------
-    path : Path
-    staged : StagedFiles
-        Opens it.
-    run : MaskRun
-
-    Attributes
-    ----------
-    frames : int
-        How many frames are in it so far.
-    """
+    """Makes the file at `path` of the frames that it is given; `frames` counts those in it."""
 
     def __init__(self, path: Path, staged: StagedFiles, run: MaskRun) -> None:
         self._path, self._run, self.frames = path, run, 0
         self._file = staged.open(path)
 
-    @abstractmethod
     def take(self, frames: FrameSet) -> None:
         """Take the next frame."""
+        with naming_output(self._path):
+            self._write(frames)
+        self.frames += 1
+
+    @abstractmethod
+    def _write(self, frames: FrameSet) -> None: ...
 
     @abstractmethod
     def finish(self) -> str:
@@ -103,25 +97,22 @@ class MasksFile(FrameSink):
     def __init__(self, path: Path, staged: StagedFiles, run: MaskRun, resources: ExitStack) -> None:
         origin = run.origin()
         super().__init__(path, staged, run)
+        place = MaskPlace(first_frame=run.info.skipped, crop=run.inputs.crop)
         with naming_output(path):
-            self._writer = resources.enter_context(
-                open_mask_writer(
-                    path, self._file, size=run.size, rate=run.rate, place=run.place, origin=origin
-                )
+            writer = open_mask_writer(
+                path, self._file, size=run.source.size, rate=run.rate, place=place, origin=origin
             )
+        self._writer = resources.enter_context(writer)
 
-    def take(self, frames: FrameSet) -> None:
-        """Write the frame's mask."""
-        with naming_output(self._path):
-            self._writer.write(frames.masks[0])
-        self.frames += 1
+    def _write(self, frames: FrameSet) -> None:
+        self._writer.write(frames.masks[0])
 
     def finish(self) -> str:
         """Write what is left, and return what the file holds, for people."""
+        source = self._run.source
         with naming_output(self._path):
-            self._writer.finish(self._run.about())
-        height, width = self._run.size
-        return f"{self.frames} masks of {width}x{height}, {self._run.label}"
+            self._writer.finish({"mask": source.provenance()})
+        return f"{self.frames} masks of {source.size[1]}x{source.size[0]}, {source.label}"
 
 
 class MaskedVideo(FrameSink):
@@ -132,11 +123,8 @@ class MaskedVideo(FrameSink):
         with naming_output(path):
             self._writer = videos.FrameWriter(path, self._file, run.info, rate=run.rate)
 
-    def take(self, frames: FrameSet) -> None:
-        """Write the masked frame."""
-        with naming_output(self._path):
-            self._writer.write(frames.masked[0][0])
-        self.frames += 1
+    def _write(self, frames: FrameSet) -> None:
+        self._writer.write(frames.masked[0][0])
 
     def finish(self) -> str:
         """Return what the file holds, for people."""
@@ -159,14 +147,18 @@ class Picture(FrameSink):
             self.wanted = sheet.frames(run.count())
         else:
             self.wanted = (run.count() // 2 if frame is None else frame,)
-        self._picture = MaskPicture(run.legend, sheet)
+        plan = run.session.plan
+        legend = Legend(info=run.info, rate=run.rate, label=run.source.label, plan=plan)
+        self._picture = MaskPicture(legend, sheet)
 
     def take(self, frames: FrameSet) -> None:
         """Show the frame, if it is wanted."""
         self._seen = frames.index + 1
         if frames.index in self.wanted:
-            self._picture.add(frames.index, frames.reference, frames.masks[0])
-            self.frames += 1
+            super().take(frames)
+
+    def _write(self, frames: FrameSet) -> None:
+        self._picture.add(frames.index, frames.reference, frames.masks[0])
 
     def finish(self) -> str:
         """Draw the picture, and return what the file holds, for people."""
@@ -210,29 +202,20 @@ def write_all(
 ) -> tuple[list[str], list[float]]:
     """Give every sink the run's frames.
 
-    Returns
-    -------
-    list of str
-        What each file holds, for people.
-    list of float
-        How much of each of those frames counts, as a result's ``alpha_mean``.
-
-    Raises
-    ------
-    RoiAccelError
-        As `score` would; or a file cannot be written.
+    Returns what each file holds, for people, and of each frame the share that is scored, as a
+    result's ``alpha_mean``. Raises what `score` would, and OutputError.
     """
     pictures = [sink.wanted for sink in sinks if isinstance(sink, Picture)]
     is_all = len(sinks) > len(pictures)
     measure, alphas = MaskMeter(run.session.plan), []
     if is_all:
-        found = masked_frames(run, progress=progress)
+        source = masked_frames(run, progress=progress)
     else:
-        found = frames_with_masks(run, pictures[0], progress=progress)
+        source = frames_with_masks(run, pictures[0], progress=progress)
     # Closed where a file cannot be written: its threads end before the process does.
-    with closing(found) as frames:
-        for each in frames:
-            alphas.append(measure(each.masks[0]).alpha)
+    with closing(source) as frames:
+        for frame in frames:
+            alphas.append(measure(frame.masks[0]).alpha)
             for sink in sinks:
-                sink.take(each)
+                sink.take(frame)
     return [sink.finish() for sink in sinks], alphas

@@ -75,13 +75,7 @@ def region_names(names: Iterable[str], where: str) -> tuple[str, ...]:
 
 
 def parse_box(text: str) -> Box:
-    """Return the box that ``--roi`` describes as ``X,Y,W,H`` or ``NAME=X,Y,W,H``.
-
-    Raises
-    ------
-    InputError
-        The text is not of that form, the name is empty or not printable, or a side is below 1.
-    """
+    """Return the box of ``--roi`` ``X,Y,W,H`` or ``NAME=X,Y,W,H``; InputError for other texts."""
     shown = f"--roi {text[:_SHOWN]!r}"
     label, equals, numbers = text.rpartition("=")
     name = check_name(label, shown)

@@ -32,7 +32,6 @@ class MaskFile(Closing):
     Parameters
     ----------
     path : Path
-        The file.
     width, height : int
         The frame's luma size in pixels, whose shape the masks must have.
     scaled : (int, int), optional
@@ -44,12 +43,6 @@ class MaskFile(Closing):
         The file as it was when it was opened.
     size : (int, int)
         (height, width) of the masks.
-    place : MaskPlace
-        Which frames and part of them the masks are about.
-    origin : MaskOrigin or None
-        What made the masks, where the file says it.
-    is_picture : bool
-        Whether the file's format holds one picture rather than a video.
     codec : str
         FFmpeg's name of the decoder, or ``npz``.
 

@@ -206,15 +206,7 @@ class ClipSource(MaskSource):
         self._digest: str | None = None
 
     def masks(self, index: int, reference: Frame, session: Session) -> tuple[Mask, ...]:
-        """Return the mask of frame `index`.
-
-        Raises
-        ------
-        InputError
-            The clip ends before this frame, or the frame is not a mask.
-        ValueError
-            `index` is not one more than in the last call: a mistake of the caller.
-        """
+        """Return the mask of frame `index`; ValueError if that is not the next one."""
         del reference, session
         if index != self._next:
             msg = f"masks are read in order: expected frame {self._next}, not {index}"

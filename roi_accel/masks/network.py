@@ -116,13 +116,7 @@ class NetworkSource(MaskSource):
         return frames
 
     def look(self, index: int, reference: Frame, session: Session) -> None:
-        """Make the network's input of frame `index`, the next of a full batch.
-
-        Raises
-        ------
-        RoiAccelError
-            The device fails; names the frame.
-        """
+        """Make the network's input of frame `index`, the next of a full batch."""
         place = len(self._inputs)
         model_input = self._buffer[place : place + 1]
         model_input[...] = self._preprocess(index, reference, session)

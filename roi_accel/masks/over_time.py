@@ -71,15 +71,10 @@ class Smoothing:
 
 @dataclass(frozen=True, kw_only=True)
 class OverTime:
-    """How a run makes the masks of frames between inferences, and smooths them.
+    """How a run makes the masks of frames between inferences, and then smooths them.
 
-    Attributes
-    ----------
-    stride : int
-        The network runs on frames 0, stride, 2 * stride, ... and at the last; the masks of those
-        between are interpolated. 1..MAX_STRIDE.
-    smoothing : Smoothing or None
-        What follows upon that.
+    The network runs on frames 0, stride, 2 * stride, ... and on the last; the masks of those
+    between are interpolated. `stride` is in 1..MAX_STRIDE.
     """
 
     stride: int = 1
@@ -194,13 +189,7 @@ def _between(first: Masks, second: Masks, step: int, steps: int) -> Masks:
 
 
 class Smoother:
-    """The masks of one run, smoothed; each region has a state of its own.
-
-    Parameters
-    ----------
-    weight : int
-        Of `roi_accel.backends.temporal.smoothing_weight`.
-    """
+    """The masks of one run, smoothed by a `smoothing_weight`; each region has its own state."""
 
     def __init__(self, weight: int) -> None:
         self._weight = weight

@@ -139,18 +139,9 @@ class MaskSource(Protocol):
     def finish(self, frame_count: int, *, whole: bool) -> None:
         """Check the source against the clip once the last frame is scored; may add `warnings`.
 
-        Parameters
-        ----------
-        frame_count : int
-            How many frames were scored.
-        whole : bool
-            False when the run was cut short on purpose (``--frame-count``, ``--shortest``), so
-            that a source with frames left over is not a mistake.
-
-        Raises
-        ------
-        InputError
-            `whole`, and the source goes on; or its file changed during the run.
+        `whole` is False when the run was cut short on purpose (``--frame-count``, ``--shortest``),
+        so that frames left over are not a mistake; otherwise they are an InputError, as is a
+        file that changed during the run.
         """
         del frame_count, whole
 

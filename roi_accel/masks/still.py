@@ -21,15 +21,8 @@ if TYPE_CHECKING:
 class StillSource(MaskSource):
     """The same masks for every frame, as the same objects.
 
-    Parameters
-    ----------
-    label : str
-        As `MaskSource` has it.
-    masks : tuple of uint16[height, width]
-        Read-only, of equal sizes: the union first, then one for each of `region_names`.
-    provenance : dict
-        The facts that the result records.
-    region_names : tuple of str, optional
+    `masks` are uint16[height, width] of equal sizes, read-only: the union first, then one for each
+    of `region_names`; `provenance` the facts that the result records.
     """
 
     def __init__(

@@ -68,40 +68,23 @@ class _Row(BaseModel):
 
 @dataclass(frozen=True)
 class TrackTable:
-    """The rows of a track file, in its order.
+    """The n rows of a track file, in its order, with 0-based frame numbers.
 
-    Attributes
-    ----------
-    frame : int64[n]
-        0-based frame numbers, 0..MAX_FRAME.
-    boxes : float64[n, 4]
-        x, y, w, h in pixels of the luma grid; finite, none beyond MAX_PIXELS, w and h above 0.
-    name : int64[n]
-        Index into `names`.
-    names : tuple of str
-        Region names in order of first use; an empty one is not a region.
+    `boxes` has x, y, w, h in pixels of the luma grid; `name` is the index into `names`, region
+    names in order of first use, of which an empty one is not a region.
     """
 
-    frame: NDArray[np.int64]
-    boxes: NDArray[np.float64]
-    name: NDArray[np.int64]
+    frame: NDArray[np.int64]  # n
+    boxes: NDArray[np.float64]  # n, 4
+    name: NDArray[np.int64]  # n
     names: tuple[str, ...]
 
 
 def parse_track(data: bytes, source: str) -> TrackTable:
     """Read a track from the content of a file: JSON if it begins with ``[`` or ``{``, else CSV.
 
-    Parameters
-    ----------
-    data : bytes
-        UTF-8, with or without a byte order mark.
-    source : str
-        The file's name, for messages.
-
-    Raises
-    ------
-    InputError
-        Anything else than a table of boxes; says in which line or box, and in which column.
+    `data` is UTF-8, with or without a byte order mark, of the file `source`. InputError for
+    anything else than a table of boxes, with the line or box and the column.
     """
     try:
         text = data.decode("utf-8-sig")
