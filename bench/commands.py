@@ -54,10 +54,10 @@ class Setting:
 def find_ffmpeg(requested: str | None = None) -> FfmpegScorer:
     """Return the ffmpeg that `find_scorer` finds; InputError if it finds another scorer."""
     scorer = find_scorer(requested)
-    if not isinstance(scorer, FfmpegScorer):
-        msg = f"{scorer.name} reads no video files, so there is nothing plain to compare with"
-        raise InputError(msg, remedy="name an ffmpeg with libvmaf: --vmaf FFMPEG")
-    return scorer
+    if isinstance(scorer, FfmpegScorer):
+        return scorer
+    msg = f"{scorer.name} reads no video files, so there is nothing plain to compare with"
+    raise InputError(msg, remedy="name an ffmpeg with libvmaf: --vmaf FFMPEG")
 
 
 def make_pair(
@@ -100,12 +100,11 @@ def make_pair(
 
 def as_raw(scorer: FfmpegScorer, pair: Pair) -> Pair:
     """Return `pair` as raw YUV files beside it, which need no decoding; InputError as above."""
-    reference, *distorted = (path.with_suffix(".yuv") for path in (pair.reference, *pair.distorted))
-    for source, path in zip(
-        (pair.reference, *pair.distorted), (reference, *distorted), strict=True
-    ):
-        decode = ["-i", source.name, "-f", "rawvideo", path.name]
+    sources = (pair.reference, *pair.distorted)
+    for path in sources:
+        decode = ["-i", path.name, "-f", "rawvideo", path.with_suffix(".yuv").name]
         run_command([str(scorer.path), *_QUIET, *decode], path.parent)
+    reference, *distorted = (path.with_suffix(".yuv") for path in sources)
     return replace(pair, reference=reference, distorted=tuple(distorted), is_raw=True)
 
 

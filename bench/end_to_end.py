@@ -148,21 +148,14 @@ def _gate(setting: Setting, pair: Pair) -> Sides:
 
 
 class Bench:
-    """The measurements, each a list of rows for JSON.
-
-    Parameters
-    ----------
-    scorer : FfmpegScorer
-        Makes clips and scores on all sides.
-    options : argparse.Namespace
-        Of the command line.
-    """
+    """The measurements, each a list of rows for JSON; `scorer` makes clips and scores all sides."""
 
     def __init__(self, scorer: FfmpegScorer, options: argparse.Namespace) -> None:
         self._scorer = scorer
         self._options = options
         self._clip = _Clip(options.sizes[0], options.frames)
-        self._network: str = options.saliency_models[0]
+        self._networks: list[str] = options.saliency_models
+        self._network = self._networks[0]
 
     def ratio(self) -> list[Row]:
         """Return a row per size, depth, input and network."""
@@ -170,7 +163,7 @@ class Bench:
         for size, depth, kind in product(options.sizes, options.depths, options.inputs):
             frames = max(2, round(options.frames * _FEWER[size]))
             clip = _Clip(size, frames, depth, is_raw=kind == "raw")
-            for network in options.saliency_models:
+            for network in self._networks:
                 row, result = self._compare(clip, network, _ratio)
                 rows.append(row | {"timing": result["timing"]})
         return rows
@@ -178,14 +171,12 @@ class Bench:
     def plain(self) -> list[Row]:
         """Return a row per network."""
         clip = replace(self._clip, is_raw=True)
-        networks = self._options.saliency_models
-        return [self._compare(clip, network, _plain, warm_up=False)[0] for network in networks]
+        return [self._compare(clip, it, _plain, warm_up=False)[0] for it in self._networks]
 
     def shared(self) -> list[Row]:
         """Return a row per network."""
         clip = replace(self._clip, distorted=SHARED)
-        networks = self._options.saliency_models
-        return [self._compare(clip, network, _shared)[0] for network in networks]
+        return [self._compare(clip, network, _shared)[0] for network in self._networks]
 
     def gate(self) -> list[Row]:
         """Return one row, with the seconds of one run in the gate and how many frames it checked.

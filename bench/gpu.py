@@ -46,11 +46,10 @@ def on_device(device_id: str, inputs: Inputs) -> Inputs:
         return Frame((y, u, v), frame.pixel_format)
 
     with _using(device):
-        return replace(
-            inputs,
-            references=tuple(map(send, inputs.references)),
-            distorted=tuple(map(send, inputs.distorted)),
+        references, distorted = (
+            tuple(map(send, frames)) for frames in (inputs.references, inputs.distorted)
         )
+    return replace(inputs, references=references, distorted=distorted)
 
 
 def cuda_copy(device_id: str, size: int, _stack: ExitStack) -> Callable[[int], list[NDArray[Any]]]:
@@ -108,15 +107,10 @@ def transfers(inputs: Inputs, threads: int) -> Contender:
             free.append(transfer)
         return []
 
-    return Contender(
-        TRANSFERS,
-        "transfers",
-        frame,
-        inputs.count,
-        {"device": device.device_id, "description": device.name, "driver": device.status.driver},
-        threads=0,
-        callers=min(_STREAMS, threads + 1),
-    )
+    status = device.status
+    facts = {"device": device.device_id, "description": device.name, "driver": status.driver}
+    callers = min(_STREAMS, threads + 1)
+    return Contender(TRANSFERS, "transfers", frame, inputs.count, facts, threads=0, callers=callers)
 
 
 def _transfer(device: CudaDevice, size: int) -> Callable[[], None]:
@@ -150,15 +144,8 @@ def cupy_zoom(inputs: Inputs, _threads: int) -> Contender:
         with _using(device):
             return zoom_and_blend(cupy, zoom, frames, inputs.plan.threshold, inputs.plan.fade)
 
-    return Contender(
-        CUPY,
-        "peer",
-        frame,
-        inputs.count,
-        {"device": device.device_id, "description": device.name, "cupy": cupy.__version__},
-        threads=0,
-        difference=_FLOAT,
-    )
+    facts = {"device": device.device_id, "description": device.name, "cupy": cupy.__version__}
+    return Contender(CUPY, "peer", frame, inputs.count, facts, threads=0, difference=_FLOAT)
 
 
 def zoom_and_blend(

@@ -148,16 +148,15 @@ def make_inputs(
         Of the plan, from 0 to 1.
     """
     rng = np.random.default_rng(_SEED)
-    mask_width, mask_height = MASK_SIZE
     plan = Plan(
         pixel_format=case.pixel_format,
         width=case.width,
         height=case.height,
-        mask_width=mask_width,
-        mask_height=mask_height,
+        mask_width=MASK_SIZE[0],
+        mask_height=MASK_SIZE[1],
         threshold=threshold,
         fade=fade,
-        model=ModelSize(mask_width, mask_height, mask_width, mask_height),
+        model=ModelSize(*MASK_SIZE, *MASK_SIZE),
     )
     if frames is None:
         pair = 2 * plan.pixel_format.frame_bytes(plan.width, plan.height)

@@ -33,6 +33,7 @@ OPENCV = "OpenCV resize + blendLinear"
 FLOAT_NUMPY = "float NumPy"
 
 _EARLY_FADE = "fades the mask before it is enlarged, not after"
+_FLOAT = "float32, whose last bits the processor decides"
 
 
 def ffmpeg(inputs: Inputs, threads: int) -> Contender:
@@ -80,11 +81,9 @@ class _MergeGraph:
         self._graph.threads = threads
         name = plan.pixel_format.name
         size = f"{plan.width}x{plan.height}"
-        self._sources = (
-            self._source(size, name),
-            self._source(size, name),
-            self._source(f"{plan.mask_width}x{plan.mask_height}", _mask_format(plan)),
-        )
+        mask_size = f"{plan.mask_width}x{plan.mask_height}"
+        forms = ((size, name), (size, name), (mask_size, _mask_format(plan)))
+        self._sources = [self._source(*form) for form in forms]
         centred = "out_h_chr_pos=128:out_v_chr_pos=128"
         scale = self._graph.add("scale", f"{plan.width}:{plan.height}:flags=bilinear:{centred}")
         convert = self._graph.add("format", name)
@@ -139,15 +138,8 @@ def opencv(inputs: Inputs, threads: int) -> Contender:
         frames = inputs.references[number].planes, inputs.distorted[number].planes
         return blended(*frames, share_of, blend)
 
-    return Contender(
-        OPENCV,
-        "peer",
-        frame,
-        inputs.count,
-        {"opencv": cv2.__version__},
-        threads=threads,
-        difference=f"{_EARLY_FADE}; float32, whose last bits the processor decides",
-    )
+    facts, why = {"opencv": cv2.__version__}, f"{_EARLY_FADE}; {_FLOAT}"
+    return Contender(OPENCV, "peer", frame, inputs.count, facts, threads=threads, difference=why)
 
 
 def float_numpy(inputs: Inputs, _threads: int) -> Contender:
@@ -166,14 +158,8 @@ def float_numpy(inputs: Inputs, _threads: int) -> Contender:
         frames = inputs.references[number].planes, inputs.distorted[number].planes
         return blended(*frames, share_of, blend)
 
-    return Contender(
-        FLOAT_NUMPY,
-        "peer",
-        frame,
-        inputs.count,
-        {"numpy": np.__version__},
-        difference="float32, whose last bits the processor decides",
-    )
+    facts = {"numpy": np.__version__}
+    return Contender(FLOAT_NUMPY, "peer", frame, inputs.count, facts, difference=_FLOAT)
 
 
 def blended(

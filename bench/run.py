@@ -84,15 +84,7 @@ _TRANSFERS = ("upload", "download")
 
 @dataclass(frozen=True, kw_only=True)
 class BenchOptions:
-    """What is measured.
-
-    Attributes
-    ----------
-    threads : int
-        Of the host's processor, for every backend and peer that takes several.
-    quick : bool
-        A smoke test, whose figures are meaningless.
-    """
+    """What is measured, on so many threads of the host's processor; `quick` is a smoke test."""
 
     backends: Sequence[str]
     cases: Sequence[tuple[int, int, PixelFormat]]
@@ -103,9 +95,8 @@ class BenchOptions:
     @property
     def measurable_kernels(self) -> tuple[Kernel, ...]:
         """Without those that none of the backends has."""
-        return tuple(
-            k for k in self.kernels if k != ON_DEVICE or ON_DEVICE_BACKEND in self.backends
-        )
+        has_device = ON_DEVICE_BACKEND in self.backends
+        return tuple(kernel for kernel in self.kernels if kernel != ON_DEVICE or has_device)
 
     @property
     def effort(self) -> Effort:

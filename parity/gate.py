@@ -20,8 +20,14 @@ from roi_accel.backends.numpy_backend import NumpyBackend
 from roi_accel.backends.plan import MASK_MAX
 from roi_accel.errors import ParityError
 from roi_accel.parity.calibration import table_tolerance
-from roi_accel.parity.check_log import REMEDY, Check, CheckLog
-from roi_accel.parity.compare import BuffersInUse, frame_planes, input_channels
+from roi_accel.parity.compare import (
+    REMEDY,
+    BuffersInUse,
+    Check,
+    CheckLog,
+    frame_planes,
+    input_channels,
+)
 from roi_accel.parity.selftest import frames_and_mask, run_self_test
 
 if TYPE_CHECKING:
@@ -35,8 +41,7 @@ if TYPE_CHECKING:
     from roi_accel.backends.plan import Plan
     from roi_accel.backends.protocol import Backend, Mask, ModelInput
     from roi_accel.parity.calibration import Tolerance
-    from roi_accel.parity.check_log import Save
-    from roi_accel.parity.compare import Named
+    from roi_accel.parity.compare import Named, Save
     from roi_accel.parity.selftest import SelfTest
 
     SaliencyMap = NDArray[np.float32]

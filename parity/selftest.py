@@ -13,16 +13,14 @@ from roi_accel.backends.numpy_backend import NumpyBackend
 from roi_accel.errors import BackendUnavailable, RoiAccelError
 from roi_accel.parity.calibration import INTEGER_STAGES
 from roi_accel.parity.cases import cases, compute, digest, frame_key, golden_digests
-from roi_accel.parity.check_log import save_arrays
-from roi_accel.parity.compare import compare, frame_planes, named_answer
+from roi_accel.parity.compare import compare, frame_planes, named_answer, save_arrays
 
 if TYPE_CHECKING:
     from roi_accel.backends.frame import Frame, PixelFormat
     from roi_accel.backends.protocol import Backend, Mask, Session
     from roi_accel.parity.calibration import Stage
     from roi_accel.parity.cases import Sample, SeededCase
-    from roi_accel.parity.check_log import Save
-    from roi_accel.parity.compare import Named
+    from roi_accel.parity.compare import Named, Save
 
 FRAME_KINDS = ("noise", "waves")
 MAX_PIXELS = 176 * 144

@@ -77,13 +77,13 @@ def test_throughput(case: BenchCase, name: str, benchmark: BenchmarkFixture) -> 
 @pytest.mark.parametrize("name", ["host", *backend_names()])
 def test_copy(name: str, benchmark: BenchmarkFixture) -> None:
     with ExitStack() as stack:
-        if name == "host":
-            copy: Contender | None = host_copy(THREADS, COPIED_BYTES, stack)
-        else:
-            try:
+        try:
+            if name == "host":
+                copy: Contender | None = host_copy(THREADS, COPIED_BYTES, stack)
+            else:
                 copy = device_copy(name, THREADS, COPIED_BYTES, stack)
-            except BackendUnavailable as error:
-                pytest.skip(f"not measured: {error}")
+        except BackendUnavailable as error:
+            pytest.skip(f"not measured: {error}")
         if copy is None:
             pytest.skip("its memory is the host's")
         measure(copy, "copy", 2 * COPIED_BYTES, benchmark)

@@ -64,6 +64,8 @@ def find_backends(
 ) -> Backends:
     """Return the backends of this machine that a parity run compares.
 
+    BackendUnavailable if a name is unknown, or a device is of none of the backends.
+
     Parameters
     ----------
     names : sequence of str, optional
@@ -73,11 +75,6 @@ def find_backends(
         device that is named by its id must be there.
     required : sequence of str
         Backends that must be there; they are added to `names`.
-
-    Raises
-    ------
-    BackendUnavailable
-        A name is unknown, or a device is of none of the backends.
     """
     known = backend_names()
     check_backends(names or ())
