@@ -32,19 +32,9 @@ SEGMENT_SAMPLES = 64
 """The same on a processor: a loop long enough to become vectors. Pitches are multiples of both."""
 
 
-def kernel_files(api: str) -> tuple[str, ...]:
-    """Return the names of `api`'s files in the order in which they are joined."""
-    return (f"{api}.h", "lanes.ker", "arithmetic.ker", *(f"{name}.ker" for name in KERNELS))
-
-
 def read_kernel_file(name: str) -> str:
     """Return the text of one file of ``kernels/``."""
     return (resources.files("roi_accel.backends") / "kernels" / name).read_text("utf-8")
-
-
-def lanes_of(*, on_processor: bool) -> int:
-    """Return how many samples one work-item handles."""
-    return SEGMENT_SAMPLES if on_processor else VECTOR_SAMPLES
 
 
 def kernel_source(
@@ -59,7 +49,7 @@ def kernel_source(
     defines = {
         "SAMPLE_BYTES": f"{sample.itemsize}",
         "ON_PROCESSOR": f"{int(on_processor)}",
-        "LANES": f"{lanes_of(on_processor=on_processor)}",
+        "LANES": f"{SEGMENT_SAMPLES if on_processor else VECTOR_SAMPLES}",
         "ONE": f"{tables.ONE}u",
         "FIXED_BITS": f"{tables.FIXED_BITS}",
         "FIXED_HALF": f"{tables.FIXED_HALF}u",
@@ -67,7 +57,7 @@ def kernel_source(
         "SLOPE_HALF": f"{tables.SLOPE_HALF}u",
     }
     parts = [f"#define {name} {value}\n" for name, value in defines.items()]
-    for name in kernel_files(api):
+    for name in (f"{api}.h", "lanes.ker", "arithmetic.ker", *(f"{name}.ker" for name in KERNELS)):
         parts += [f'#line 1 "{name}"\n', read_kernel_file(name)]
     return "".join(parts)
 
@@ -114,7 +104,8 @@ class GridCalls:
         if math.prod(self.shape) > MAX_INDEX:
             msg = f"planes of {width}x{height} are too large for 32-bit indices"
             raise BackendUnavailable(msg, remedy="--backend numpy takes them")
-        self._items = (-(-width // lanes_of(on_processor=on_processor)), height)
+        lanes = SEGMENT_SAMPLES if on_processor else VECTOR_SAMPLES
+        self._items = (-(-width // lanes), height)
         self._row_items = self._items[0] if on_processor else width
         self._mask_size = (plan.mask_width, plan.mask_height)
         fade = fade_table(plan.threshold_code, plan.fade_code)

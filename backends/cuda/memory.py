@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -71,18 +70,6 @@ class StagedArray:
         self.device.get(stream=stream, out=self.host, blocking=False)
 
 
-@dataclass(frozen=True)
-class Source:
-    """Where the kernels read a frame's planes of one grid, each with samples per row.
-
-    `whole` is the grid's own buffer, where the planes lie in it one behind the other.
-    """
-
-    planes: tuple[Untyped, ...]
-    pitches: tuple[int, ...]
-    whole: Untyped | None = None
-
-
 class CudaGrid:
     """Reference, distorted and masked samples of every plane of one grid, rows padded.
 
@@ -103,16 +90,18 @@ class CudaGrid:
         self.reference, self.distorted, self.masked = (
             StagedArray(device, self.calls.shape, plan.pixel_format.dtype) for _ in range(3)
         )
-        self.current = Source((), ())
+        self.current: Untyped = self.reference.device
         mask_rows = device.cupy.empty((plan.mask_height, self.calls.pitch), np.uint16)
         self.tables = (mask_rows, rows)
         self.upsample_rows = self.calls.upsample_rows(mask, columns, mask_rows)
 
-    def load(self, staged: StagedArray, frame: Frame, stream: Untyped, *, in_place: bool) -> Source:
-        """Bring this grid's planes of `frame` to where the kernels can read them.
+    def load(
+        self, staged: StagedArray, frame: Frame, stream: Untyped, *, in_place: bool
+    ) -> Untyped:
+        """Bring this grid's planes of `frame` where the kernels can read them; return them.
 
         Planes in the host's memory are sent to `staged`, others copied there on the device. With
-        `in_place` the latter stay where they are if their rows begin where a vector may.
+        `in_place` the latter stay, in a list, if their rows begin where a vector may.
         """
         planes = [frame.planes[index] for index in self.calls.planes]
         if isinstance(planes[0], np.ndarray):
@@ -120,23 +109,22 @@ class CudaGrid:
                 np.copyto(staged.host[row, :, : self.calls.width], plane)
             staged.send(stream)
         elif in_place and all(map(_has_aligned_rows, planes)):
-            pitches = tuple(plane.strides[0] // plane.itemsize for plane in planes)
-            return Source(tuple(planes), pitches)
+            return planes
         else:
             for row, plane in enumerate(planes):
                 staged.copy_rows(row, plane, stream)
-        return Source(tuple(staged.device), (self.calls.pitch,) * len(planes), staged.device)
+        return staged.device
 
-    def substitute(self, distorted: Source, masked: Untyped) -> Iterator[KernelCall]:
+    def substitute(self, distorted: Untyped, masked: Untyped) -> Iterator[KernelCall]:
         """Yield the calls that blend into `masked`: one, or one per plane of scattered frames."""
-        reference = self.current
-        if reference.whole is not None and distorted.whole is not None:
-            yield self.calls.substitute((reference.whole, distorted.whole, masked), *self.tables)
+        frames = (self.current, distorted, masked)
+        if not any(isinstance(planes, list) for planes in frames):
+            yield self.calls.substitute(frames, *self.tables)
             return
-        for row, target in enumerate(masked):
-            pitches = (reference.pitches[row], distorted.pitches[row])
-            frames = (reference.planes[row], distorted.planes[row], target)
-            yield self.calls.substitute(frames, *self.tables, planes=1, pitches=pitches)
+        for planes in zip(*frames, strict=True):
+            reference, other, _ = (plane.strides[0] // plane.itemsize for plane in planes)
+            pitches = (reference, other)
+            yield self.calls.substitute(planes, *self.tables, planes=1, pitches=pitches)
 
 
 def _has_aligned_rows(plane: Untyped) -> bool:

@@ -254,9 +254,8 @@ class _Network:
             tables.network,
             self.input.device,
         )
-        self._quantise = kernel_calls.quantise(
-            plan, model, self.output.device, mask, self.strays.device
-        )
+        buffers = (self.output.device, mask, self.strays.device)
+        self._quantise = kernel_calls.quantise(plan, model, *buffers)
         where = (DEVICE_TYPE, device.number)
         self.input_tensor = DeviceTensor(*where, self.input.device.data.ptr, (1, 3, *size))
         self.output_tensor = DeviceTensor(*where, self.output.device.data.ptr, (1, 1, *size))

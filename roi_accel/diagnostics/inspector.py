@@ -63,8 +63,6 @@ class ShiftFinder:
     reference moves so much between the two moments that a shift can explain the difference: then
     neither noise, nor a better encoded frame in a still picture, nor a freeze is one. And it must
     be so at more than half of the probes at which the reference moves at all.
-
-    Samples of five frames are kept, and 5 differences taken per probe.
     """
 
     def __init__(self) -> None:
