@@ -6,9 +6,8 @@ from typing import TYPE_CHECKING
 
 from roi_accel.errors import InputError
 from roi_accel.masks.archive import MaskArchive, is_archive
-from roi_accel.masks.boxes import BoxesSource
 from roi_accel.masks.media import ClipSource, MaskMedia
-from roi_accel.masks.still import ConstantSource, PictureSource
+from roi_accel.masks.still import BoxesSource, ConstantSource, PictureSource
 from roi_accel.masks.track import TrackSource
 
 if TYPE_CHECKING:

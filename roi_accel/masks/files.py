@@ -6,6 +6,7 @@ from abc import abstractmethod
 from typing import TYPE_CHECKING
 
 from roi_accel._util.closing import Closing
+from roi_accel._util.text import printable
 from roi_accel.errors import InputError
 from roi_accel.masks.source import MaskPlace
 from roi_accel.video.source import SourceFile
@@ -81,6 +82,17 @@ class MaskFile(Closing):
     @abstractmethod
     def masks(self) -> Generator[Mask]:
         """Yield the masks in order, one decoded at a time; InputError where one is damaged."""
+
+    def facts(self, kind: str, sha256: str) -> dict[str, object]:
+        """Return what a result records of the file; `sha256` is its digest."""
+        return {
+            "kind": kind,
+            "path": printable(self.source.path),
+            "sha256": sha256,
+            "codec": self.codec,
+            "width": self.size[1],
+            "height": self.size[0],
+        }
 
     def close(self) -> None:
         """Release the file; harmless when repeated."""

@@ -239,15 +239,8 @@ class ClipSource(MaskSource):
         """Return the file's facts; the digest is taken at the first call, which reads the file."""
         if self._digest is None:
             self._digest = self._file.source.sha256()
-        return {
-            "kind": "clip",
-            "path": printable(self._file.source.path),
-            "sha256": self._digest,
-            "codec": self._file.codec,
-            "width": self.size[1],
-            "height": self.size[0],
-            "origin": self.origin and self.origin.facts(),
-        }
+        origin = self.origin and self.origin.facts()
+        return self._file.facts("clip", self._digest) | {"origin": origin}
 
     def finish(self, frame_count: int, *, whole: bool) -> None:
         """Refuse a clip that goes on after the video, unless the run was cut short on purpose."""

@@ -13,7 +13,7 @@ from roi_accel.backends.numpy_backend import NumpyBackend
 from roi_accel.backends.protocol import InfersOnDevice
 from roi_accel.backends.session import in_turn, kernel_errors_as_unavailable
 from roi_accel.errors import ModelError, RoiAccelError
-from roi_accel.inference.batch_size import AUTO_BATCH, Batch, decide_batch
+from roi_accel.inference.network import AUTO_BATCH, Batch, decide_batch
 from roi_accel.masks.source import MaskSource
 from roi_accel.parity.gate import Gate
 

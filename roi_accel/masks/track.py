@@ -18,8 +18,8 @@ from roi_accel._util.files import read_bounded
 from roi_accel._util.text import printable, short_repr
 from roi_accel._util.validation import first_fault
 from roi_accel.errors import InputError
-from roi_accel.masks.boxes import Box, check_name, draw_regions, region_names
 from roi_accel.masks.source import Mask, MaskSource
+from roi_accel.masks.still import Box, check_name, draw_regions, region_names
 from roi_accel.video.source import SourceFile
 
 if TYPE_CHECKING:

@@ -21,9 +21,14 @@ from roi_accel.backends.frame import PIXEL_FORMATS
 from roi_accel.backends.host import available_cores
 from roi_accel.devices.dispatch import AUTO, BACKENDS, backend_names
 from roi_accel.errors import InputError
-from roi_accel.inference.batch_size import AUTO_BATCH, MAX_BATCH, parse_batch
 from roi_accel.inference.models import KNOWN_MODELS
-from roi_accel.inference.network import DEFAULT_SIZE, SaliencySize
+from roi_accel.inference.network import (
+    AUTO_BATCH,
+    DEFAULT_SIZE,
+    MAX_BATCH,
+    SaliencySize,
+    parse_batch,
+)
 from roi_accel.inference.providers import SHORT_NAMES
 from roi_accel.masks.over_time import MAX_SMOOTH, MAX_STRIDE
 from roi_accel.options.declaration import Given, Options, declared, option

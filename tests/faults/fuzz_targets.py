@@ -33,7 +33,7 @@ from roi_accel.inference.models import resolve
 from roi_accel.inference.network import SaliencyNetwork, SaliencySize
 from roi_accel.inference.providers import plan_provider
 from roi_accel.masks import open_mask_source
-from roi_accel.masks.boxes import parse_box
+from roi_accel.masks.still import parse_box
 from roi_accel.options.raw import raw_geometry
 from roi_accel.parity.calibration import STAGES, read_calibration
 from roi_accel.scorers.log import read_log

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from roi_accel.errors import InputError
-from roi_accel.masks.boxes import MAX_REGIONS, Box, BoxesSource, parse_box
+from roi_accel.masks.still import MAX_REGIONS, Box, BoxesSource, parse_box
 
 pytestmark = pytest.mark.usefixtures("no_python_warnings")
 

@@ -11,9 +11,8 @@ import pytest
 
 from roi_accel.errors import InputError
 from roi_accel.masks import open_mask_source
-from roi_accel.masks.boxes import BoxesSource
 from roi_accel.masks.media import ClipSource
-from roi_accel.masks.still import ConstantSource, PictureSource
+from roi_accel.masks.still import BoxesSource, ConstantSource, PictureSource
 from roi_accel.masks.track import TrackSource
 
 if TYPE_CHECKING:
