@@ -25,7 +25,7 @@ from roi_accel.parity.calibration import Calibration, read_calibration
 from roi_accel.parity.cases import Sample, SeededCase, cases
 from roi_accel.parity.cells import Findings, make_report
 from roi_accel.parity.matrix import SCORE, run_backends, run_networks
-from roi_accel.run.frame_sync import synced_frames
+from roi_accel.run.inputs import synced_frames
 from roi_accel.scorers import DEFAULT_MODEL, ScoringRequest, find_scorer, parse_models
 from roi_accel.video import check_same_geometry, open_video
 from roi_accel.video.info import MIN_SCORABLE_SIDE

@@ -29,7 +29,7 @@ from roi_accel.options import ScoreOptions
 from roi_accel.report.contact_sheet import Sheet
 from roi_accel.report.need import require_pillow
 from roi_accel.results.summary import counted
-from roi_accel.video import writing as videos
+from roi_accel.video import y4m as videos
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -14,7 +14,7 @@ from roi_accel.masks.writing import CLIP_SUFFIX, open_mask_writer
 from roi_accel.report.contact_sheet import Legend
 from roi_accel.results.build import MaskMeter
 from roi_accel.run.frame_pipeline import frames_with_masks, masked_frames, require_frame
-from roi_accel.video import writing as videos
+from roi_accel.video import y4m as videos
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

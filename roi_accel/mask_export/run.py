@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from roi_accel._util.timing import Stopwatch
 from roi_accel._version import __version__
 from roi_accel.masks.origin import reference_identity
-from roi_accel.results.provenance import video_facts
+from roi_accel.results.build import video_facts
 from roi_accel.results.warnings import other_reference
 from roi_accel.run.setup import Run, open_inputs, open_run
 

@@ -8,8 +8,7 @@ from roi_accel.backends.frame import PixelFormat
 from roi_accel.errors import InputError
 from roi_accel.options.messages import COMMAND_LINE, Caller
 from roi_accel.video import RawGeometry
-from roi_accel.video.opening import RAW_SUFFIXES
-from roi_accel.video.raw import geometry_missing
+from roi_accel.video.raw import RAW_SUFFIXES, geometry_missing
 from roi_accel.video.source import SourceFile
 
 if TYPE_CHECKING:

@@ -22,7 +22,7 @@ from roi_accel.backends.session import in_turn, kernel_errors_as_unavailable
 from roi_accel.errors import InputError
 from roi_accel.masks.over_time import masks_over_time
 from roi_accel.parity.gate import Gate
-from roi_accel.run.frame_sync import synced_frames
+from roi_accel.run.inputs import synced_frames
 from roi_accel.run.setup import open_given_source
 
 if TYPE_CHECKING:

@@ -1,16 +1,18 @@
 """From the files to the frames that are scored: skipped, scaled and cropped, in this order.
 
 All that comes after, masks, gate, backends and VMAF, sees only what the readers made here give.
+The videos are read side by side: one frame of each at a time, and none has more than another.
 """
 
 from __future__ import annotations
 
-from contextlib import closing
+from contextlib import ExitStack, closing
 from dataclasses import dataclass, field
 from fractions import Fraction
 from itertools import islice
 from typing import TYPE_CHECKING
 
+from roi_accel._util.prefetch import prefetch
 from roi_accel._util.text import printable
 from roi_accel.errors import InputError
 from roi_accel.masks import CroppedSource
@@ -23,15 +25,19 @@ from roi_accel.video import (
     check_same_geometry,
 )
 from roi_accel.video.scaling import DEFAULT_KERNEL, scaling_facts
-from roi_accel.video.time_range import RATE_SLACK, frames_within
+from roi_accel.video.time_range import frames_within, rates_differ
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Generator, Iterator, Mapping, Sequence
 
+    from roi_accel._util.timing import Stopwatch
     from roi_accel.backends.frame import Frame
     from roi_accel.masks import MaskSource
     from roi_accel.options import ScoreOptions
     from roi_accel.video import Rectangle, VideoInfo, VideoReader
+
+_REMEDY = "check that both are the same cut, or score the common part with --shortest"
+_RATE_REMEDY = "encode it at the reference's rate: frames are compared by their order"
 
 _STRETCH = Fraction(1, 100)
 """How much a picture's shape may change; by a pixel of its height it always may, by rounding."""
@@ -112,9 +118,16 @@ def prepare_inputs(opened: Sequence[VideoReader], options: ScoreOptions) -> Inpu
         may raise.
     """
     file = opened[0].info
-    _check_rate(file, options)
-    first, count = _span(file, options)
-    limits = [each for each in (count, options.frame_count) if each is not None]
+    if rates_differ(file.frame_rate, options.fps):
+        rates = f"{float(file.frame_rate or 0):.6g} fps, but --fps is {float(options.fps or 0):.6g}"
+        msg = f"{printable(file.path)}: declares {rates}"
+        raise InputError(msg, remedy="leave --fps out; it is for raw video")
+    first, count = 0, None
+    if options.start is not None or options.duration is not None:
+        option = "--start" if options.start is not None else "--duration"
+        rate = frame_rate(file, options, option)
+        first, count = frames_within(options.start, options.duration, rate)
+    limits = [limit for limit in (count, options.frame_count) if limit is not None]
     frame_count = min(limits) if limits else None
     skips = [options.frame_skip_ref, *[options.frame_skip_dist] * (len(opened) - 1)]
     readers = [
@@ -142,18 +155,9 @@ def prepare_inputs(opened: Sequence[VideoReader], options: ScoreOptions) -> Inpu
         frame_count=frame_count,
         duration_frames=count,
         scaling=scaling_facts(options.scale or DEFAULT_KERNEL) if is_scaled else None,
-        warnings=[notes + each for each in warnings[1:]],
+        warnings=[notes + lines for lines in warnings[1:]],
         notes=notes,
     )
-
-
-def _span(file: VideoInfo, options: ScoreOptions) -> tuple[int, int | None]:
-    """Return the first frame that ``--start`` leaves, and how many ``--duration`` does."""
-    if options.start is None and options.duration is None:
-        return 0, None
-    option = "--start" if options.start is not None else "--duration"
-    rate = frame_rate(file, options, option)
-    return frames_within(options.start, options.duration, rate)
 
 
 def frame_rate(file: VideoInfo, options: ScoreOptions, option: str) -> Fraction:
@@ -163,17 +167,6 @@ def frame_rate(file: VideoInfo, options: ScoreOptions, option: str) -> Fraction:
         msg = f"{printable(file.path)}: does not declare its frame rate, which {option} needs"
         raise InputError(msg, remedy="add it, such as --fps 25")
     return rate
-
-
-def _check_rate(file: VideoInfo, options: ScoreOptions) -> None:
-    """Raise InputError where the file's frame rate and ``--fps`` contradict each other."""
-    declared = file.frame_rate
-    if options.fps and declared and abs(declared - options.fps) > RATE_SLACK * declared:
-        msg = (
-            f"{printable(file.path)}: declares {float(declared):.6g} fps, "
-            f"but --fps is {float(options.fps):.6g}"
-        )
-        raise InputError(msg, remedy="leave --fps out; it is for raw video")
 
 
 def _skipped(reader: VideoReader, skip: int, first: int, which: str) -> VideoReader:
@@ -237,3 +230,105 @@ def _picture_of(
     return picture, (
         f"--crop auto left out black bars: {picture} of {info.width}x{info.height} is scored",
     )
+
+
+def check_known_counts(readers: Sequence[VideoReader]) -> None:
+    """Raise InputError if the files' sizes alone show that their lengths differ."""
+    reference = readers[0].info
+    for reader in readers[1:]:
+        counts = reference.frame_count, reader.info.frame_count
+        if None not in counts and counts[0] != counts[1]:
+            raise _unequal(readers[0], counts[0] or 0, reader, counts[1] or 0)
+
+
+def synced_frames(
+    readers: Sequence[VideoReader],
+    *,
+    frame_count: int | None,
+    shortest: bool,
+    stopwatch: Stopwatch,
+    depth: int = 2,
+) -> Generator[tuple[Frame, ...], None, None]:
+    """Yield one frame of each reader at a time, the reference's first.
+
+    Each video is decoded by a thread of its own, which has ended when the generator has.
+
+    Parameters
+    ----------
+    readers : sequence of VideoReader
+        The reference, then the distorted videos.
+    frame_count : int or None
+        Stop after so many frames.
+    shortest : bool
+        Stop where the shortest video ends; otherwise unequal lengths are an InputError with all of
+        them.
+    stopwatch : Stopwatch
+        Counts the stage ``decode``.
+    depth : int
+        Frames of each video that may wait.
+    """
+    with ExitStack() as threads:
+        iterators = [
+            threads.enter_context(
+                closing(
+                    prefetch(
+                        stopwatch.timed("decode", reader),
+                        depth,
+                        name=f"decode {_role(number)}",
+                        watch=stopwatch.level(f"decoded {_role(number)}"),
+                    )
+                )
+            )
+            for number, reader in enumerate(readers)
+        ]
+        count = 0
+        while frame_count is None or count < frame_count:
+            frames = [next(iterator, None) for iterator in iterators]
+            present = tuple(frame for frame in frames if frame is not None)
+            if len(present) < len(frames):
+                if present and not shortest:  # guard: unequal-lengths
+                    _raise_unequal(readers, iterators, frames, count)
+                return
+            yield present
+            count += 1
+
+
+def _role(number: int) -> str:
+    return f"distorted {number}" if number else "reference"
+
+
+def _raise_unequal(
+    readers: Sequence[VideoReader],
+    iterators: Sequence[Iterator[Frame]],
+    frames: Sequence[Frame | None],
+    count: int,
+) -> None:
+    """Decode the longer videos to their ends, so that the error can name every length."""
+    totals = [
+        count if frame is None else count + 1 + sum(1 for _ in iterator)
+        for frame, iterator in zip(frames, iterators, strict=True)
+    ]
+    for reader, total in zip(readers[1:], totals[1:], strict=True):
+        if total != totals[0]:
+            raise _unequal(readers[0], totals[0], reader, total)
+
+
+def _unequal(
+    reference: VideoReader, reference_count: int, distorted: VideoReader, distorted_count: int
+) -> InputError:
+    counts = (
+        f"the reference {reference.info.path} has {reference_count} frames, "
+        f"the distorted {distorted.info.path} has {distorted_count}"
+    )
+    if reference.info.skipped or distorted.info.skipped:
+        skipped = f"{reference.info.skipped} and {distorted.info.skipped}"
+        counts += f", after the {skipped} that are skipped"
+    rates = reference.info.frame_rate, distorted.info.frame_rate
+    if rates_differ(*rates):
+        one, other = (f"{float(rate or 0):.6g}" for rate in rates)
+        counts += f", at {one} and {other} frames per second"
+        return InputError(counts, remedy=_RATE_REMEDY)
+    doubts = [
+        f"{each.path} {each.doubt}" for each in (reference.info, distorted.info) if each.doubt
+    ]
+    return InputError(counts, remedy="; ".join([_REMEDY, *doubts]))

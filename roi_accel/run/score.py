@@ -10,8 +10,13 @@ from roi_accel._util.timing import Stopwatch
 from roi_accel.backends.protocol import CountsSeconds
 from roi_accel.diagnostics.inspector import Inspector
 from roi_accel.errors import InputError
-from roi_accel.results.build import MaskMeans, MaskMeter, build_result
-from roi_accel.results.provenance import provenance, video_facts
+from roi_accel.results.build import (
+    MaskMeans,
+    MaskMeter,
+    build_result,
+    provenance,
+    video_facts,
+)
 from roi_accel.results.warnings import other_reference, pair_warnings
 from roi_accel.run.frame_pipeline import masked_frames, replay_frames
 from roi_accel.run.setup import open_inputs, open_run
@@ -120,7 +125,7 @@ def _request(
         masks=1 + len(regions),
         models=models,
         features=features,
-        threads=opened.threads.vmaf,
+        threads=opened.options.threads,
         subsample=opened.options.subsample,
     )
 

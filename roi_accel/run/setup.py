@@ -24,8 +24,7 @@ from roi_accel.masks.network import NetworkSource
 from roi_accel.masks.over_time import OverTime, Smoothing
 from roi_accel.parity.calibration import Calibration, read_calibration
 from roi_accel.parity.gate import Gate
-from roi_accel.run.frame_sync import check_known_counts
-from roi_accel.run.inputs import frame_rate, prepare_inputs
+from roi_accel.run.inputs import check_known_counts, frame_rate, prepare_inputs
 from roi_accel.video import check_scorable, open_video
 
 if TYPE_CHECKING:
@@ -40,31 +39,8 @@ if TYPE_CHECKING:
     from roi_accel.video import VideoInfo
 
 _VMAF_PER_HELPER = 4
-"""VMAF takes most of a run's time on the processor; one thread in so many helps beside it."""
-
-
-@dataclass(frozen=True)
-class ThreadShares:
-    """Threads that each part of a run may keep busy.
-
-    `network` is ONNX Runtime's within one operator, `kernels` a backend's on the processor, and
-    `vmaf` libvmaf's, all variants together.
-    """
-
-    decode: int
-    network: int
-    kernels: int
-    vmaf: int
-
-
-def share_threads(total: int) -> ThreadShares:
-    """Return the shares of `total` threads.
-
-    VMAF gets them all: it is what a run waits for. The others work only until its queues are full
-    and then wait, so they get few, and none of them takes all cores at once.
-    """
-    helpers = max(1, total // _VMAF_PER_HELPER)
-    return ThreadShares(decode=helpers, network=helpers, kernels=helpers, vmaf=total)
+"""VMAF gets all threads: it is what a run waits for. Decoders, network and kernels work only until
+its queues are full and then wait, so each of them gets one for so many of VMAF's."""
 
 
 class DumpFolder:
@@ -96,12 +72,13 @@ class DumpFolder:
 class OpenInputs:
     """A run whose videos are open, before a device is chosen.
 
-    `given` is the source of masks that the options name, None where a network finds them.
+    `given` is the source of masks that the options name, None where a network finds them, and
+    `helpers` the number of threads of a decoder, the network and the kernels.
     """
 
     options: ScoreOptions
     stopwatch: Stopwatch
-    threads: ThreadShares
+    helpers: int
     calibration: Calibration
     inputs: Inputs
     over_time: OverTime
@@ -144,11 +121,11 @@ def open_inputs(
 
     InputError if one of them cannot be used, or they do not belong together.
     """
-    threads = share_threads(options.threads)
+    helpers = max(1, options.threads // _VMAF_PER_HELPER)
     calibration = read_calibration(options.calibration) if options.calibration else Calibration()
     with ExitStack() as resources:
         opened = [
-            resources.enter_context(open_video(path, raw=options.raw, threads=threads.decode))
+            resources.enter_context(open_video(path, raw=options.raw, threads=helpers))
             for path in paths
         ]
         inputs = prepare_inputs(opened, options)
@@ -164,7 +141,7 @@ def open_inputs(
         yield OpenInputs(
             options=options,
             stopwatch=stopwatch,
-            threads=threads,
+            helpers=helpers,
             calibration=calibration,
             inputs=inputs,
             over_time=over_time,
@@ -201,7 +178,7 @@ def open_given_source(inputs: Inputs, options: ScoreOptions) -> Iterator[MaskSou
 def open_run(opened: OpenInputs) -> Iterator[Run]:
     """Choose the backend, load the network unless masks are given, and pass the self-test."""
     options, stopwatch = opened.options, opened.stopwatch
-    choice = choose_backend(options.backend, device=options.device, threads=opened.threads.kernels)
+    choice = choose_backend(options.backend, device=options.device, threads=opened.helpers)
     gate = Gate(
         options.gate,
         choice.backend,
@@ -244,9 +221,9 @@ def _open_network(
             choice.backend.name,
             choice.status,
             requested=options.ep,
-            threads=opened.threads.network,
+            threads=opened.helpers,
         ),
-        threads=opened.threads.network,
+        threads=opened.helpers,
         strict_ep=options.strict_ep,
     )
     return NetworkSource(
@@ -276,7 +253,7 @@ def _reference_network(
     asked = [opened.options.ep] if opened.options.ep else []
     names = (*asked, *short, provider, device, f"{device} {choice.status.description}")
     plan = ProviderPlan(CPU_PROVIDER, "the gate compares with it")
-    with closing(SaliencyNetwork(network.model, plan, threads=opened.threads.network)) as reference:
+    with closing(SaliencyNetwork(network.model, plan, threads=opened.helpers)) as reference:
         tolerance = opened.calibration.tolerance("saliency", names)
         gate.compare_network(reference.infer, CPU_PROVIDER, tolerance)
         yield

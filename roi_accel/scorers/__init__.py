@@ -1,6 +1,5 @@
 """What scores a video: programs with libvmaf, fed through pipes, and scorers of other packages."""
 
-from roi_accel.scorers.log import check_scores
 from roi_accel.scorers.options import (
     DEFAULT_MODEL,
     VmafFeature,
@@ -14,6 +13,7 @@ from roi_accel.scorers.protocol import (
     Scoring,
     ScoringRequest,
     VideoScores,
+    check_scores,
     scorer_errors,
 )
 from roi_accel.scorers.table import find_scorer

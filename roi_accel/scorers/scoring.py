@@ -17,8 +17,7 @@ from typing import TYPE_CHECKING
 
 from roi_accel._util.closing import Closing
 from roi_accel.errors import OutputError, ScorerError
-from roi_accel.scorers.log import read_log
-from roi_accel.scorers.protocol import Scoring, VideoScores
+from roi_accel.scorers.protocol import Scoring, VideoScores, read_log
 from roi_accel.scorers.streams import StreamWriter, kill, start
 
 if TYPE_CHECKING:

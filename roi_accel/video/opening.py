@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from roi_accel.errors import InputError
 from roi_accel.video.container import open_container
 from roi_accel.video.decoding import demuxed, opened
-from roi_accel.video.raw import geometry_missing, open_raw
+from roi_accel.video.raw import RAW_SUFFIXES, geometry_missing, open_raw
 from roi_accel.video.source import SourceFile
 from roi_accel.video.y4m import MAGIC, open_y4m
 
@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from roi_accel.video.info import RawGeometry
     from roi_accel.video.reader import VideoReader
 
-RAW_SUFFIXES = frozenset({".yuv", ".raw", ".i420", ".i422", ".i444"})
 _CONTAINER_NAMES = """
     mp4 m4v mov qt 3gp 3g2 f4v mkv webm avi divx ts m2ts mts m2t mpg mpeg mpe vob m1v m2v flv wmv
     asf ogv ogg ogm nut mxf gxf dv ivf obu av1 h261 h263 h264 264 avc h265 265 hevc h266 266 vvc vc1

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from roi_accel.backends.frame import Frame
     from roi_accel.video.source import SourceFile
 
+RAW_SUFFIXES = frozenset({".yuv", ".raw", ".i420", ".i422", ".i444"})
+
 # Sizes that raw test material comes in, most likely first.
 _COMMON_SIZES = """
     1920x1080 3840x2160 1280x720 352x288 176x144 640x360 640x480 720x576 720x480 832x480 416x240

@@ -1,6 +1,7 @@
 """Y4M files: raw planar YUV with a text header, read without FFmpeg so that nothing is guessed.
 
 The format is that of mjpegtools' yuv4mpeg(5), with the high bit depths as FFmpeg writes them.
+Frames are also written, as Y4M or raw.
 """
 
 from __future__ import annotations
@@ -11,10 +12,13 @@ from fractions import Fraction
 from io import SEEK_CUR
 from typing import TYPE_CHECKING, BinaryIO
 
+import numpy as np
+
 from roi_accel._util.text import printable
 from roi_accel.backends.frame import PIXEL_FORMATS, ColourRange, PixelFormat
 from roi_accel.errors import InputError, unreadable
 from roi_accel.video.info import RawGeometry, VideoInfo, assumed_matrix, check_dimensions
+from roi_accel.video.raw import RAW_SUFFIXES
 from roi_accel.video.reader import CheckedReader, read_planar, truncated
 from roi_accel.video.source import HEAD_BYTES, SourceFile
 
@@ -40,6 +44,12 @@ COLOUR_SPACES: Mapping[str, PixelFormat] = {
     },
 }
 """The values of the C parameter that are read."""
+
+Y4M_SUFFIX = ".y4m"
+SUFFIXES = (".yuv", Y4M_SUFFIX, *sorted(RAW_SUFFIXES - {".yuv"}))
+
+_CENTRED = "420jpeg"
+"""What FFmpeg calls 8-bit 4:2:0 whose chroma siting nobody says; no sample depends on it."""
 
 
 class Y4mReader(CheckedReader):
@@ -214,3 +224,39 @@ def _read_marker(stream: BinaryIO, path: Path, index: int) -> bool:
             )
             raise InputError(msg, remedy=_DEINTERLACE)
     return True
+
+
+class FrameWriter:
+    """Writes a video's frames to `file`, Y4M or raw by the name `path`, with one of `SUFFIXES`.
+
+    Only Y4M says the frames per second, `rate`; None where nobody knows.
+    """
+
+    def __init__(
+        self, path: Path, file: BinaryIO, info: VideoInfo, *, rate: Fraction | None
+    ) -> None:
+        self._file = file
+        self._marker = b""
+        if path.suffix.lower() == Y4M_SUFFIX:
+            self._marker = _MARKER + b"\n"
+            file.write(_header(info, rate))
+
+    def write(self, frame: Frame) -> None:
+        """Write one frame, without padding."""
+        self._file.write(self._marker)
+        for plane in frame.planes:
+            self._file.write(np.ascontiguousarray(plane).data)
+
+
+def _header(info: VideoInfo, rate: Fraction | None) -> bytes:
+    names = {pixel_format: name for name, pixel_format in COLOUR_SPACES.items()}
+    space = names[info.pixel_format]
+    if COLOUR_SPACES[_CENTRED] == info.pixel_format:
+        space = _CENTRED
+    # 0:0 is the format's own "unknown".
+    shown = f"F{rate.numerator}:{rate.denominator}" if rate else "F0:0"
+    words = [f"W{info.width}", f"H{info.height}", shown, "Ip", f"C{space}"]
+    if info.colour_range_source == "stream":
+        full = info.colour_range is ColourRange.FULL
+        words.append(f"XCOLORRANGE={'FULL' if full else 'LIMITED'}")
+    return b" ".join([MAGIC, *(word.encode() for word in words)]) + b"\n"

@@ -36,8 +36,8 @@ from roi_accel.masks import open_mask_source
 from roi_accel.masks.still import parse_box
 from roi_accel.options.raw import raw_geometry
 from roi_accel.parity.calibration import STAGES, read_calibration
-from roi_accel.scorers.log import read_log
 from roi_accel.scorers.options import parse_features, parse_models
+from roi_accel.scorers.protocol import read_log
 from roi_accel.video import open_video
 
 if TYPE_CHECKING:

@@ -1,4 +1,4 @@
-"""Claims about `roi_accel.scorers.log`: a log that is not whole is never believed."""
+"""Claims about `roi_accel.scorers.protocol`: a log that is not whole is never believed."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from roi_accel.errors import ScorerError
 from roi_accel.scorers import ScoreLog
-from roi_accel.scorers.log import read_log
+from roi_accel.scorers.protocol import read_log
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -12,7 +12,7 @@ from video_files import assert_same, encode, ffmpeg, picture_of, smooth_frames
 
 from roi_accel.errors import InputError
 from roi_accel.video import open_video
-from roi_accel.video.integrity import missing_bytes
+from roi_accel.video.decoding import missing_bytes
 from roi_accel.video.reader import CheckedReader
 from roi_accel.video.source import SourceFile
 

@@ -13,7 +13,7 @@ from support import ALL_FORMATS, random_frame
 
 from roi_accel.backends.frame import ColourRange, PixelFormat
 from roi_accel.video import RawGeometry, open_video
-from roi_accel.video.writing import SUFFIXES, FrameWriter
+from roi_accel.video.y4m import SUFFIXES, FrameWriter
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -90,6 +90,6 @@ def test_a_range_that_the_stream_declares_is_declared_again(
 
 
 def test_every_suffix_that_is_written_is_read() -> None:
-    from roi_accel.video.opening import RAW_SUFFIXES  # noqa: PLC0415 (beside the claim)
+    from roi_accel.video.raw import RAW_SUFFIXES  # noqa: PLC0415 (beside the claim)
 
     assert set(SUFFIXES) == RAW_SUFFIXES | {".y4m"}
