@@ -16,8 +16,8 @@ from roi_accel.scorers.ffmpeg import FfmpegScorer
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-RESULT = "result.json"
-"""The file of `score`'s result, in the folder that it runs in."""
+RESULT, PLAIN_LOG = "result.json", "plain.json"
+"""The files of `score`'s result and of plain VMAF's log, in the folder that they run in."""
 
 _QUALITIES = (36, 40, 32, 44, 30, 46, 34, 42)
 """x264's CRF of each distorted video, all different."""
@@ -43,7 +43,7 @@ class Pair:
 class Setting:
     """What all sides of a comparison have in common; the network is a name or a path."""
 
-    scorer: FfmpegScorer
+    ffmpeg: Path
     threads: int
     frames: int
     saliency_model: str = "center-surround"
@@ -112,10 +112,10 @@ def plain(setting: Setting, pair: Pair, distorted: Path) -> list[str]:
     """Return one plain VMAF run of ffmpeg, from the files."""
     raw = ["-f", "rawvideo", "-pixel_format", pair.pixel_format]
     raw += ["-video_size", f"{pair.width}x{pair.height}"]
-    command = [str(setting.scorer.path), *_QUIET]
+    command = [str(setting.ffmpeg), *_QUIET]
     for path in (distorted, pair.reference):
         command += [*(raw if pair.is_raw else ()), "-i", f"file:{path}"]
-    graph = f"libvmaf=log_fmt=json:log_path=plain.json:n_threads={setting.threads}"
+    graph = f"libvmaf=log_fmt=json:log_path={PLAIN_LOG}:n_threads={setting.threads}"
     return [*command, "-frames:v", str(setting.frames), "-lavfi", graph, "-f", "null", "-"]
 
 
@@ -128,7 +128,7 @@ def ours(setting: Setting, pair: Pair, distorted: Sequence[Path], *more: str) ->
     if pair.is_raw:
         command += ["-w", str(pair.width), "--height", str(pair.height)]
         command += ["--pix-fmt", pair.pixel_format]
-    command += ["--vmaf", str(setting.scorer.path), "--threads", str(setting.threads)]
+    command += ["--vmaf", str(setting.ffmpeg), "--threads", str(setting.threads)]
     command += ["--frame-count", str(setting.frames)]
     command += ["--saliency-model", setting.saliency_model]
     return [*command, "--saliency-size", setting.saliency_size, *more]
@@ -137,7 +137,7 @@ def ours(setting: Setting, pair: Pair, distorted: Sequence[Path], *more: str) ->
 def vmaf_roi_scores_way(setting: Setting, pair: Pair, network: Path) -> list[str]:
     """Return the steps of vmaf-roi-score on raw files, written plainly (`plain_steps`)."""
     command = [sys.executable, "-m", "roi_accel.bench.plain_steps", str(pair.reference)]
-    command += [str(pair.distorted[0]), str(network), "--ffmpeg", str(setting.scorer.path)]
+    command += [str(pair.distorted[0]), str(network), "--ffmpeg", str(setting.ffmpeg)]
     command += ["--width", str(pair.width), "--height", str(pair.height)]
     command += ["--pixel-format", pair.pixel_format, "--frames", str(setting.frames)]
     return [*command, "--threads", str(setting.threads)]

@@ -243,7 +243,7 @@ class Bench:
         options = self._options
         path = Path(network)
         setting = Setting(
-            scorer=self._scorer,
+            ffmpeg=self._scorer.path,
             threads=options.threads,
             frames=clip.frames,
             saliency_model=str(path.resolve()) if path.exists() else network,

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import subprocess
 import sys
 import tempfile
 from pathlib import Path
@@ -20,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from roi_accel.backends.frame import PixelFormat
+from roi_accel.bench.commands import PLAIN_LOG, Pair, Setting, plain, run_command
 from roi_accel.inference.ort import import_onnxruntime
 
 if TYPE_CHECKING:
@@ -44,8 +44,15 @@ def main() -> int:
     with tempfile.TemporaryDirectory(prefix="roi-accel-bench-") as folder:
         masked = Path(folder) / "masked.yuv"
         _write_masked(options, pixel_format, session, masked)
-        full = _vmaf(options, options.distorted, Path(folder))
-        salient = _vmaf(options, masked, Path(folder))
+        setting = Setting(Path(options.ffmpeg), options.threads, options.frames)
+        reference, size = options.reference.resolve(), (options.width, options.height)
+        pair = Pair(reference, (), *size, options.pixel_format, is_raw=True)
+        scores = []
+        for path in (options.distorted.resolve(), masked):
+            run_command(plain(setting, pair, path), Path(folder))
+            log = json.loads((Path(folder) / PLAIN_LOG).read_text("utf-8"))
+            scores.append(log["pooled_metrics"]["vmaf"]["mean"])
+    full, salient = scores
     blended = (1 - _WEIGHT) * full + _WEIGHT * salient
     print(json.dumps({"vmaf_full": full, "vmaf_masked": salient, "vmaf_roi": blended}))
     return 0
@@ -119,20 +126,6 @@ def _infer(session: Any, rgb: NDArray[np.float32]) -> NDArray[np.float32]:  # no
     (output,) = session.run(None, {"input": model_input})
     result: NDArray[np.float32] = output[0, 0, :height, :width]
     return result
-
-
-def _vmaf(options: argparse.Namespace, distorted: Path, folder: Path) -> float:
-    command = [options.ffmpeg, "-hide_banner", "-nostdin", "-loglevel", "error"]
-    for path in (distorted, options.reference):
-        command += ["-f", "rawvideo", "-pixel_format", options.pixel_format]
-        command += ["-video_size", f"{options.width}x{options.height}"]
-        command += ["-i", f"file:{path.resolve()}"]
-    graph = f"libvmaf=log_fmt=json:log_path=log.json:n_threads={options.threads}"
-    command += ["-frames:v", str(options.frames), "-lavfi", graph, "-f", "null", "-"]
-    subprocess.run(command, cwd=folder, check=True)  # noqa: S603 - a list, no shell
-    log = json.loads((folder / "log.json").read_text("utf-8"))
-    score: float = log["pooled_metrics"]["vmaf"]["mean"]
-    return score
 
 
 if __name__ == "__main__":

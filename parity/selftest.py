@@ -80,26 +80,19 @@ def _name(backend: Backend) -> str:
     return f"device {backend.device} of backend {backend.name}"
 
 
+@dataclass(frozen=True)
 class _Trial:
     """One case on one session."""
 
-    def __init__(
-        self,
-        device: str,
-        session: Session,
-        case: SeededCase,
-        golden: dict[str, dict[str, str]],
-        save: Save | None,
-    ) -> None:
-        self._device = device
-        self._session = session
-        self._case = case
-        self._golden = golden
-        self._save = save
+    device: str
+    session: Session
+    case: SeededCase
+    golden: dict[str, dict[str, str]]
+    save: Save | None
 
     def run(self) -> int:
         """Return how many values were right; BackendUnavailable at the first that is not."""
-        samples = list(islice(self._case.samples(), 2))
+        samples = list(islice(self.case.samples(), 2))
         answers = [self._answers(number, sample, _WRONG) for number, sample in enumerate(samples)]
         for stage, answer in answers[0].items():
             self._check(stage, answer, 0, samples[0], "changes an answer once it computes the next")
@@ -114,11 +107,11 @@ class _Trial:
         before = {name: plane.copy() for name, plane in inputs.items()}
         answers = {}
         for stage in INTEGER_STAGES:
-            answers[stage] = compute(self._session, stage, sample)
+            answers[stage] = compute(self.session, stage, sample)
             comparison = compare(before, inputs)
             if not comparison.agrees:
-                where = f"{stage} of {frame_key(self._case.name, number)!r}"
-                msg = f"{self._device} writes to its input in {where}: {comparison}"
+                where = f"{stage} of {frame_key(self.case.name, number)!r}"
+                msg = f"{self.device} writes to its input in {where}: {comparison}"
                 raise BackendUnavailable(msg, remedy=_REMEDY)
         for stage, answer in answers.items():
             self._check(stage, answer, number, sample, fault)
@@ -127,11 +120,11 @@ class _Trial:
     def _check(
         self, stage: Stage, answer: _Answer, number: int, sample: Sample, fault: str
     ) -> None:
-        key = frame_key(self._case.name, number)
-        golden = self._golden[key][stage]
+        key = frame_key(self.case.name, number)
+        golden = self.golden[key][stage]
         if digest(*answer) == golden:
             return
-        with NumpyBackend(threads=1).open(self._case.plan) as session:
+        with NumpyBackend(threads=1).open(self.case.plan) as session:
             wanted = compute(session, stage, sample)
         if digest(*wanted) != golden:
             msg = (
@@ -141,9 +134,9 @@ class _Trial:
             remedy = f"reinstall roi-accel and NumPy (it is {np.__version__} here)"
             raise BackendUnavailable(msg, remedy=remedy)
         both = named_answer(stage, wanted), named_answer(stage, answer)
-        msg = f"{self._device} {fault}: {stage} of {key!r}: {compare(*both)}"
+        msg = f"{self.device} {fault}: {stage} of {key!r}: {compare(*both)}"
         kept = save_arrays(
-            self._save, f"self-test-{stage}-{number}.npz", *both, frames_and_mask(*sample)
+            self.save, f"self-test-{stage}-{number}.npz", *both, frames_and_mask(*sample)
         )
         raise BackendUnavailable(msg, remedy=f"{_REMEDY}; {kept}")
 

@@ -61,7 +61,7 @@ def test_vmaf_roi_scores_steps_give_nearly_our_scores(tiny_network: Path, tmp_pa
     # Both with the network at the frame's own size; the steps blend in float, and luma alone.
     scorer = find_ffmpeg()
     pair = as_raw(scorer, make_pair(scorer, tmp_path, 2, size=(320, 192)))
-    setting = Setting(scorer, 1, 2, saliency_model=str(tiny_network), saliency_size="native")
+    setting = Setting(scorer.path, 1, 2, saliency_model=str(tiny_network), saliency_size="native")
     done = subprocess.run(
         commands.vmaf_roi_scores_way(setting, pair, tiny_network),
         capture_output=True,
