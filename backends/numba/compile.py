@@ -1,7 +1,7 @@
 """Compiling kernels with numba: for one signature, without the GIL, cached where that works.
 
 Only the backend and its kernels import this, and only when they are used: numba takes most of a
-second to load. Its own threads (``parallel=True``) are not used: `row_pool` says why.
+second to load. Its own threads (``parallel=True``) are not used (docs/adr/0005).
 """
 
 from __future__ import annotations
