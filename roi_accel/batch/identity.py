@@ -45,7 +45,7 @@ class Contents:
         for path, stamp in self.stamps:
             try:
                 same = _stamp(path) == stamp
-            except (OSError, InputError):
+            except InputError:
                 same = False
             if not same:
                 msg = f"{path}: changed while it was being scored"
@@ -81,7 +81,7 @@ class Identifier:
         options = options_of(pair.keywords)
         models = parse_models(options.model)
         paths = [*files_of(pair), *(str(model.path) for model in models if model.path)]
-        stamps = [(path, _stamp_or_error(path)) for path in paths]
+        stamps = [(path, _stamp(path)) for path in paths]
         content = {
             "version": __version__,
             "files": [self._sha256(path, stamp) for path, stamp in stamps],
@@ -151,11 +151,9 @@ def _described(options: ScoreOptions) -> dict[str, str]:
 
 
 def _stamp(path: str) -> Stamp:
-    return stamp_of(path) if is_url(path) else state_of(Path(path).stat())
-
-
-def _stamp_or_error(path: str) -> Stamp:
+    if is_url(path):
+        return stamp_of(path)
     try:
-        return _stamp(path)
+        return state_of(Path(path).stat())
     except (OSError, ValueError) as error:
         raise unreadable(path, error) from error

@@ -38,24 +38,15 @@ _CONTEXT = multiprocessing.get_context("spawn")
 
 
 class WorkerDied(Exception):  # noqa: N818 - no error to those who catch it
-    """A worker's process ended before it answered.
-
-    Attributes
-    ----------
-    exit_code : int or None
-        As multiprocessing has it: minus the number of the signal that ended it.
-    """
+    """A worker's process ended before it answered; its text says how."""
 
     def __init__(self, exit_code: int | None) -> None:
-        super().__init__(exit_code)
-        self.exit_code = exit_code
-
-    def __str__(self) -> str:
-        if self.exit_code is not None and self.exit_code < 0:
-            number = -self.exit_code
+        how = f"ended with exit code {exit_code}"
+        if exit_code is not None and exit_code < 0:  # minus the number of a signal
+            number = -exit_code
             known = number in set(signal.Signals)  # which lacks most real-time signals
-            return f"was ended by {signal.Signals(number).name if known else f'signal {number}'}"
-        return f"ended with exit code {self.exit_code}"
+            how = f"was ended by {signal.Signals(number).name if known else f'signal {number}'}"
+        super().__init__(how)
 
 
 class WorkerProcess:
@@ -146,8 +137,14 @@ class WorkerProcess:
 
 def _serve(connection: Connection, slot: Slot, records: Path | None, folder: Path) -> None:
     """Be the worker: test the device, then answer until the parent has no more to ask."""
-    ending = _Ending()
-    signal.signal(signal.SIGTERM, ending)
+    is_ending = threading.Event()
+
+    def end(number: int, _frame: object) -> None:
+        is_ending.set()
+        signal.signal(number, signal.SIG_DFL)  # A second one ends the process at once.
+        raise SystemExit(128 + number)
+
+    signal.signal(signal.SIGTERM, end)
     threading.Thread(target=_end_with_parent, daemon=True).start()
     try:
         with temporary_files_in(folder):
@@ -156,7 +153,7 @@ def _serve(connection: Connection, slot: Slot, records: Path | None, folder: Pat
         pass  # The parent needs no more, or is gone.
     except Exception:
         # Compiled code may wrap what our handler raised inside it in an error of its own.
-        if not ending.has_come:
+        if not is_ending.is_set():
             raise
     finally:
         shutil.rmtree(folder, ignore_errors=True)
@@ -182,18 +179,6 @@ def _answer_all(connection: Connection, slot: Slot, records: Path | None) -> Non
     while True:
         pairs = connection.recv()
         connection.send(("answer", score_pairs(pairs, slot, progress=progress)))
-
-
-class _Ending:
-    """What a worker does at SIGTERM: unwind, and at a second one end at once."""
-
-    def __init__(self) -> None:
-        self.has_come = False
-
-    def __call__(self, number: int, _frame: object) -> None:
-        self.has_come = True
-        signal.signal(number, signal.SIG_DFL)
-        raise SystemExit(128 + number)
 
 
 def _end_with_parent() -> None:

@@ -121,11 +121,6 @@ def _failed(row: Pair | BadRow, failure: Failure, whose: dict[str, object]) -> d
     }
 
 
-def is_failed(record: Mapping[str, Any]) -> bool:
-    """Return whether a line is that of a pair without a score."""
-    return "error" in record
-
-
 def summary_of(record: Mapping[str, Any]) -> Summary:
     """Return a line's numbers.
 
@@ -136,7 +131,7 @@ def summary_of(record: Mapping[str, Any]) -> Summary:
     """
     whose = record[KEY]
     worker = whose.get("worker") or {}
-    failure = Failure(**record["error"]) if is_failed(record) else None
+    failure = Failure(**record["error"]) if "error" in record else None
     video = record["provenance"]["reference"] if failure is None else {}
     return Summary(
         line=whose["line"],

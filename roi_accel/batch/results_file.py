@@ -18,7 +18,7 @@ from filelock import Timeout
 from roi_accel._util.closing import Closing
 from roi_accel._util.files import check_output
 from roi_accel.batch.locks import locked
-from roi_accel.batch.records import KEY, Line, is_failed, read_lines, to_line
+from roi_accel.batch.records import KEY, Line, read_lines, to_line
 from roi_accel.batch.rows import digest
 from roi_accel.errors import InputError, OutputError
 
@@ -39,7 +39,7 @@ class Places:
 
     def add(self, record: Mapping[str, Any], length: int) -> None:
         """Note that `record` is the next line, of `length` bytes."""
-        if not is_failed(record):
+        if "error" not in record:
             self._spans.setdefault(record[KEY]["id"], (self._end, length))
         self._end += length
 

@@ -175,7 +175,8 @@ class Batch:
             else:
                 more |= {"frames": len(outcome.result["frames"]), "bitrate": outcome.bitrate}
                 if not self.keeps_frames:
-                    outcome = replace(outcome, result=_without_frames(outcome.result))
+                    kept = {key: x for key, x in outcome.result.items() if key != "frames"}
+                    outcome = replace(outcome, result=kept)
             records.append(scored_record(task.pair, outcome, identity=task.id, **more))
         return records
 
@@ -215,7 +216,3 @@ def _checked(task: Task, outcome: Outcome) -> Outcome:
         except RoiAccelError as error:
             return Failure.of(error)
     return outcome
-
-
-def _without_frames(result: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in result.items() if name != "frames"}

@@ -59,7 +59,7 @@ def devices(
         if as_json:
             msg = "--ray and --json are two forms of output"
             raise InputError(msg, remedy="leave one of them out; --ray is JSON too")
-        from roi_accel.batch.ray.resources import node_resources  # noqa: PLC0415 - all that scores comes with it
+        from roi_accel.batch.ray.node import node_resources  # noqa: PLC0415 - all that scores comes with it
 
         write_stdout(json.dumps(node_resources(workers)) + "\n")
         return

@@ -10,7 +10,7 @@ import pytest
 from support import console_script
 
 from roi_accel.backends.protocol import DeviceStatus
-from roi_accel.batch.ray.resources import ResourceRequest, devices_in_order
+from roi_accel.batch.ray.node import ResourceRequest, devices_in_order
 from roi_accel.batch.rows import Pair
 
 if TYPE_CHECKING:

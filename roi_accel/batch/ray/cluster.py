@@ -15,13 +15,13 @@ from typing import TYPE_CHECKING, Any
 from roi_accel._util.error_translation import require
 from roi_accel.backends.host import available_cores
 from roi_accel.batch.jobs import Failure
-from roi_accel.batch.ray.resources import SLOTS, node_resources
+from roi_accel.batch.ray.node import SLOTS, node_resources
 from roi_accel.errors import BackendUnavailable, InputError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Sequence
 
-    from roi_accel.batch.ray.worker import Answer
+    from roi_accel.batch.ray.node import Answer
 
 _ADDRESS_VARIABLE = "RAY_ADDRESS"
 _USAGE_VARIABLE = "RAY_USAGE_STATS_ENABLED"
@@ -40,13 +40,6 @@ class Node:
     id: str
     label: str
     resources: Mapping[str, float]
-
-
-@dataclass(frozen=True)
-class Death:
-    """Why a call has no answer though it was tried again: its workers or their nodes died."""
-
-    reason: str
 
 
 class Cluster:
@@ -187,8 +180,8 @@ class Cluster:
             raise (error.__cause__ or error) from None
         return list(ready)
 
-    def answer(self, ref: object) -> Answer | Failure | Death:
-        """Return what came of a call."""
+    def answer(self, ref: object) -> Answer | Failure | str:
+        """Return what came of a call; how its workers or nodes died, though it was tried again."""
         errors = self._ray.exceptions
         try:
             answer: Answer = self._ray.get(ref)
@@ -200,7 +193,7 @@ class Cluster:
             return Failure.of(BackendUnavailable(msg, remedy=remedy))
         except errors.RayError as error:
             text = " ".join(str(error).split()) or type(error).__name__
-            return Death(text.partition(". ")[0])
+            return text.partition(". ")[0]
         return answer
 
     def cancel(self, ref: object) -> None:

@@ -15,8 +15,14 @@ from typing import TYPE_CHECKING, Any
 from roi_accel._util.files import write_atomically
 from roi_accel._version import __version__
 from roi_accel.batch.jobs import Died, Excluded, Failure, Finished, Job, Ready, Refused
-from roi_accel.batch.ray.resources import SLOTS, ResourceRequest
-from roi_accel.batch.ray.worker import EVERY_DEVICE, Answer, Order, do_job
+from roi_accel.batch.ray.node import (
+    EVERY_DEVICE,
+    SLOTS,
+    Answer,
+    Order,
+    ResourceRequest,
+    do_job,
+)
 from roi_accel.batch.rows import at, is_url, names_no_device, resolve_paths
 from roi_accel.errors import BackendUnavailable
 
@@ -175,7 +181,7 @@ class RayEngine:
             again = replace(job, deaths=job.deaths + 1 + _RETRIES)
             self._again.extend((single, submitted.barred) for single in again.alone())
         else:
-            died = f"{1 + _RETRIES} workers died over it: {answer.reason}"
+            died = f"{1 + _RETRIES} workers died over it: {answer}"
             remedy = "memory may be short; offer fewer slots per node"
             yield _failed(job, Failure.of(BackendUnavailable(died, remedy=remedy)))
 
