@@ -21,7 +21,7 @@ ROOTS: tuple[str, ...] = (
     *("backends", "parity", "bench"),
     *(f"roi_accel/{each}" for each in ("_util", "api", "checks", "cli", "devices", "diagnostics")),
     *(f"roi_accel/{each}" for each in ("mask_export", "masks", "options", "report", "results")),
-    *(f"roi_accel/{each}" for each in ("batch", "inference", "run", "scorers", "video")),
+    *(f"roi_accel/{each}" for each in ("batch", "inference", "ladder", "run", "scorers", "video")),
 )
 
 # Parts that a script writes are checked where their text comes from.

@@ -6,9 +6,11 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Unpack
 
+from roi_accel._util.error_translation import require
 from roi_accel._util.files import StagedFiles
 from roi_accel._util.suggest import no_such
 from roi_accel.api.score import CallOptions, checked_path
+from roi_accel.errors import OutputError
 from roi_accel.mask_export.outputs import (
     SUFFIXES,
     check_picture,
@@ -20,7 +22,6 @@ from roi_accel.mask_export.outputs import (
 from roi_accel.mask_export.run import open_mask_run
 from roi_accel.options import Caller, Given, ScoreOptions, declared, documented, option
 from roi_accel.report.contact_sheet import Sheet
-from roi_accel.report.need import require_pillow
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -131,7 +132,7 @@ def mask(reference: AnyPath, output: AnyPath, **keywords: Unpack[MaskKeywords]) 
     options = MaskCall.given(_CALLER, keywords, [video])
     check_picture(path, options.frame, options.sheet, said_by="output")
     if is_picture(path):
-        require_pillow()
+        require("PIL", "report", "a picture", error=OutputError)
     inputs = [video, *options.files()]
     with ExitStack() as resources:
         staged = resources.enter_context(

@@ -23,7 +23,7 @@ from roi_accel.ladder.output import (
     to_csv,
     to_json,
 )
-from roi_accel.report.need import require_report
+from roi_accel.report.run import require_report
 from roi_accel.results.summary import TITLES
 
 if TYPE_CHECKING:

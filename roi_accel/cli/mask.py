@@ -6,12 +6,13 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
+from roi_accel._util.error_translation import require
 from roi_accel._util.files import StagedFiles
 from roi_accel.cli import _options as shared
 from roi_accel.cli._options import INPUT, OUTPUT, Outputs, option
 from roi_accel.cli.console import frame_progress, print_note, print_warning
 from roi_accel.cli.interrupt import writing
-from roi_accel.errors import InputError
+from roi_accel.errors import InputError, OutputError
 from roi_accel.mask_export.outputs import (
     PICTURE_SUFFIX,
     SUFFIXES,
@@ -27,7 +28,6 @@ from roi_accel.masks.archive import SUFFIX as ARCHIVE_SUFFIX
 from roi_accel.masks.writing import CLIP_SUFFIX
 from roi_accel.options import ScoreOptions
 from roi_accel.report.contact_sheet import Sheet
-from roi_accel.report.need import require_pillow
 from roi_accel.results.summary import counted
 from roi_accel.video import y4m as videos
 
@@ -106,7 +106,7 @@ def mask(
     named = {"--output": output, "--masked-yuv": masked_yuv}
     paths = Outputs(named, overwrite=overwrite, inputs=inputs).paths
     if is_picture(output):
-        require_pillow()
+        require("PIL", "report", "a picture", error=OutputError)
     wanted = Sheet.parse(sheet) if sheet is not None else None
     with ExitStack() as resources:
         staged = resources.enter_context(StagedFiles(paths, overwrite=overwrite, inputs=inputs))

@@ -9,17 +9,16 @@ from __future__ import annotations
 import logging
 import math
 from dataclasses import dataclass
-from importlib import import_module
-from itertools import pairwise
-from typing import TYPE_CHECKING
+from itertools import pairwise, product
+from typing import TYPE_CHECKING, Any
 
+from roi_accel._util.error_translation import require
 from roi_accel._util.suggest import no_such
 from roi_accel.errors import InputError
 from roi_accel.ladder.ladder import METRICS, hull
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
-    from types import ModuleType
 
     from roi_accel.ladder.ladder import Ladder, ReferenceLadders
 
@@ -35,7 +34,7 @@ DEFAULT_MIN_OVERLAP = 0.75
 
 @dataclass(frozen=True)
 class BdRate:
-    """A ladder held against an anchor, by one metric.
+    """A ladder compared with an anchor, by one metric.
 
     Attributes
     ----------
@@ -72,10 +71,8 @@ class MeanBdRate:
         The metric, and the two ladders' names.
     percent : float
         The mean of the references' BD-rates.
-    references : int
-        How many have a number.
-    of : int
-        How many have both ladders.
+    references, of : int
+        How many have a number, and how many have both ladders.
     """
 
     metric: str
@@ -95,17 +92,14 @@ class _Curve:
     left_out: int
 
 
-def _library() -> ModuleType:
+def _library() -> Any:  # noqa: ANN401 - a module
     """Return bjontegaard; InputError where it is missing or broken."""
     # It loads matplotlib, which complains on stderr of a home that it cannot write to.
     logger = logging.getLogger("matplotlib")
     level = logger.level
     logger.setLevel(logging.ERROR)
     try:
-        return import_module("bjontegaard")
-    except ImportError as error:
-        msg = f"the BD-rate between ladders needs bjontegaard, which cannot be imported: {error}"
-        raise InputError(msg, remedy='pip install "roi-accel[ladder]"') from error
+        return require("bjontegaard", "ladder", "the BD-rate between ladders")
     finally:
         logger.setLevel(level)
 
@@ -131,7 +125,7 @@ def compare(
     ----------
     references : sequence of ReferenceLadders
     anchor : str, optional
-        The ladder that others are held against. Default: each reference's first. A reference
+        The ladder that the others are compared with. Default: each reference's first. A reference
         without it has no BD-rates.
     min_overlap : float, default 0.75
         The least part of the scores that both ladders must reach; in [0, 1].
@@ -152,11 +146,11 @@ def compare(
 
 def _against(group: ReferenceLadders, anchor: str | None, min_overlap: float) -> Iterator[BdRate]:
     by_name = {ladder.name: ladder for ladder in group.ladders}
-    held = by_name.get(group.ladders[0].name if anchor is None else anchor)
-    for ladder in group.ladders if held is not None else ():
-        if held is not None and ladder is not held:
-            for metric in METRICS:
-                yield bd_rate(held, ladder, metric, min_overlap=min_overlap)
+    against = by_name.get(group.ladders[0].name if anchor is None else anchor)
+    if against is not None:
+        for ladder, metric in product(group.ladders, METRICS):
+            if ladder is not against:
+                yield bd_rate(against, ladder, metric, min_overlap=min_overlap)
 
 
 def mean_over_references(rates: Sequence[Sequence[BdRate]]) -> list[MeanBdRate]:
@@ -211,8 +205,8 @@ def _curve(ladder: Ladder, metric: str) -> _Curve:
 def _overlap(anchor: _Curve, test: _Curve) -> float:
     if not (anchor.scores and test.scores):
         return 0.0
-    shared = min(anchor.scores[-1], test.scores[-1]) - max(anchor.scores[0], test.scores[0])
-    whole = max(anchor.scores[-1], test.scores[-1]) - min(anchor.scores[0], test.scores[0])
+    lowest, highest = (sorted((anchor.scores[at], test.scores[at])) for at in (0, -1))
+    shared, whole = highest[0] - lowest[1], highest[1] - lowest[0]
     return max(shared, 0.0) / whole if whole > 0 else 0.0
 
 

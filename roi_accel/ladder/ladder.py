@@ -6,12 +6,15 @@ where it lies on the convex hull of score over bitrate.
 
 from __future__ import annotations
 
-import json
 import math
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Annotated, Any
 
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from roi_accel._util import strict_json
 from roi_accel._util.text import printable
+from roi_accel._util.validation import first_fault
 from roi_accel.errors import InputError, unreadable
 
 if TYPE_CHECKING:
@@ -27,14 +30,8 @@ _REMEDY = "name the file that 'roi-accel batch -o' wrote"
 _OF_SCORE = "is a result of 'score', and a ladder is read from the lines of a batch"
 _SCORE_REMEDY = "score the encodes with 'roi-accel batch MANIFEST -o results.ndjson'"
 _CUT_OFF = "the batch that writes it was cut off there; run it again to the end"
-_SHOWN = 40
-"""Characters of a wrong value that an error shows."""
-
 _FULL, _HEAD = b'"vmaf_full"', 4096
 """A key of a result of `score`, and how many bytes of a document are looked through for it."""
-
-_LONG = 20
-"""Digits from which on a whole number may not fit a float."""
 
 _NAMED = ("model", "saliency_model", "weight")
 """Settings that a result says beside its scores."""
@@ -71,11 +68,6 @@ _PER_REFERENCE = (
 )
 """What suits one clip, and so rightly differs from one reference to another."""
 
-_UNSET = "unset"
-
-_OF_A_CLIP = ("mask", "roi-track")
-"""Kinds of masks that are files, and so another one for each reference."""
-
 
 @dataclass(frozen=True)
 class Encode:
@@ -86,7 +78,6 @@ class Encode:
     line : int
         Of the manifest.
     distorted : str
-        The file, as the manifest named it.
     bitrate : float or None
         Of its video, in bits per second; None for raw video.
     scores : mapping of str to float
@@ -109,14 +100,7 @@ class Encode:
 
 @dataclass(frozen=True)
 class Ladder:
-    """Encodes of one reference that belong together: one codec, one preset.
-
-    Attributes
-    ----------
-    name : str
-    encodes : tuple of Encode
-        By bitrate; those without one come last.
-    """
+    """Encodes of one reference that belong together, by bitrate; those without one come last."""
 
     name: str
     encodes: tuple[Encode, ...]
@@ -129,14 +113,7 @@ class Ladder:
 
 @dataclass(frozen=True)
 class ReferenceLadders:
-    """All ladders of one reference.
-
-    Attributes
-    ----------
-    reference : str
-    ladders : tuple of Ladder
-        In the manifest's order.
-    """
+    """All ladders of one reference, in the manifest's order."""
 
     reference: str
     ladders: tuple[Ladder, ...]
@@ -149,16 +126,7 @@ class ReferenceLadders:
 
 @dataclass(frozen=True)
 class Failure:
-    """One pair that has no scores.
-
-    Attributes
-    ----------
-    line : int
-        Of the manifest.
-    reference, distorted : str or None
-        As far as its row names them.
-    reason : str
-    """
+    """One pair that has no scores; its row, at `line` of the manifest, may not name the videos."""
 
     line: int
     reference: str | None
@@ -168,16 +136,7 @@ class Failure:
 
 @dataclass(frozen=True)
 class Results:
-    """What a batch has found, by reference and ladder.
-
-    Attributes
-    ----------
-    references : tuple of ReferenceLadders
-        In the manifest's order.
-    failures : tuple of Failure
-    warnings : tuple of str
-        What the reader should know, one line each.
-    """
+    """What a batch has found, in the manifest's order; each warning is one line."""
 
     references: tuple[ReferenceLadders, ...]
     failures: tuple[Failure, ...]
@@ -277,9 +236,7 @@ def _line(entry: tuple[str, str, Encode] | Failure) -> int:
 
 
 def _by_bitrate(encodes: Sequence[Encode]) -> tuple[Encode, ...]:
-    return tuple(
-        sorted(encodes, key=lambda each: math.inf if each.bitrate is None else each.bitrate)
-    )
+    return tuple(sorted(encodes, key=lambda each: each.bitrate or math.inf))
 
 
 def _records(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
@@ -303,25 +260,34 @@ def _begins_document(line: bytes) -> bool:
 
 def _parsed(line: bytes, where: str) -> dict[str, Any]:
     try:
-        content = json.loads(line, parse_constant=_refuse_constant, parse_int=_integer)
-    except (ValueError, RecursionError) as error:
-        msg = f"{where}: is not strict JSON ({error})"
+        return strict_json.loads_object(line)
+    except ValueError as error:
+        msg = f"{where}: is not an object of strict JSON ({error})"
         # Every whole line ends in a newline.
         raise InputError(msg, remedy=_REMEDY if line.endswith(b"\n") else _CUT_OFF) from error
-    if not isinstance(content, dict):
-        msg = f"{where}: is {json.dumps(content)[:_SHOWN]}; an object was expected"
-        raise InputError(msg, remedy=_REMEDY)
-    return content
 
 
-def _integer(text: str) -> int | float:
-    """Return a whole number, as a float where it is too large to be any count or score."""
-    return int(text) if len(text) < _LONG else float(text)
+class _Line(BaseModel):
+    model_config = ConfigDict(strict=True)
+
+    line: int
+    row: str | None = None
+    ladder: str | None = None
+    bitrate: Annotated[float, Field(gt=0)] | None = None
 
 
-def _refuse_constant(name: str) -> NoReturn:
-    msg = f"{name} is no number"
-    raise ValueError(msg)
+class _Record(BaseModel):
+    model_config = ConfigDict(strict=True)
+
+    batch: _Line
+
+
+class _Scored(_Record):
+    reference: str
+    distorted: str
+    vmaf_full: float
+    vmaf_masked: float
+    vmaf_roi: float
 
 
 def _entry(
@@ -334,42 +300,23 @@ def _entry(
     if "batch" not in record and METRICS[0] in record:
         msg = f"{where}: has no batch; it {_OF_SCORE}"
         raise InputError(msg, remedy=_SCORE_REMEDY)
-    batch = _value(record, "batch", dict, where)
-    line = _value(batch, "line", int, where)
-    row = line if batch.get("row") is None else _value(batch, "row", str, where)
-    if "error" in record:
+    try:
+        checked = (_Record if "error" in record else _Scored).model_validate(record)
+    except ValidationError as error:
+        msg = f"{where}: {first_fault(error)}; a result of a batch was expected"
+        raise InputError(msg, remedy=_REMEDY) from error
+    batch = checked.batch
+    row = batch.line if batch.row is None else batch.row
+    if not isinstance(checked, _Scored):
         error = record["error"]
         reason = error.get("message") if isinstance(error, dict) else error
         names = (record.get(name) for name in ("reference", "distorted"))
         reference, distorted = (each if isinstance(each, str) else None for each in names)
-        return row, Failure(line, reference, distorted, str(reason))
-    reference = _value(record, "reference", str, where)
-    distorted = _value(record, "distorted", str, where)
-    scores = {metric: float(_value(record, metric, (int, float), where)) for metric in METRICS}
-    bitrate = batch.get("bitrate")
-    if bitrate is not None and not (_is_number(bitrate) and bitrate > 0):
-        found = json.dumps(bitrate)[:_SHOWN]
-        msg = f"{where}: has the bitrate {found}; a number above 0 or null was expected"
-        raise InputError(msg, remedy=_REMEDY)
-    name = UNNAMED if batch.get("ladder") is None else _value(batch, "ladder", str, where)
-    encode = Encode(line, distorted, bitrate, scores, _settings(record))
-    return row, (reference, name, encode)
-
-
-def _value(content: Mapping[str, Any], key: str, kind: Any, where: str) -> Any:  # noqa: ANN401 - JSON
-    value = content.get(key)
-    if not isinstance(value, kind) or isinstance(value, bool):
-        found = "has no" if key not in content else f"has {json.dumps(value)[:_SHOWN]} as"
-        msg = f"{where}: {found} {key}; a result of a batch was expected"
-        raise InputError(msg, remedy=_REMEDY)
-    if isinstance(value, float) and not math.isfinite(value):
-        msg = f"{where}: has {value} as {key}; a number was expected"
-        raise InputError(msg, remedy=_REMEDY)
-    return value
-
-
-def _is_number(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+        return row, Failure(batch.line, reference, distorted, str(reason))
+    scores = {metric: getattr(checked, metric) for metric in METRICS}
+    bitrate = record["batch"].get("bitrate")  # as it was written, without a point or with one
+    encode = Encode(batch.line, checked.distorted, bitrate, scores, _settings(record))
+    return row, (checked.reference, UNNAMED if batch.ladder is None else batch.ladder, encode)
 
 
 def _settings(record: Mapping[str, Any]) -> dict[str, object]:
@@ -464,11 +411,11 @@ def _unlike(references: Sequence[ReferenceLadders]) -> dict[str, dict[frozenset[
 
 
 def _text(value: object) -> str:
-    return _UNSET if value is None else str(value)
+    return "unset" if value is None else str(value)
 
 
 def _across(value: object) -> str:
     """Return a setting as it counts across references: of a mask's file only that it is one."""
     text = _text(value)
     kind = text.partition(":")[0]
-    return kind if kind in _OF_A_CLIP else text
+    return kind if kind in ("mask", "roi-track") else text

@@ -14,14 +14,8 @@ from bokeh.models import ColumnDataSource, FixedTicker, NumeralTickFormatter, Ra
 
 from roi_accel.ladder.bd_rate import METHOD, mean_over_references
 from roi_accel.ladder.ladder import METRICS, hull
-from roi_accel.ladder.output import (
-    OWN,
-    note_of,
-    rows_of,
-    shown_bitrate,
-    shown_percent,
-)
-from roi_accel.report.charts import SERIES_COLOURS, bare_chart, compared_colour, finished
+from roi_accel.ladder.output import OWN, note_of, rows_of, shown_bitrate, shown_percent
+from roi_accel.report.charts import SERIES_COLOURS, bare_chart, compared_colour, range_of
 from roi_accel.report.shell import render, short_names
 from roi_accel.results.summary import TITLES
 
@@ -34,6 +28,8 @@ if TYPE_CHECKING:
     from roi_accel.ladder.ladder import Encode, ReferenceLadders, Results
     from roi_accel.ladder.output import Row
 
+    _Points = list[tuple[float, float]]
+
 CHARTED = ("vmaf_roi", "vmaf_full")
 """The scores that are drawn, side by side; the tables have all."""
 
@@ -42,7 +38,6 @@ MOST_CURVES = 180
 
 _HEIGHT = 320
 _AIR = 0.07
-_LEAST_RANGE = 2.0
 _WIDEN = 1.15
 """Free space to the left and right of the points, as a factor of the bitrate."""
 
@@ -76,7 +71,7 @@ def make_page(results: Results, rates: Sequence[Sequence[BdRate]]) -> bytes:
     title = names[0] if len(names) == 1 else f"{len(names)} references"
     return render(
         "ladder.html",
-        finished(charts),
+        charts,
         styles=["page.css", "ladder.css"],
         script="ladder.js",
         eyebrow="Encodes by bitrate, scored where people look",
@@ -118,7 +113,7 @@ def _rated(encodes: Iterable[Encode]) -> list[Encode]:
     return [each for each in encodes if each.bitrate is not None]
 
 
-def _points(encodes: Iterable[Encode], metric: str) -> list[tuple[float, float]]:
+def _points(encodes: Iterable[Encode], metric: str) -> _Points:
     """Return bitrates in kbit/s, and scores, of what has both."""
     return [((each.bitrate or 0.0) / 1000, each.scores[metric]) for each in _rated(encodes)]
 
@@ -127,10 +122,8 @@ def _charts(number: int, group: ReferenceLadders) -> list[figure]:
     """Return a reference's charts, which are zoomed together and have one scale of scores."""
     rates = [rate for rate, _ in _points(group.encodes, METRICS[0])]
     scores = [score for metric in CHARTED for _, score in _points(group.encodes, metric)]
-    lacking = max(0.0, _LEAST_RANGE - (max(scores) - min(scores))) / 2
-    air = max(max(scores) - min(scores), _LEAST_RANGE) * _AIR
     x_range = Range1d(min(rates) / _WIDEN, max(rates) * _WIDEN)
-    y_range = Range1d(min(scores) - lacking - air, max(scores) + lacking + air)
+    y_range = range_of(scores, _AIR)
     return [_chart(number, group, metric, x_range, y_range) for metric in CHARTED]
 
 
@@ -173,7 +166,7 @@ def _ticks(low: float, high: float) -> list[float]:
     return ticks
 
 
-def _corners(points: Sequence[tuple[float, float]]) -> list[tuple[float, float]]:
+def _corners(points: _Points) -> _Points:
     return [points[at] for at in hull(points)]
 
 
@@ -181,7 +174,7 @@ def _line(
     chart: figure,
     name: str,
     colour: str,
-    points: Sequence[tuple[float, float]],
+    points: _Points,
     *,
     width: float,
     dash: str | list[int] = "solid",
@@ -196,7 +189,7 @@ def _scatter(
     chart: figure,
     name: str,
     tags: list[str],
-    points: Sequence[tuple[float, float]],
+    points: _Points,
     *,
     marker: str = "circle",
     size: int = 8,
@@ -215,7 +208,7 @@ def _scatter(
     dots.tags = tags
 
 
-def _source(points: Sequence[tuple[float, float]]) -> ColumnDataSource:
+def _source(points: _Points) -> ColumnDataSource:
     return ColumnDataSource({"x": [x for x, _ in points], "y": [y for _, y in points]})
 
 

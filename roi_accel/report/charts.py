@@ -8,25 +8,17 @@ it paints the charts light or dark.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
-from bokeh.document import Document
 from bokeh.models import BoxZoomTool, ColumnDataSource, Range1d, Span
 from bokeh.plotting import figure
-from bokeh.resources import Resources
 
-from roi_accel.report.curves import (
-    column,
-    histogram,
-    region_column,
-    series,
-    worst_frames,
-)
+from roi_accel.report.curves import column, histogram, region_column, series, worst_frames
 from roi_accel.results.summary import TITLES
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Sequence
 
     from bokeh.models import GlyphRenderer
     from numpy.typing import NDArray
@@ -47,38 +39,8 @@ _LEAST_RANGE = 2.0
 """Of VMAF's scale: a smaller one would make noise of the last digits look like a change."""
 
 
-@dataclass(frozen=True)
-class Charts:
-    """What the page needs to draw.
-
-    Attributes
-    ----------
-    script : str
-        BokehJS itself.
-    document : mapping
-        The Bokeh document, strict JSON.
-    roots : mapping of str to str
-        The id in `document` of each chart, by its name: ``compare``, ``v0_curves``,
-        ``v0_regions``, ``v0_histogram``.
-    version : str
-        BokehJS's.
-    """
-
-    script: str
-    document: Mapping[str, Any]
-    roots: Mapping[str, str]
-    version: str
-
-
-def draw(results: Sequence[Result], curves: Curves) -> Charts:
-    """Return the charts of a run.
-
-    Parameters
-    ----------
-    results : sequence of Result
-    curves : Curves
-        Theirs.
-    """
+def draw(results: Sequence[Result], curves: Curves) -> list[figure]:
+    """Return the charts of a run, named ``compare``, ``v0_curves``, ``v0_histogram`` and so on."""
     source = ColumnDataSource({"frame": curves.frames, **curves.columns}, name="scores")
     first, last = int(curves.frames[0]), int(curves.frames[-1])
     # Half a frame to each side: a clip of one frame has a place, too.
@@ -95,22 +57,15 @@ def draw(results: Sequence[Result], curves: Curves) -> Charts:
             names = [region_column(video, number) for number in range(len(result.regions))]
             charts.append(axes.compared(f"v{video}_regions", names))
         charts.append(_histogram_chart(video, series(result, "vmaf_roi")))
-    return finished(charts)
+    return charts
 
 
-def finished(charts: Iterable[figure]) -> Charts:
-    """Return what a page needs to draw named charts."""
-    document = Document()
-    with document.models.freeze():  # each root that is added walks over all of them again
-        for chart in charts:
-            document.add_root(chart)
-    resources = Resources(mode="inline", components=["bokeh"])
-    return Charts(
-        script="\n".join(resources.js_raw),
-        document=dict(document.to_json(deferred=False)),
-        roots={str(root.name): str(root.id) for root in document.roots},
-        version=str(resources.version or ""),
-    )
+def range_of(scores: Sequence[float], air: float) -> Range1d:
+    """Return an axis for `scores` with free space around them, in parts of their range."""
+    low, high = min(scores), max(scores)
+    lacking = max(0.0, _LEAST_RANGE - (high - low)) / 2
+    air *= max(high - low, _LEAST_RANGE)
+    return Range1d(low - lacking - air, high + lacking + air)
 
 
 def compared_colour(number: int) -> str:
@@ -127,7 +82,7 @@ class _Axes:
 
     def of_video(self, video: int, worst: Sequence[int]) -> figure:
         names = [column(video, metric) for metric in TITLES]
-        chart = self._chart(f"v{video}_curves", names, _HEIGHT)
+        chart = self._chart(f"v{video}_curves", names)
         for name, metric in zip(names, TITLES, strict=True):
             width = 2.2 if metric == "vmaf_roi" else 1.4
             self._line(chart, name, f"--{metric}", width)
@@ -144,7 +99,7 @@ class _Axes:
         return chart
 
     def compared(self, name: str, names: Sequence[str]) -> figure:
-        chart = self._chart(name, names, _HEIGHT)
+        chart = self._chart(name, names)
         for number, each in enumerate(names):
             dash = _DASHES[number // SERIES_COLOURS % len(_DASHES)]
             self._line(chart, each, compared_colour(number), 1.8, dash)
@@ -168,17 +123,11 @@ class _Axes:
         for each in drawn:
             each.tags = [colour]
 
-    def _chart(self, name: str, names: Sequence[str], height: int) -> figure:
-        low = min(float(self.source.data[each].min()) for each in names)
-        high = max(float(self.source.data[each].max()) for each in names)
-        lacking = max(0.0, _LEAST_RANGE - (high - low)) / 2
-        air = max(high - low, _LEAST_RANGE) * _AIR
-        chart = bare_chart(
-            name,
-            height,
-            x_range=self.x_range,
-            y_range=Range1d(low - lacking - air, high + lacking + air),
-        )
+    def _chart(self, name: str, names: Sequence[str]) -> figure:
+        columns = [self.source.data[each] for each in names]
+        scores = [float(end) for each in columns for end in (each.min(), each.max())]
+        y_range = range_of(scores, _AIR)
+        chart = bare_chart(name, _HEIGHT, x_range=self.x_range, y_range=y_range)
         chart.add_tools(BoxZoomTool(dimensions="width"))
         chart.add_layout(Span(dimension="height", name="cursor", visible=False, line_width=1))
         chart.xaxis.axis_label = "frame"
@@ -188,8 +137,7 @@ class _Axes:
 
 
 def _histogram_chart(video: int, roi: NDArray[np.float64]) -> figure:
-    counted = histogram(roi)
-    edges, counts = counted.edges, counted.counts
+    edges, counts = histogram(roi)
     air = float(edges[1] - edges[0])  # or a single bin would fill the chart
     chart = bare_chart(
         f"v{video}_histogram",

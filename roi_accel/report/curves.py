@@ -47,8 +47,7 @@ class Curves:
     frames : int64[n]
         Numbers of the frames that are drawn, in order.
     columns : mapping of str to float64[n]
-        Scores by a name that no user chose: ``v0_vmaf_roi`` for the first video's,
-        ``v0_region1`` for the blend of its second region.
+        Scores by a name that no user chose: see `column` and `region_column`.
     scored : int
         How many frames were scored, drawn or not.
     """
@@ -56,21 +55,6 @@ class Curves:
     frames: NDArray[np.int64]
     columns: Mapping[str, NDArray[np.float64]]
     scored: int
-
-
-@dataclass(frozen=True)
-class Histogram:
-    """How many frames have which score.
-
-    Attributes
-    ----------
-    edges : float64[n + 1]
-        Round numbers, in order.
-    counts : int64[n]
-    """
-
-    edges: NDArray[np.float64]
-    counts: NDArray[np.int64]
 
 
 def column(video: int, metric: str) -> str:
@@ -106,7 +90,7 @@ def gather(results: Sequence[Result]) -> Curves:
             )
     numbers = np.array([frame.frame_number for frame in results[0].frames], np.int64)
     kept = thinned(list(columns.values()), min(MAX_FRAMES, MAX_VALUES // (len(columns) + 1)))
-    marked = [position for result in results for position in _worst(result, MARKED)]
+    marked = [position for result in results for position in _worst(result)]
     kept = np.union1d(kept, np.array(marked, np.intp))
     return Curves(
         frames=numbers[kept],
@@ -142,16 +126,16 @@ def thinned(curves: Sequence[NDArray[np.float64]], most: int) -> NDArray[np.intp
     return np.array(sorted(kept), np.intp)
 
 
-def worst_frames(result: Result, *, most: int = MARKED) -> list[int]:
+def worst_frames(result: Result) -> list[int]:
     """Return the numbers of the frames with the lowest blended score, the lowest first.
 
     One lies at least a fortieth of the clip from any other, and none is its neighbour. None is of
     the better half, so that of a clip of two or three frames there is one.
     """
-    return [result.frames[position].frame_number for position in _worst(result, most)]
+    return [result.frames[position].frame_number for position in _worst(result)]
 
 
-def _worst(result: Result, most: int) -> list[int]:
+def _worst(result: Result) -> list[int]:
     """Return the places of the worst frames among those that were scored."""
     roi = series(result, "vmaf_roi")
     apart = max(2, len(roi) // _APART)
@@ -159,7 +143,7 @@ def _worst(result: Result, most: int) -> list[int]:
     for position in np.argsort(roi, kind="stable")[: max(1, len(roi) // 2)]:
         if all(abs(position - other) >= apart for other in found):
             found.append(int(position))
-        if len(found) == most:
+        if len(found) == MARKED:
             break
     return found
 
@@ -181,8 +165,14 @@ def example_frames(result: Result) -> dict[str, int]:
     return examples
 
 
-def histogram(values: NDArray[np.float64]) -> Histogram:
-    """Return how `values` are spread, over at most 24 bins of a round width."""
+def histogram(values: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+    """Return how `values` are spread, over at most 24 bins of a round width.
+
+    Returns
+    -------
+    edges : float64[n + 1]
+    counts : int64[n]
+    """
     low, high = float(values.min()), float(values.max())
     widths = (w for w in _BIN_WIDTHS if high // w - low // w < _MOST_BINS)
     width = next(widths, (high - low) / (_MOST_BINS - 1))
@@ -190,4 +180,4 @@ def histogram(values: NDArray[np.float64]) -> Histogram:
     bins = int(np.floor(high / width) - first) + 1
     edges = (first + np.arange(bins + 1)) * width
     places = np.clip(((values / width) - first).astype(np.int64), 0, bins - 1)
-    return Histogram(edges=edges, counts=np.bincount(places, minlength=bins).astype(np.int64))
+    return edges, np.bincount(places, minlength=bins).astype(np.int64)

@@ -1,14 +1,15 @@
 """A run's page from both sides of the run: pictures are taken in it, the page is made after it.
 
-The command line and Python share it. The libraries that draw are loaded only where a page is asked
-for, and that they are missing is found out before the run.
+The libraries that draw are loaded only where a page is asked for; that they are missing is found
+out before the run.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from roi_accel.report.need import require_report
+from roi_accel._util.error_translation import require
+from roi_accel.errors import OutputError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -18,13 +19,19 @@ if TYPE_CHECKING:
     from roi_accel.results.result import Result
 
 
+def require_report() -> None:
+    """Raise OutputError where the libraries that make a report are missing or broken."""
+    for module in ("bokeh", "jinja2", "PIL"):
+        require(module, "report", "a report", error=OutputError)
+
+
 class Report:
     """The page that a run is asked for.
 
     Parameters
     ----------
     path : Path
-        Where it is to be written, by who also writes the run's other files.
+        Where it is to be written, by the caller.
     videos : int
         How many distorted videos there are.
 

@@ -9,23 +9,25 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
-from importlib import resources
+from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from bokeh.document import Document
+from bokeh.resources import Resources
 from jinja2 import Environment, FunctionLoader, StrictUndefined
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
-    from roi_accel.report.charts import Charts
+    from bokeh.plotting import figure
 
 _COMMON = "theme.js"
 
 
 def render(
     template: str,
-    charts: Charts,
+    charts: Iterable[figure],
     *,
     styles: Sequence[str],
     script: str,
@@ -37,8 +39,8 @@ def render(
     ----------
     template : str
         One of this package that extends ``base.html``.
-    charts : Charts
-        Theirs is the only other content that is not escaped.
+    charts : iterable of figure
+        With names. They and BokehJS are the only other content that is not escaped.
     styles : sequence of str
         Style sheets of this package, in order.
     script : str
@@ -46,6 +48,13 @@ def render(
     **values
         What the template names; ``title``, ``eyebrow`` and ``warnings`` for the base.
     """
+    document = Document()
+    with document.models.freeze():  # each root that is added walks over all of them again
+        for chart in charts:
+            document.add_root(chart)
+    roots = {str(root.name): str(root.id) for root in document.roots}
+    resources = Resources(mode="inline", components=["bokeh"])
+    bokeh = "\n".join(resources.js_raw)
     environment = Environment(
         autoescape=True,
         loader=FunctionLoader(_asset),
@@ -56,11 +65,11 @@ def render(
     code = _asset(_COMMON) + _asset(script)
     text = environment.get_template(template).render(
         style="".join(map(_asset, styles)),
-        bokeh=charts.script,
+        bokeh=bokeh,
         script=code,
-        policy=_policy([charts.script, code]),
-        charts=_embedded({"document": charts.document, "roots": charts.roots}),
-        bokeh_version=charts.version,
+        policy=_policy([bokeh, code]),
+        charts=_embedded({"document": document.to_json(deferred=False), "roots": roots}),
+        bokeh_version=str(resources.version or ""),
         **values,
     )
     # A name that is not UTF-8 has lone surrogates, which are shown as they are in the JSON.
@@ -74,7 +83,7 @@ def short_names(paths: Sequence[str]) -> list[str]:
 
 
 def _asset(name: str) -> str:
-    return resources.files("roi_accel.report").joinpath(name).read_text("utf-8")
+    return files("roi_accel.report").joinpath(name).read_text("utf-8")
 
 
 def _policy(scripts: Sequence[str]) -> str:

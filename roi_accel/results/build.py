@@ -234,14 +234,7 @@ def provenance(
         "numpy": np.__version__,
         "system": f"{platform.system()} {platform.machine()}",
         "mask": source.provenance(),
-        "parameters": {
-            **options.recorded(),
-            "model_sha256": {
-                str(model.path): sha256_of(model.path)
-                for model in parse_models(options.model)
-                if model.path
-            },
-        },
+        "parameters": _parameters(options),
         "vmaf": {
             "scorer": scorer.name,
             "scorer_version": scorer.version,
@@ -257,6 +250,22 @@ def provenance(
         },
         "reference": video_facts(reference),
     }
+
+
+_FIRST_PARAMETERS = ("threshold", "fade", "weight", "models", "model_sha256", "features")
+_LAST_PARAMETERS = ("subsample", "frame_count", "shortest")
+"""Results list these parameters first and last, the others between in the order of the options."""
+
+
+def _parameters(options: ScoreOptions) -> dict[str, Any]:
+    digests = {
+        str(model.path): sha256_of(model.path)
+        for model in parse_models(options.model)
+        if model.path
+    }
+    values = {**options.recorded(), "model_sha256": digests}
+    between = [name for name in values if name not in (*_FIRST_PARAMETERS, *_LAST_PARAMETERS)]
+    return {name: values[name] for name in (*_FIRST_PARAMETERS, *between, *_LAST_PARAMETERS)}
 
 
 def video_facts(info: VideoInfo) -> dict[str, Any]:

@@ -12,8 +12,8 @@ import pytest
 from pages import thumbnails, wavy_result
 
 from roi_accel.errors import OutputError
-from roi_accel.report import need
 from roi_accel.report.page import make_page
+from roi_accel.report.run import require_report
 
 EMBEDDED = re.compile(r'<script type="application/json" id="charts">(.*?)</script>', re.DOTALL)
 
@@ -153,7 +153,7 @@ def test_no_name_reaches_the_charts() -> None:
 def test_a_missing_library_is_named_before_anything_runs(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "bokeh", None)
     with pytest.raises(OutputError, match="a report needs bokeh") as caught:
-        need.require_report()
+        require_report()
     assert caught.value.remedy == 'pip install "roi-accel[report]"'
     assert caught.value.exit_code == 6
 
