@@ -9,7 +9,7 @@ for its times, and none that was there at any kill may have been written again: 
 differ between equal runs, are still the ones it had. Runs until enough kills have met a batch.
 
 What a killed process was still scoring is scored anew, and no more than that: the VMAF runs that
-came to their end are counted by a scorer that notes them, and held against the pairs that were in
+came to their end are counted by a scorer that notes them, and compared with the pairs that were in
 the works at the kills.
 """
 
@@ -192,7 +192,7 @@ def one_round(
     wanted: dict[str, dict[str, Any]],
     runs: int,
 ) -> None:
-    """Start a batch, kill it or its workers until it is done, and look at what it wrote."""
+    """Start a batch, kill it or its workers until it is done, and check what it wrote."""
     kept: list[bytes] = []
     kills = 0
     while True:

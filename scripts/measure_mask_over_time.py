@@ -96,7 +96,7 @@ def print_times(
 
 
 def _moves(result: roi_accel.Result) -> float:
-    """Return by how much the share of the frame that counts changes from frame to frame."""
+    """Return by how much the share of the frame that is scored changes from frame to frame."""
     return float(np.abs(np.diff([frame.alpha_mean for frame in result.frames])).mean())
 
 

@@ -134,7 +134,7 @@ def interrupt(
     moment: float,
     wanted: dict[str, Any],
 ) -> Outcome:
-    """Run a score, send it a signal after `moment` seconds, and look at everything it left."""
+    """Run a score, send it a signal after `moment` seconds, and check everything it left."""
     mark = uuid.uuid4().hex
     process = start(folder, arguments, mark)
     time.sleep(moment)

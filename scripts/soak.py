@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 WIDTH, HEIGHT, FRAMES = 64, 48, 3
 SAMPLES = 100
-"""How often the process is looked at."""
+"""How often the process is examined."""
 
 WARM_SHARE = 0.25
 """The part of a soak that counts as warming up."""

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 # Files and folders to check: Markdown as a whole, Python by its strings and comments.
 ROOTS: tuple[str, ...] = (
     *("README.md", "SECURITY.md", "CHANGELOG.md", "docs", "tests/faults/guards.toml"),
-    *("backends", "parity", "bench"),
+    *("backends", "parity", "bench", "scripts"),
     *(f"roi_accel/{each}" for each in ("_util", "api", "checks", "cli", "devices", "diagnostics")),
     *(f"roi_accel/{each}" for each in ("mask_export", "masks", "options", "report", "results")),
     *(f"roi_accel/{each}" for each in ("batch", "inference", "ladder", "run", "scorers", "video")),

@@ -105,7 +105,7 @@ def _library() -> Any:  # noqa: ANN401 - a module
 
 
 def _missing() -> str:
-    """Return why there can be no number at all; "" if there can."""
+    """Return why a BD-rate cannot be computed at all; "" if there can."""
     try:
         _library()
     except InputError as error:
@@ -174,7 +174,7 @@ def bd_rate(
 
     The logarithm of the bitrate is interpolated over the score, and the two curves' mean distance
     over the scores that both reach is taken back out of the logarithm (G. Bjontegaard, VCEG-M33,
-    2001). A ladder whose score does not rise with every step of bitrate is no function of the
+    2001). A ladder whose score does not rise with every step of bitrate is not a function of the
     score; then the encodes on its hull stand for it.
     """
     curves = [_curve(ladder, metric) for ladder in (anchor, test)]

@@ -206,7 +206,7 @@ def read_results(path: Path) -> Results:
     Raises
     ------
     InputError
-        The file is missing, a line is no result, or no pair of it has scores.
+        The file is missing, a line is not a result, or no pair of it has scores.
     """
     found: dict[str | int, tuple[str, str, Encode] | Failure] = {}
     for number, record in _records(path):
