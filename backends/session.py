@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from roi_accel._util.closing import Closing
+from roi_accel._util.error_translation import foreseen
 from roi_accel.backends.arithmetic import NotSaliencyError
 from roi_accel.backends.frame import Frame
 from roi_accel.backends.host import reason_of
@@ -116,13 +117,16 @@ def in_turn(
 def kernel_errors_as_unavailable(what: str) -> Iterator[None]:
     """Raise BackendUnavailable in place of whatever a driver or a library raises.
 
-    `what` begins the message, such as ``frame 7: backend numba on cpu failed``. Running out of
-    memory stays what it is.
+    `what` begins the message, such as ``frame 7: backend numba on cpu failed``.
     """
     try:
         yield
-    except (RoiAccelError, NotSaliencyError, MemoryError):
+    except (RoiAccelError, NotSaliencyError):
         raise
+    except MemoryError as error:
+        known = foreseen(error)
+        msg = f"{what}: {known.message}"
+        raise BackendUnavailable(msg, remedy=known.remedy) from error
     except Exception as error:
         msg = f"{what}: {reason_of(error)}"
         # guard: kernel-failure

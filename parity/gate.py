@@ -178,6 +178,36 @@ class Gate:
             )
         return replace(frames, reference=reference, distorted=distorted, masks=masks, masked=masked)
 
+    def check_unwritten(
+        self, frames: FrameSet, expected: FrameSet | None, *, video: int, number: int
+    ) -> None:
+        """Check that masking left its input as it was.
+
+        After every frame, or the next one could be masked from what this one wrote, and be blamed.
+
+        Parameters
+        ----------
+        frames : FrameSet
+            What the device just masked a frame of.
+        expected : FrameSet or None
+            What `expect_masked` returned.
+        video, number : int
+            The distorted video and the mask, each counted from 0.
+
+        Raises
+        ------
+        ParityError
+            The device wrote to the reference, the distorted frame or the mask.
+        """
+        if expected is None:
+            return
+        before, after = (
+            frames_and_mask(each.reference, each.distorted[video], each.masks[number])
+            for each in (expected, frames)
+        )
+        with self.timed(), self._lock:
+            self._check_untouched(frames.index, self._what(video, number), before, after)
+
     def check_masked(self, frames: FrameSet, expected: FrameSet | None) -> None:
         """Check the device's masked frames, and once more those of the frame checked before.
 
@@ -194,9 +224,7 @@ class Gate:
         checks = []
         with self.timed(), self._lock:
             for video, number, what, distorted, answer in self._substitutions(frames):
-                before = expected.reference, expected.distorted[video], expected.masks[number]
                 inputs = frames_and_mask(frames.reference, distorted, frames.masks[number])
-                self._check_untouched(frames.index, what, frames_and_mask(*before), inputs)
                 check = Check(
                     frame=frames.index,
                     fault=f"{what}: {self.device} differs from {NumpyBackend.name}",
@@ -217,10 +245,14 @@ class Gate:
         self._checked.add(frames.index)
 
     def finish(self) -> None:
-        """Compare what was checked last once more; ParityError if it has changed since."""
+        """Compare what was checked last once more; ParityError if it has changed since.
+
+        Frames that go through the network later, for a report's pictures, are not checked again.
+        """
         with self._lock:
             for check in self._earlier:
                 self._log.require(check)
+        self._network_frames.clear()
 
     # The network's input and map
 
@@ -321,13 +353,15 @@ class Gate:
 
     def _substitutions(self, frames: FrameSet) -> Iterator[tuple[int, int, str, Frame, Frame]]:
         """Yield video, number of the mask, what was done, distorted frame and answer."""
-        masks = ("", *(f", region {name}" for name in self._regions))
         for video, (distorted, answers) in enumerate(
             zip(frames.distorted, frames.masked, strict=True)
         ):
             for number, answer in enumerate(answers):
-                what = f"substitute of {self._videos[video]}{masks[number]}"
-                yield video, number, what, distorted, answer
+                yield video, number, self._what(video, number), distorted, answer
+
+    def _what(self, video: int, number: int) -> str:
+        region = f", region {self._regions[number - 1]}" if number else ""
+        return f"substitute of {self._videos[video]}{region}"
 
     def _check_memory(self, frames: FrameSet, what: str, distorted: Frame, answer: Frame) -> None:
         """Raise ParityError unless the answer is a frame in memory that no other frame uses."""

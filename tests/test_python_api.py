@@ -78,6 +78,10 @@ def test_the_package_says_that_it_is_typed() -> None:
 # What is refused, and in which words
 
 
+def test_a_misspelt_keyword_that_is_none_is_refused_too() -> None:
+    assert refusal(treshold=None).message == "there is no keyword 'treshold'"
+
+
 @pytest.mark.parametrize(
     ("keyword", "meant"),
     [("treshold", "threshold"), ("saliencymodel", "saliency_model"), ("Weight", "weight")],

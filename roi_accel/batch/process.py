@@ -156,6 +156,8 @@ def _serve(connection: Connection, slot: Slot, records: Path | None, folder: Pat
         if not is_ending.is_set():
             raise
     finally:
+        # The parent asks for the end that is coming anyway: it would interrupt the last clean-up.
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
         shutil.rmtree(folder, ignore_errors=True)
 
 

@@ -10,6 +10,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
+from pydantic import ValidationError
 from typer.exceptions import TyperException
 
 from roi_accel._util.error_translation import foreseen
@@ -30,6 +31,16 @@ _EXAMPLES = {
     f"{NAME} batch run": f"for example {NAME} batch run 'encodes/*.mp4' -r ref.mp4; ",
 }
 """What to type, for commands that take several files; a shell expands a pattern without quotes."""
+
+_KINDS = {
+    "int_parsing": "a whole number",
+    "int_from_float": "a whole number",
+    "float_parsing": "a number",
+    "bool_parsing": "true or false",
+    "greater_than_equal": "at least {ge}",
+    "less_than_equal": "at most {le}",
+}
+"""What pydantic's types of faults say that a value must be."""
 
 
 def usage_error(
@@ -58,8 +69,16 @@ def usage_error(
     if context and hasattr(error, "possibilities"):  # Typer's NoSuchOption, which is not public
         name = excerpt(getattr(error, "option_name", ""))
         return f"unknown option {name!r}; {_guess(name, context, root)}{see}"
+    if isinstance(error.__cause__, ValidationError):
+        fault = error.__cause__.errors()[0]
+        if kind := _KINDS.get(fault["type"]):
+            name = max(error.param.opts, key=len)  # type: ignore[attr-defined] # Typer's own
+            kind = kind.format_map(fault.get("ctx", {}))
+            return f"{name} must be {kind}, not {excerpt(str(fault['input']))!r}; {see}"
     message = " ".join(error.format_message().split()).rstrip(".")
-    return message and f"{message}; {_EXAMPLES.get(path, '')}{see}"
+    is_of_option = hasattr(error, "option_name")  # and not of files, of which there are several
+    example = "" if is_of_option else _EXAMPLES.get(path, "")
+    return message and f"{message}; {example}{see}"
 
 
 def _path_typed(arguments: Sequence[str], root: Any) -> str:  # noqa: ANN401 - as above
@@ -87,7 +106,8 @@ def _guess(name: str, context: Any, root: Any) -> str:  # noqa: ANN401 - as abov
     if name.startswith("--") and name in owners:
         return f"it belongs to {owners[name]}; "
     of_score = [option for option, owner in owners.items() if owner == _MAIN]
-    found = nearest(name, [*of_score, *own])
+    found = next((each for each in own if name.startswith("--") and each.startswith(name)), "")
+    found = found or nearest(name, [*of_score, *own])
     owner = "" if found in own else f" of {_MAIN}"
     return f"did you mean {found}{owner}? " if found else ""
 

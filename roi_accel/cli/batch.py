@@ -24,7 +24,7 @@ from roi_accel.cli.batch_output import batch_view, print_batch
 from roi_accel.cli.console import is_terminal, print_warning, write_stdout
 from roi_accel.cli.interrupt import Interrupted
 from roi_accel.errors import InputError, OutputError
-from roi_accel.options import ScoreOptions, typed_values
+from roi_accel.options import ScoreOptions, command_line, typed_values
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -169,7 +169,9 @@ def run(
         raise InputError(msg, remedy="1 scores every pair by itself")
     check_distinct({"--output": output, "--csv": csv, "--parquet": parquet})
     part = None if shard is None else Shard.parse(shard)
-    given = {name: _plain(value) for name, value in typed_values(ScoreOptions, options).items()}
+    typed = typed_values(ScoreOptions, options)
+    ScoreOptions.check_values(command_line("batch run"), typed)
+    given = {name: _plain(value) for name, value in typed.items()}
     filled = merge_defaults(given, {} if defaults is None else read_defaults(defaults))
     rows = read_manifest(
         manifest, reference=shared.only_reference(reference) if reference else None, defaults=filled

@@ -11,7 +11,14 @@ from roi_accel.options.declaration import (
     option,
     typed_values,
 )
-from roi_accel.options.messages import COMMAND_LINE, MANIFEST, PYTHON, Caller, wrong_type
+from roi_accel.options.messages import (
+    COMMAND_LINE,
+    MANIFEST,
+    PYTHON,
+    Caller,
+    command_line,
+    wrong_type,
+)
 from roi_accel.options.score import (
     AUTO_CROP,
     DEFAULT_NETWORK,
@@ -42,6 +49,7 @@ __all__ = [
     "Option",
     "Options",
     "ScoreOptions",
+    "command_line",
     "declared",
     "documented",
     "is_path",

@@ -21,7 +21,14 @@ from pydantic.fields import FieldInfo
 from pydantic_core import PydanticCustomError, PydanticUndefined, core_schema
 
 from roi_accel.errors import InputError
-from roi_accel.options.messages import PYTHON, REFUSED, Caller, command_line, refusal
+from roi_accel.options.messages import (
+    PYTHON,
+    REFUSED,
+    Caller,
+    command_line,
+    refusal,
+    unknown_name,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -305,14 +312,26 @@ class Options(BaseModel):
         """Return the options that were typed for a command, such as ``score``."""
         return cls.given(command_line(command), typed_values(cls, typed), videos)
 
+    @classmethod
+    def check_values(cls, caller: Caller, given: Mapping[str, object]) -> None:
+        """Raise InputError for the first value that is wrong by itself, whatever goes with it."""
+        try:
+            cls.given(caller, given)
+        except InputError as error:
+            if isinstance(error.__context__, ValidationError):  # else options contradict each other
+                raise
+
     def _fill(self, context: Context, given: Mapping[str, object]) -> None:
+        known = declared(type(self))
+        for name in given.keys() - known.keys():
+            raise unknown_name(name, known, context.caller)
         plain = {name: _plain(value) for name, value in given.items()}
         kept = {name: value for name, value in plain.items() if value is not None}
         try:
             self.__pydantic_validator__.validate_python(kept, self_instance=self, context=context)
         except ValidationError as error:
             fault = error.errors(include_url=False)[0]
-            raise refusal(fault, declared(type(self)), context.caller) from None
+            raise refusal(fault, known, context.caller) from None
 
 
 @dataclass(frozen=True)

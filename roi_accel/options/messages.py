@@ -70,8 +70,6 @@ def refusal(fault: Mapping[str, Any], known: Mapping[str, Declared], caller: Cal
     """
     name, value = str(fault["loc"][0]), fault["input"]
     guide, spelled = caller.guide_to(name), caller.spell(name)
-    if name not in known:
-        return no_such(name, known, what=caller.calls_them, otherwise=caller.guide_to("weight"))
     option = known[name]
     if fault["type"] == REFUSED:
         said = fault["ctx"]
@@ -88,6 +86,11 @@ def refusal(fault: Mapping[str, Any], known: Mapping[str, Declared], caller: Cal
     remedy = option.option.remedy or (f"with a point, {pointed}; {guide}" if pointed else guide)
     found = _shown(value, with_type=caller.calls_them == "keyword")
     return InputError(f"{spelled} must be {option.expected}, not {found}", remedy=remedy)
+
+
+def unknown_name(name: str, known: Mapping[str, Declared], caller: Caller) -> InputError:
+    """Return the error of an option that there is not, with the nearest that there is."""
+    return no_such(name, known, what=caller.calls_them, otherwise=caller.guide_to("weight"))
 
 
 def wrong_type(value: object, expected: str, *, name: str, remedy: str) -> InputError:

@@ -85,7 +85,12 @@ class ParityOptions(RawOptions):
     )
     frames: Count = option(DEFAULT_FRAMES, "How many frames of it.", _WHAT)
     saliency_model: Network = option(DEFAULT_NETWORK, "The network of the stage saliency.", _WHAT)
-    vmaf: str | None = option(None, "A vmaf or ffmpeg executable.", _WHAT, unset="the first found")
+    vmaf: str | None = option(
+        None,
+        "A vmaf or ffmpeg executable, or the name of an installed scorer.",
+        _WHAT,
+        unset="the first found",
+    )
     calibration: File | None = option(
         None, "Tolerances measured for single devices.", _WHAT, metavar="TOML", is_file=True
     )

@@ -96,7 +96,11 @@ class RawOptions(Options):
     """What raw video does not declare."""
 
     width: int | None = option(
-        None, "Width of raw input, in pixels.", _RAW, flags=("-w", "--width")
+        None,
+        "Width of raw input, in pixels.",
+        _RAW,
+        flags=("-w", "--width"),
+        remedy="-w is the width of raw input, and not --weight",
     )
     height: int | None = option(None, "Height of raw input, in pixels.", _RAW)
     pixel_format: Subsampling | None = option(
@@ -296,7 +300,7 @@ class ScoreOptions(RawOptions):
     )
     vmaf: Executable | None = option(
         None,
-        "A vmaf or ffmpeg executable.",
+        "A vmaf or ffmpeg executable, or the name of an installed scorer.",
         _COMPUTE,
         unset="the first found",
         concerns="vmaf",
@@ -377,7 +381,7 @@ class ScoreOptions(RawOptions):
                 raise InputError(msg, remedy=f"leave out {option} or {gate} off")
         if not self.model:
             msg = "no VMAF model is named"
-            raise InputError(msg, remedy=f"for example {spell('model')} {DEFAULT_MODEL}")
+            raise InputError(msg, remedy=f"leave out {spell('model')} for {DEFAULT_MODEL}")
         return self
 
     @property

@@ -29,7 +29,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Generator, Iterator, Sequence
 
     from roi_accel.backends.frame import Frame
-    from roi_accel.backends.protocol import Mask
     from roi_accel.results.result import Result
     from roi_accel.run.inputs import Inputs
     from roi_accel.run.setup import Run
@@ -180,7 +179,7 @@ def mask_frames(run: Run, frames: FrameSet, videos: Collection[int] | None = Non
     with run.stopwatch.stage("substitute", frames.index):
         expected = run.gate.expect_masked(frames)
         masked = tuple(
-            tuple(_mask(run, frames, video, mask) for mask in frames.masks)
+            tuple(_mask(run, frames, expected, video, n) for n in range(len(frames.masks)))
             if videos is None or video in videos
             else ()
             for video in range(len(frames.distorted))
@@ -190,12 +189,15 @@ def mask_frames(run: Run, frames: FrameSet, videos: Collection[int] | None = Non
     return frames
 
 
-def _mask(run: Run, frames: FrameSet, video: int, mask: Mask) -> Frame:
+def _mask(run: Run, frames: FrameSet, expected: FrameSet | None, video: int, number: int) -> Frame:
     name = run.inputs.readers[video + 1].info.path
     # guard: backend-failure
     what = f"frame {frames.index}: {run.gate.device} failed in substitute of {name}"
     with in_turn(run.session, run.lock), kernel_errors_as_unavailable(what):
-        return run.session.substitute(frames.reference, frames.distorted[video], mask)
+        distorted, mask = frames.distorted[video], frames.masks[number]
+        masked = run.session.substitute(frames.reference, distorted, mask)
+    run.gate.check_unwritten(frames, expected, video=video, number=number)
+    return masked
 
 
 def require_frame(run: Run, number: int, count: int) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -21,6 +21,7 @@ from roi_accel.results.warnings import other_reference, pair_warnings
 from roi_accel.run.frame_pipeline import masked_frames, replay_frames
 from roi_accel.run.setup import open_inputs, open_run
 from roi_accel.scorers import (
+    Scoring,
     ScoringRequest,
     check_scores,
     find_scorer,
@@ -38,7 +39,7 @@ if TYPE_CHECKING:
     from roi_accel.results.result import Result
     from roi_accel.run.frame_pipeline import FrameObserver, Progress
     from roi_accel.run.setup import OpenInputs, Run
-    from roi_accel.scorers import Scorer, Scoring, VideoScores, VmafFeature, VmafModel
+    from roi_accel.scorers import Scorer, VideoScores, VmafFeature, VmafModel
 
 
 def score_all(
@@ -101,9 +102,8 @@ def score_all(
             for each in frames:
                 with stopwatch.stage("vmaf_feed", each.index), scorer_errors(scoring.scorer):
                     scoring.feed(each)
-        with stopwatch.stage("vmaf_finish"):
-            with scorer_errors(scoring.scorer):
-                scores = scoring.finish()
+        with stopwatch.stage("vmaf_finish"), scorer_errors(scoring.scorer):
+            scores = list(scoring.finish())
             count = len(observed.means)
             check_scores(scores, request, frames_fed=count, scorer=scoring.scorer.name)
         results = _results(run, scoring, scores, observed, models)
@@ -134,8 +134,21 @@ def _request(
 def _open_scoring(scorer: Scorer, request: ScoringRequest) -> Iterator[Scoring]:
     with scorer_errors(scorer):
         scoring = scorer.open(request)
-    with scoring:
+        if not isinstance(scoring, Scoring):
+            msg = f"open() returned {scoring!r}, not a Scoring"
+            raise TypeError(msg)
+        needs = scoring.scorer.needs
+        if needs != scorer.needs:  # Frames are masked, or a backend is opened, by now.
+            msg = f"it needs {scorer.needs} and handed over to one that needs {needs}"
+            raise ValueError(msg)
+    try:
         yield scoring
+    except BaseException:
+        with suppress(Exception):  # what came first is what went wrong
+            scoring.close()
+        raise
+    with scorer_errors(scorer):
+        scoring.close()
 
 
 class _Observed:
@@ -189,7 +202,7 @@ def _results(
             + doubts
             + inputs.warnings[number]
             + pair_warnings(run.info, reader.info, options, means)
-            + scoring.warnings
+            + tuple(scoring.warnings)
             + inputs.shortfall(len(means))
             + observed.inspector.warnings(number),
             parity=run.gate.report(number),

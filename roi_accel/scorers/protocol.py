@@ -10,7 +10,7 @@ import sys
 from abc import abstractmethod
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol, get_args
 
 from roi_accel._util.closing import Closing
 from roi_accel._util.strict_json import unique_keys
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 _REMEDY = "try another scorer with --vmaf, and report this with --debug's output"
 Needs = Literal["masked frames", "weights"]
+NEEDS: tuple[Needs, ...] = get_args(Needs)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -266,7 +267,7 @@ def _check_finite(what: str, values: tuple[Any, ...]) -> None:
         is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
         # JSON's whole numbers may be too large for a float; a NaN compares false.
         if not (is_number and abs(value) <= sys.float_info.max):
-            msg = f"{what} of scored frame {number} is {_shown(value)}, not a number"
+            msg = f"{what} of scored frame {number} is {_shown(value)}, not a number (float or int)"
             raise ScorerError(msg, remedy=_REMEDY)
 
 

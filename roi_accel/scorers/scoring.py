@@ -216,7 +216,7 @@ class _Process(Closing):
     def failure(self, *, what: str) -> ScorerError:
         """Return the error that says how this process ended, in its own last words.
 
-        MemoryError if it ended because there was no memory to write a frame with.
+        What writing a frame raised, such as MemoryError, if it ended because of that.
         """
         for writer in self.writers.values():
             if writer.error is not None:

@@ -76,7 +76,7 @@ class StreamWriter:
         self._frames: queue.Queue[Frame | None] = queue.Queue(depth)
         self._thread = threading.Thread(target=self._write_all, daemon=True)
         self.broken = threading.Event()
-        self.error: MemoryError | None = None
+        self.error: Exception | None = None
         self.chunks_written = 0
 
     def start(self) -> None:
@@ -119,7 +119,7 @@ class StreamWriter:
         except OSError:
             # The scorer has gone; its exit status and its own words say why, EPIPE does not.
             self.broken.set()
-        except MemoryError as error:
+        except Exception as error:  # noqa: BLE001 - whatever it is, `feed` raises it
             # Not the scorer's fault, though it will complain of a stream that ends too early.
             self.error = error  # guard: pipe-no-memory
             self.broken.set()

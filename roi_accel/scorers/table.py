@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from roi_accel._util.suggest import did_you_mean
 from roi_accel.errors import RoiAccelError, ScorerError
 from roi_accel.scorers.program import REMEDY
+from roi_accel.scorers.protocol import NEEDS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -64,13 +65,23 @@ def installed_programs() -> Iterator[ProgramScorer]:
 
 def open_named(name: str, source: str) -> Scorer:
     """Return the scorer called `name`, other than a program; ScorerError if it cannot be used."""
+    remedy = "repair the package that it is from"
     try:
         scorer: Scorer = _scorer_class(name)(source=source)
+        texts = {"name": scorer.name, "version": scorer.version, "source": scorer.source}
+        needs = scorer.needs
     except RoiAccelError:
         raise
     except Exception as error:
         msg = f"the scorer {name} cannot be used: {type(error).__name__}: {error}"
-        raise ScorerError(msg, remedy="repair the package that it is from") from error
+        raise ScorerError(msg, remedy=remedy) from error
+    wrong = {key: text for key, text in texts.items() if not isinstance(text, str)}
+    if needs not in NEEDS:
+        wrong["needs"] = needs
+    for key, value in wrong.items():
+        expected = " or ".join(map(repr, NEEDS)) if key == "needs" else "text"
+        msg = f"the scorer {name} has {value!r} as {key}; {expected} was expected"
+        raise ScorerError(msg, remedy=remedy)
     return scorer
 
 

@@ -10,13 +10,14 @@ import subprocess
 import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
-from itertools import cycle, product
+from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import exact
 import numpy as np
 import pytest
+from covering import pairwise
 from emulated_cuda import EmulatedCuda
 from support import ALL_FORMATS, random_frame
 
@@ -121,14 +122,15 @@ def to_host(array: Any) -> np.ndarray:
 def exact_cases() -> Iterator[tuple[str, PixelFormat, tuple[float, float], tuple[int, int]]]:
     """Yield a way of running, a format, threshold and fade, and a size.
 
-    The kernels' text is the same in all ways: one has the full product, the others each format.
+    The kernels' text is the same in all ways: one has the full product, the others
+    every two values of them together.
     """
     ends = [(0.3, 0.1), (0.5, 0.0), (0.0, 1.0)]
     sizes = [(67, 35), (1, 1), (64, 3), (130, 48)]
     for case in product(ALL_FORMATS, ends, sizes):
         yield ("late", *case)
     for way in ("early", "gpu"):
-        for case in zip(ALL_FORMATS, cycle(ends), cycle(sizes), strict=False):
+        for case in pairwise(ALL_FORMATS, ends, sizes):
             yield (way, *case)
 
 

@@ -82,7 +82,7 @@ def refused(*arguments: object) -> tuple[str, int]:
         ([*MASK, "--regions"], 2, "unknown option '--regions'; see roi-accel mask --help"),
         ([*MASK, "--summary"], 2, "'--summary'; it belongs to roi-accel score; see roi-accel mask"),
         ([*MASK, "--csv", "x"], 2, "unknown option '--csv'; it belongs to roi-accel score; see"),
-        ([*MASK, "--masked", "x"], 2, "unknown option '--masked'; did you mean --mask? see"),
+        ([*MASK, "--masked", "x"], 2, "unknown option '--masked'; did you mean --masked-yuv? see"),
         (
             [*MASK, "--treshold", "1"],
             2,
@@ -109,7 +109,7 @@ def test_the_nearest_name_is_offered(arguments: list[object], code: int, said: s
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["score", "-r"], "Option '-r' requires an argument; for example roi-accel score"),
+        (["score", "-r"], "Option '-r' requires an argument; see roi-accel score"),
         (["batch", "merge", "-o"], "Option '-o' requires an argument; see roi-accel batch m"),
         (
             [*PAIR, "b.mp4", "c.mp4"],
@@ -130,12 +130,21 @@ def test_the_nearest_name_is_offered(arguments: list[object], code: int, said: s
             "for example roi-accel batch run 'encodes/*.mp4' -r ref.mp4",
         ),
         (["devices", "x"], "unexpected extra argument(s) (x); see roi-accel devices --help"),
-        ([*PAIR, "-w", "0,3"], "--width must be a whole number, not '0,3'; see roi-accel score"),
-        ([*PAIR, "--width", "x"], "--width must be a whole number, not 'x'; see roi-accel score"),
+        ([*PAIR, "-w", "0,3"], "--width must be a whole number, not '0,3'; -w is the width of"),
+        ([*PAIR, "--width", "x"], "--width must be a whole number, not 'x'; -w is the width of"),
         ([*PAIR, "--weight", "²"], "--weight must be a number, not '²'; see roi-accel score --h"),
         ([*PAIR, "--weight", "0,3"], "must be a number, not '0,3'; with a point, 0.3; see roi"),
         ([*PAIR, "--frame-count", "2.5"], "--frame-count must be a whole number, not '2.5'; see r"),
         (["parity", "--frames", "x"], "--frames must be a whole number, not 'x'; see roi-accel pa"),
+        (
+            ["mask", "-r", "x", "--frame", "1.5"],
+            "--frame must be a whole number, not '1.5'; see",
+        ),
+        (["batch", "a.csv", "--together", "2.5"], "--together must be a whole number, not '2.5'"),
+        (["batch", "a.csv", "--threads", "x"], "--threads must be a whole number, not 'x'; see r"),
+        (["batch", "a.csv", "--threshold", "7"], "--threshold must be from 0 to 1, not 7; see r"),
+        (["batch", "ladder", "a", "--min-overlap", "a"], "--min-overlap must be a number, not 'a'"),
+        (["bench", "--threads", "0"], "--threads must be at least 1, not '0'; see roi-accel bench"),
         ([*PAIR, "--mask-smooth", "-1"], "not a time in seconds; write a decimal number from 0"),
     ],
 )

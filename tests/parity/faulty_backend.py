@@ -104,14 +104,15 @@ class FaultySession(NumpySession):
             damage(masked, self._calls)
         if self._fault == "substitute writes":
             write(distorted)
+        if self._fault == "mask toggles":
+            mask[0, 0] ^= 1
         if self._fault == "wrong type":
             y, u, v = (plane.astype(np.int32) for plane in masked.planes)
             return Frame((y, u, v), masked.pixel_format)
         if self._fault == "nothing":
             return None  # type: ignore[return-value]
-        if self._fault == "raises":
-            msg = "queue lost"
-            raise RuntimeError(msg)
+        if error := RAISED.get(self._fault):
+            raise error
         if self._fault == "one buffer":
             return self._in_one_of(1, masked)
         if self._fault == "three buffers":
@@ -198,3 +199,5 @@ DAMAGES: dict[str, Callable[[Frame, int], None]] = {
     "every third time": every_third_time,
     "call 8": eighth_time,
 }
+
+RAISED = {"raises": RuntimeError("queue lost"), "out of memory": MemoryError("no room")}

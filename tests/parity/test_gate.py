@@ -200,6 +200,25 @@ def test_fault_on_real_frames_alone_ends_the_run_before_vmaf_sees_the_frame(
     assert fed == list(range(frames_fed))
 
 
+def test_a_mask_that_is_written_to_is_noticed_before_the_next_video_is_masked_from_it(
+    plant: Plant, tiny_pair: Pair, tmp_path: Path
+) -> None:
+    plant(REAL + "mask toggles")  # The second video's masking writes it back as it was.
+    again = tmp_path / "again.y4m"
+    again.write_bytes(tiny_pair.distorted.read_bytes())
+    with pytest.raises(ParityError, match="writes to its input: frame 0, mask") as caught:
+        roi_accel.score(tiny_pair.reference, [tiny_pair.distorted, again], backend="faulty")
+    assert f"substitute of {tiny_pair.distorted}" in caught.value.message
+
+
+def test_memory_that_runs_out_is_an_unavailable_backend_and_names_frame_and_device(
+    plant: Plant, tiny_pair: Pair
+) -> None:
+    plant(REAL + "out of memory")
+    with pytest.raises(BackendUnavailable, match=r"frame 0.*faulty.*memory ran out \(no room\)"):
+        score(tiny_pair)
+
+
 @pytest.mark.parametrize(
     ("fault", "match"),
     [

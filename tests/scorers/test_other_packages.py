@@ -33,6 +33,10 @@ if TYPE_CHECKING:
 BOX = "face=16,8,48,40"
 OTHER = "sky=64,0,32,24"
 PLAIN = {"backend": "numpy", "gate": "off"}
+HANDS_OVER = (
+    "other = type('Other', (type(scorer),), {'needs': 'weights'})(source='')\n"
+    "        super().__init__(other, request)"
+)
 
 WEIGHTED = """
 import numpy as np
@@ -259,6 +263,41 @@ def test_the_gates_report_says_that_no_frame_was_masked(weighted: str, tiny_pair
             documented().replace("tuple(series)", "(float('nan'),) * len(series)"),
             "bad:DifferenceScorer",
             "difference's vmaf of scored frame 0 is nan, not a number",
+        ),
+        (
+            documented().replace('"masked frames"', '"weight"'),
+            "bad:DifferenceScorer",
+            "the scorer bad has 'weight' as needs; 'masked frames' or 'weights' was expected",
+        ),
+        (
+            documented().replace('version = "1.0"', "version = 1.0"),
+            "bad:DifferenceScorer",
+            "the scorer bad has 1.0 as version; text was expected",
+        ),
+        (
+            documented().replace("return DifferenceScoring(self, request)", "return None"),
+            "bad:DifferenceScorer",
+            "the scorer difference failed: TypeError: open() returned None",
+        ),
+        (
+            documented().replace("return [VideoScores", "[VideoScores"),
+            "bad:DifferenceScorer",
+            "the scorer difference failed: TypeError: 'NoneType' object is not iterable",
+        ),
+        (
+            documented().replace("VideoScores(full, tuple(masked))", "{}"),
+            "bad:DifferenceScorer",
+            "the scorer difference failed: AttributeError",
+        ),
+        (
+            f"{documented()}\n    def close(self):\n        1 / 0\n",
+            "bad:DifferenceScorer",
+            "the scorer difference failed: ZeroDivisionError",
+        ),
+        (
+            documented().replace("super().__init__(scorer, request)", HANDS_OVER),
+            "bad:DifferenceScorer",
+            "it needs masked frames and handed over to one that needs weights",
         ),
         (
             documented().replace("tuple(masked)", "()"),
