@@ -129,7 +129,7 @@ def test_a_folder_a_pipe_and_an_absent_file_are_no_networks(
 ) -> None:
     os.mkfifo(tmp_path / "pipe.onnx")
     (tmp_path / "folder.onnx").mkdir()
-    refused(3, "is no regular file", *arguments(tiny_pair, tmp_path / "pipe.onnx"))
+    refused(3, "is not a regular file", *arguments(tiny_pair, tmp_path / "pipe.onnx"))
     refused(
         3, "is a folder, not a saliency network", *arguments(tiny_pair, f"{tmp_path}/folder.onnx")
     )
