@@ -158,7 +158,10 @@ def rgb_levels(
 
 
 def apply_fade(codes: NDArray[np.uint32], fade: FadeTable) -> None:
-    """Turn mask codes 0..65535 into alpha 0..65536, in place, as `FadeTable` says."""
+    """Turn mask codes 0..65535 into alpha 0..65536, in place, as `FadeTable` says.
+
+    The same as in ``numba/kernels.py`` and ``kernels/arithmetic.ker``.
+    """
     if fade.fade == 0:
         np.multiply(codes >= fade.threshold, np.uint32(ONE), out=codes)
         return

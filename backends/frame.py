@@ -83,7 +83,10 @@ class PixelFormat:
 
 
 PIXEL_FORMATS = tuple(PixelFormat(s, b) for s in CHROMA_STEPS for b in BIT_DEPTHS)
-"""Every supported format: 4:2:0 before the others, and shallow before deep."""
+"""Every supported format: 4:2:0 before the others, and shallow before deep.
+
+How containers pack them is in `roi_accel/video/layouts.py`.
+"""
 
 
 class ColourMatrix(Enum):

@@ -1,7 +1,8 @@
 """What makes two pairs the same work: equal contents, equal options, one version of roi-accel.
 
-A pair's identity is what a restarted batch goes by. Names and times of files do not enter it, nor
-does what cannot change a score: threads, and the device that a worker happens to have.
+A pair that a batch has scored is known by its identity and its row's digest. Names and times of
+files do not enter the identity, nor does what cannot change a score: threads, and the
+device that a worker happens to have.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The file of finished pairs: what is a whole line there is done for good and never done again.
+"""The results file: a line per finished pair, by which a batch that is run again passes it over.
 
 Lines are only ever added, each with one write, so that a batch which is killed leaves whole lines
 and at most a part of one at the end. Opening the file again drops that part, and the lines of pairs

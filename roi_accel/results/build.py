@@ -188,7 +188,7 @@ def blend(full: float, masked: float, weight: float) -> float:
 
 
 def pool(values: Sequence[float], saliency: Sequence[float]) -> dict[str, float]:
-    """Return the pools of one metric over time, whose values are not empty.
+    """Return one metric pooled over time by each method; the JSON schema lists the methods, too.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""A program that scores: how it is identified, tried with a flat frame, and started."""
+"""A program that scores: how it is identified, tried with a flat frame, and asked to score."""
 
 from __future__ import annotations
 

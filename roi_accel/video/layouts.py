@@ -57,6 +57,8 @@ _YUYV = (Component(0, 0, 2), Component(0, 1, 4), Component(0, 3, 4))
 _YVYU = (_YUYV[0], _YUYV[2], _YUYV[1])
 _UYVY = (Component(0, 1, 2), Component(0, 0, 4), Component(0, 2, 4))
 
+# FFmpeg's name, the planar format of the same samples, where each component is, and how many unused
+# low bits a sample has.
 _IRREGULAR = (
     ("nv12", "yuv420p", _SEMI, 0),
     ("nv21", "yuv420p", _SEMI_SWAPPED, 0),
