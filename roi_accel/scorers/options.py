@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from roi_accel._util.suggest import did_you_mean
+from roi_accel._util.text import printable
 from roi_accel.errors import InputError
 
 if TYPE_CHECKING:
@@ -115,7 +116,7 @@ def _parse_model(text: str, *, first: bool) -> VmafModel:
         msg = f"{what} must say either version= or path="
         raise InputError(msg, remedy="for example --model version=vmaf_v0.6.1")
     if path is not None and not path.is_file():
-        msg = f"{what}: there is no file {path}"
+        msg = f"{what}: there is no file {printable(path)}"
         raise InputError(msg, remedy="check the path, or use version= for a built-in model")
     default_name = FIRST_NAME if first else version or (path.stem if path else "")
     name = options.pop("name", default_name)

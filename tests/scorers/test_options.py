@@ -102,6 +102,7 @@ def test_features_are_handed_on_in_both_syntaxes() -> None:
         ("version=a:path=/b", "must say either version= or path="),
         ("version=a:version=b", "gives 'version' twice"),
         ("path=/there/is/no/such/file.json", "there is no file /there"),
+        ("path=two\nlines.json", r"there is no file two\\nlines.json"),
         ("version=a b", "may hold only"),
         ("version=a'", "may hold only"),
         ("version=a|b", "may hold only"),
