@@ -308,8 +308,8 @@ def _entry(
     batch = checked.batch
     row = batch.line if batch.row is None else batch.row
     if not isinstance(checked, _Scored):
-        error = record["error"]
-        reason = error.get("message") if isinstance(error, dict) else error
+        failure = record["error"]
+        reason = failure.get("message") if isinstance(failure, dict) else failure
         names = (record.get(name) for name in ("reference", "distorted"))
         reference, distorted = (each if isinstance(each, str) else None for each in names)
         return row, Failure(batch.line, reference, distorted, str(reason))
