@@ -137,9 +137,11 @@ class WorkerProcess:
 
 def _serve(connection: Connection, slot: Slot, records: Path | None, folder: Path) -> None:
     """Be the worker: test the device, then answer until the parent has no more to ask."""
-    is_ending = threading.Event()
+    is_ending, is_over = threading.Event(), threading.Event()
 
     def end(number: int, _frame: object) -> None:
+        if is_over.is_set():
+            return  # The parent asks for the end that is coming anyway: let the last clean-up be.
         is_ending.set()
         signal.signal(number, signal.SIG_DFL)  # A second one ends the process at once.
         raise SystemExit(128 + number)
@@ -156,8 +158,7 @@ def _serve(connection: Connection, slot: Slot, records: Path | None, folder: Pat
         if not is_ending.is_set():
             raise
     finally:
-        # The parent asks for the end that is coming anyway: it would interrupt the last clean-up.
-        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        is_over.set()
         shutil.rmtree(folder, ignore_errors=True)
 
 

@@ -314,11 +314,16 @@ class Options(BaseModel):
 
     @classmethod
     def check_values(cls, caller: Caller, given: Mapping[str, object]) -> None:
-        """Raise InputError for the first value that is wrong by itself, whatever goes with it."""
+        """Raise InputError for the first value that is not of its option's type.
+
+        What is out of range, or contradicts another option, is left to those that use the options.
+        """
         try:
             cls.given(caller, given)
         except InputError as error:
-            if isinstance(error.__context__, ValidationError):  # else options contradict each other
+            # It is raised in place of pydantic's.
+            cause = error.__context__
+            if isinstance(cause, ValidationError) and cause.errors()[0]["type"].endswith("_type"):
                 raise
 
     def _fill(self, context: Context, given: Mapping[str, object]) -> None:

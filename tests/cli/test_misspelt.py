@@ -142,7 +142,6 @@ def test_the_nearest_name_is_offered(arguments: list[object], code: int, said: s
         ),
         (["batch", "a.csv", "--together", "2.5"], "--together must be a whole number, not '2.5'"),
         (["batch", "a.csv", "--threads", "x"], "--threads must be a whole number, not 'x'; see r"),
-        (["batch", "a.csv", "--threshold", "7"], "--threshold must be from 0 to 1, not 7; see r"),
         (["batch", "ladder", "a", "--min-overlap", "a"], "--min-overlap must be a number, not 'a'"),
         (["bench", "--threads", "0"], "--threads must be at least 1, not '0'; see roi-accel bench"),
         ([*PAIR, "--mask-smooth", "-1"], "not a time in seconds; write a decimal number from 0"),
