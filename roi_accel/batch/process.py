@@ -13,6 +13,7 @@ import signal
 import threading
 import time
 from contextlib import ExitStack
+from multiprocessing import resource_tracker
 from multiprocessing.connection import wait
 from typing import TYPE_CHECKING, Any
 
@@ -72,7 +73,9 @@ class WorkerProcess:
             daemon=True,
         )
         # Ctrl-C reaches every process of a terminal, but the parent decides what it means; the
-        # process inherits that it is deaf to it, from its very beginning.
+        # process inherits that it is deaf to it, from its very beginning. Unless multiprocessing
+        # starts its resource tracker meanwhile, which unblocks SIGINT.
+        resource_tracker.ensure_running()
         before = signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGINT, signal.SIGHUP))
         try:
             self._process.start()
