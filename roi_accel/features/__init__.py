@@ -1,0 +1,1 @@
+"""VMAF computed from sums of its features, once for all backends: features, and models' scores."""
