@@ -1,6 +1,6 @@
 """The steps of the integer contract on the host: quantising, interpolating, colour and fade.
 
-Also masks over time, which are pointwise and made on the host whatever the backend.
+Masks over time are computed here too: they are made on the host for every backend.
 docs/arithmetic.md has the rules and their bounds.
 """
 
@@ -32,10 +32,10 @@ WEIGHT_BITS = 30
 """A smoothing weight is in units of 2**-30."""
 
 STATE_BITS = 16
-"""A smoothed mask keeps so many bits below a code, so that small steps are not lost."""
+"""The bits that a smoothed mask keeps below a code, so that small steps are not lost."""
 
 MAX_FRAMES_APART = 32
-"""How far apart two masks may be that others lie between; their sum then fits in 32 bits."""
+"""The most frames from one inferred mask to the next; interpolating then fits in 32 bits."""
 
 _DIGITS = 60
 """Decimal digits of the exponential: the decimal module rounds its exp() correctly, so that these
@@ -166,7 +166,7 @@ def apply_fade(codes: NDArray[np.uint32], fade: FadeTable) -> None:
         np.multiply(codes >= fade.threshold, np.uint32(ONE), out=codes)
         return
     np.clip(codes, np.uint32(fade.threshold), np.uint32(fade.opaque_from), out=codes)
-    # A wide fade's rounded slope may end a code beside 65536; alpha 1 must leave the sample as is.
+    # A wide fade's rounded slope may miss 65536 at its end, where the sample must stay as it is.
     is_exact = (fade.fade * fade.slope + SLOPE_HALF) >> SLOPE_BITS == ONE
     whole = None if is_exact else codes == fade.opaque_from
     # x * slope + 16384 with x = v - threshold, modulo 2**32.
@@ -190,7 +190,7 @@ def mean_alpha(mask: NDArray[np.uint16], fade: FadeTable) -> float:
 
 
 def smoothing_weight(frames: Fraction) -> int:
-    """Return (1 - exp(-1 / frames)) * 2**30, rounded half up; at least 1, so that states move.
+    """Return (1 - exp(-1 / frames)) * 2**30, rounded half up; at least 1, so that masks change.
 
     `frames` is the time constant, above 0: after so many frames a step is 1 - 1/e, 63 %, done.
     """

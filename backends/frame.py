@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 Subsampling = Literal["420", "422", "444"]
 
 CHROMA_STEPS: dict[Subsampling, tuple[int, int]] = {"420": (2, 2), "422": (2, 1), "444": (1, 1)}
-"""By libvmaf's name of each subsampling: luma columns and rows that share one chroma sample."""
+"""For each subsampling, by libvmaf's name: the luma columns and rows per chroma sample."""
 
 BIT_DEPTHS = (8, 10, 12, 16)
 

@@ -52,7 +52,7 @@ class Plan:
         Size of the masks that will be upsampled.
     threshold, fade : float
         On the saliency scale, in [0, 1]: alpha is 0 up to `threshold` and 1 from
-        `threshold` + `fade` on; `fade` 0 is a step.
+        `threshold` + `fade` on; a `fade` of 0 makes alpha jump from 0 to 1.
     colour_matrix, colour_range : ColourMatrix, ColourRange
         How the reference's YUV becomes RGB for the network.
     model : ModelSize or None

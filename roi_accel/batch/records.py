@@ -1,4 +1,4 @@
-"""Lines of a batch's output: a result, or an error, and under ``batch`` whose it is.
+"""Lines of a batch's output: a result or an error, and under ``batch`` which pair it is of.
 
 A line of a scored pair is its result as `score` writes it with one more key, so that whatever reads
 results reads these too. ``batch`` has:

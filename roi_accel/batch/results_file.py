@@ -117,7 +117,7 @@ class ResultsFile(Closing):
         file.seek(0)
         try:
             for line in read_lines(file, self._path):
-                # A part of a line is one that the batch was killed over.
+                # The batch was killed while it wrote this part of a line.
                 if isinstance(line, Line) and not line.summary.exit_code:
                     yield line
         except InputError as error:

@@ -62,7 +62,7 @@ class Batch:
     copied : int
         Rows whose scores the line of another row had, equal in all but the names of files.
     repeated : list of (Pair, Pair)
-        Rows that say what an earlier row says, word by word, and that row.
+        Rows that equal an earlier row word by word, and that row.
     """
 
     rows: Sequence[Pair | BadRow]

@@ -1,6 +1,6 @@
 """From VMAF's logs and the masks' means to results: names the metrics, blends and pools them.
 
-And what decided them, so that a result can be told from another and made again.
+Provenance is made here too: what decided the scores, so that a result can be reproduced.
 """
 
 from __future__ import annotations
@@ -199,7 +199,7 @@ def pool(values: Sequence[float], saliency: Sequence[float]) -> dict[str, float]
     -------
     dict
         ``min``, ``max``, ``mean``; ``harmonic_mean`` as libvmaf defines it (libvmaf/src/libvmaf.c),
-        n / sum(1 / (v + 1)) - 1, absent where a value is -1 or less and it means nothing; and
+        n / sum(1 / (v + 1)) - 1, absent where it is undefined, for a value of -1 or less; and
         ``saliency_weighted_mean``, sum(s * v) / sum(s), which is the mean where no frame has any
         saliency. ValueError if a number is not finite or the lengths differ.
     """
@@ -227,7 +227,7 @@ def provenance(
     scorer: Scorer,
     libvmaf: str,
 ) -> dict[str, Any]:
-    """Return the result's ``provenance`` block, but for the distorted video; strict JSON."""
+    """Return the result's ``provenance``, without the distorted video's part; strict JSON."""
     return {
         "roi_accel": __version__,
         "python": platform.python_version(),

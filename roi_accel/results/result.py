@@ -98,7 +98,7 @@ class Result:
     warnings : tuple of str
         What the reader should know of this run that is not a failure, one line each.
     parity : mapping
-        What the gate compared before VMAF saw it, and with what.
+        What the gate compared, and with what, before frames reached VMAF.
     timing : mapping
         Where the time of the run went; the only part that differs between equal runs.
     """

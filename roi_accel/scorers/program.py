@@ -63,7 +63,7 @@ class ProgramScorer(ABC):
     @classmethod
     @abstractmethod
     def identify(cls, path: Path, source: str) -> Self:
-        """Return the program at `path`; ScorerError if it cannot be run or is another one."""
+        """Return the program at `path`; ScorerError if it cannot be run or is another program."""
 
     @abstractmethod
     def launches(self, request: ScoringRequest, model_files: Sequence[str]) -> list[Launch]:
@@ -96,7 +96,7 @@ class ProgramScorer(ABC):
         return ProgramScoring(self, request)
 
     def libvmaf_version(self) -> str:
-        """Return the version that libvmaf writes into its log, or why it cannot be had."""
+        """Return the version that libvmaf writes into its log, or why there is none."""
         request = ScoringRequest(
             pixel_format=PixelFormat("420", 8),
             width=_TRIAL_SIDE,

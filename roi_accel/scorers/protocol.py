@@ -1,7 +1,4 @@
-"""What a scorer promises, and that its log is believed only when it is whole.
-
-That is: every frame that was fed, and every score a number.
-"""
+"""What a scorer promises, and the check of its scores: every frame, each a finite number."""
 
 from __future__ import annotations
 

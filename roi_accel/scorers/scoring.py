@@ -64,7 +64,8 @@ def log_name(variant: int) -> str:
 class ProgramScoring(Scoring):
     """One run of a program over a reference and its variants, as a context manager.
 
-    A scorer that takes no input for `stall_seconds`, or stays as long after its last, is ended.
+    A scorer that takes no input for `stall_seconds`, or takes longer to end after its last, is
+    killed.
     ScorerError, from any method, if it cannot be started, died, hung or left no whole log.
     """
 

@@ -1,4 +1,4 @@
-"""One pass of FFmpeg over a file, through PyAV, that refuses all damage FFmpeg can be made to tell.
+"""One pass of FFmpeg over a file, through PyAV, that refuses all damage FFmpeg can report.
 
 A player conceals what it cannot decode and ends where it loses its way; a scorer must do neither.
 What no decoder reports stays unseen: FFV1, HuffYUV and VP9 conceal in silence, HEVC unless the

@@ -1,4 +1,4 @@
-"""Raw planar YUV files: frames back to back, and what a file suggests of its geometry.
+"""Raw planar YUV files: frames back to back, and geometries to suggest where none is given.
 
 A file's name, size and samples only serve messages: no geometry is ever guessed.
 """
