@@ -147,12 +147,15 @@ class TestOurCache:
     ) -> None:
         use(backend)
         (kept,) = folder.iterdir()
-        whole = kept.read_bytes()
         kept.write_bytes(damage)
         with caplog.at_level(logging.WARNING, "roi_accel"):
             use(OpenclBackend(device=backend.device))
         assert "damaged" in caplog.text
-        assert len(kept.read_bytes()) == len(whole)
+        # Not the same bytes: PoCL adds to a program what it has run since.
+        caplog.clear()
+        with caplog.at_level(logging.WARNING, "roi_accel"):
+            use(OpenclBackend(device=backend.device))
+        assert not caplog.text
 
     def test_a_folder_that_cannot_be_written_is_a_warning(
         self,
